@@ -1,0 +1,191 @@
+//! What a host can do, as plain data: probed by `host`, read by `plan`, built by hand in tests.
+
+use super::id::IdRange;
+use super::path::HostPath;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Everything a plan needs to know of the machine and of the caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Host {
+    /// The running kernel's version.
+    pub kernel: Kernel,
+    /// Who runs sbx.
+    pub caller: Caller,
+    /// Whether an unprivileged user namespace with all its rights can be had.
+    pub user_namespaces: Fact<UserNamespaceRefusal>,
+    /// The set-uid helpers and the caller's subordinate ids.
+    pub id_helpers: IdHelpers,
+    /// Landlock's ABI; 0 where there is none.
+    pub landlock_abi: u8,
+    /// Whether a seccomp filter can be installed.
+    pub seccomp: Fact<String>,
+    /// Which kind of `/proc` can be mounted in a new pid namespace.
+    pub proc: ProcMount,
+    /// Whether a time namespace can be made.
+    pub time_namespace: Fact<String>,
+    /// Whether overlay can be mounted by an unprivileged user.
+    pub overlay: Fact<String>,
+    /// `/dev/fuse`.
+    pub fuse: Fact<String>,
+    /// `/dev/net/tun`.
+    pub tun: Fact<String>,
+    /// Where a cgroup could be made.
+    pub cgroup: Cgroup,
+    /// How the host's own tree is laid out, for the `host` root.
+    pub tree: HostTree,
+}
+
+/// A fact of the host: it works, or why it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact<R> {
+    /// It was tried and works, or nothing speaks against it.
+    Works,
+    /// It does not, for this reason.
+    Missing(R),
+}
+
+impl<R> Fact<R> {
+    /// Whether it works.
+    #[must_use]
+    pub fn works(&self) -> bool {
+        matches!(self, Self::Works)
+    }
+}
+
+/// A kernel version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Kernel {
+    /// 6 of 6.18.
+    pub major: u16,
+    /// 18 of 6.18.
+    pub minor: u16,
+}
+
+/// The user who runs sbx.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Caller {
+    /// Effective user id.
+    pub uid: u32,
+    /// Effective group id.
+    pub gid: u32,
+    /// Supplementary groups, without `gid` itself.
+    pub groups: Vec<u32>,
+    /// The login name, where passwd has one.
+    pub name: Option<String>,
+    /// The home directory: `$HOME` when absolute, else passwd's.
+    pub home: Option<PathBuf>,
+    /// Whether it holds `CAP_SETUID` and `CAP_SETGID` (root, also in a CI container) and can write any id map itself.
+    pub writes_maps: bool,
+}
+
+/// Why user namespaces are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserNamespaceRefusal {
+    /// `kernel.unprivileged_userns_clone = 0` (Debian's older kernels).
+    Sysctl,
+    /// `user.max_user_namespaces = 0`, or the limit is reached.
+    Limit,
+    /// `kernel.apparmor_restrict_unprivileged_userns = 1` (Ubuntu 23.10 and later): made, but without rights.
+    AppArmor,
+    /// A seccomp filter or security module of an outer container answers `EPERM`.
+    Outer,
+    /// The kernel has none (`CONFIG_USER_NS`).
+    Kernel,
+    /// The root directory is a chroot: `clone` answers `EPERM` (user_namespaces(7)).
+    Chroot,
+    /// Something else, with the errno's name.
+    Other(String),
+}
+
+/// newuidmap(1), newgidmap(1) and what they would allow the caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IdHelpers {
+    /// `newuidmap`.
+    pub newuidmap: Helper,
+    /// `newgidmap`.
+    pub newgidmap: Helper,
+    /// The caller's ranges in `/etc/subuid`; `inside` is not used.
+    pub subuid: Vec<IdRange>,
+    /// The caller's ranges in `/etc/subgid`.
+    pub subgid: Vec<IdRange>,
+}
+
+/// A set-uid helper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Helper {
+    /// It is there and may raise its rights.
+    Ready(HostPath),
+    /// Not on the host.
+    Missing,
+    /// Neither set-uid nor with file capabilities.
+    NoPrivilege(HostPath),
+    /// On a file system mounted `nosuid`.
+    NoSuidMount(HostPath),
+}
+
+impl Helper {
+    /// Its path, when it can be used.
+    #[must_use]
+    pub fn ready(&self) -> Option<&HostPath> {
+        match self {
+            Self::Ready(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// Which `/proc` can be mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcMount {
+    /// A fresh one with `hidepid=4,subset=pid` (Linux 5.8).
+    Private,
+    /// A fresh one, but the kernel knows no `subset=pid`.
+    Fresh,
+    /// None: the host's own `/proc` is partly masked, as in a container (`mount_too_revealing`).
+    Refused,
+}
+
+/// What the caller may do with cgroups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cgroup {
+    /// A cgroup v2 directory that belongs to the caller.
+    Delegated {
+        /// The directory.
+        path: HostPath,
+        /// The controllers that it offers.
+        controllers: Vec<String>,
+    },
+    /// cgroup v2, nothing delegated.
+    NotDelegated,
+    /// cgroup v1, or v1 with an empty v2 tree beside it.
+    Legacy,
+    /// No cgroup file system is mounted.
+    Absent,
+}
+
+/// The parts of the host's tree that the `host` root is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct HostTree {
+    /// `/bin`, `/sbin`, `/lib`, `/lib32`, `/lib64`, `/libx32`: a symbolic link with its target, or a directory.
+    pub top: Vec<(String, TopEntry)>,
+    /// The names of `host::ETC` that are there.
+    pub etc: Vec<String>,
+    /// `/opt`, `/nix/store`, `/gnu/store`, `/snap`: other places where distributions keep programs, those that exist.
+    pub stores: Vec<String>,
+}
+
+/// One name at the top of the host's tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TopEntry {
+    /// A symbolic link, as on merged-/usr hosts.
+    Link(PathBuf),
+    /// A directory.
+    Directory,
+}

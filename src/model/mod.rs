@@ -1,0 +1,19 @@
+//! Plain data that every floor speaks: hosts, ids, paths, sizes, levels, capabilities, origins.
+//!
+//! Nothing here touches the file system, the environment or the clock; everything can be built in a test.
+
+pub mod capability;
+pub mod host;
+pub mod id;
+pub mod level;
+pub mod origin;
+pub mod path;
+pub mod unit;
+
+pub use capability::{Capability, CapabilitySet};
+pub use host::Host;
+pub use id::{IdMap, IdRange};
+pub use level::{Level, Protection};
+pub use origin::{Origin, Set};
+pub use path::{HostPath, InRoot};
+pub use unit::{Bytes, Span};
