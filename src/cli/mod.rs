@@ -1,1 +1,4 @@
-//! (to be filled)
+//! The command line: clap types, one file a verb, all printing, exit codes.
+
+pub mod out;
+pub mod report;
