@@ -24,6 +24,8 @@ pub struct Host {
     pub proc: ProcMount,
     /// Whether a time namespace can be made.
     pub time_namespace: Fact<String>,
+    /// Whether `user.max_user_namespaces` can be set from inside a new user namespace.
+    pub namespace_limits: Fact<String>,
     /// Whether overlay can be mounted by an unprivileged user.
     pub overlay: Fact<String>,
     /// `/dev/fuse`.

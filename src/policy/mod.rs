@@ -1,1 +1,10 @@
-//! (to be filled)
+//! Profile, flags and request to a [`Policy`], in which nothing is optional and every value knows who set it.
+
+mod contents;
+mod environment;
+mod limits;
+mod resolve;
+
+pub use contents::{Bind, Device, Enforcement, EnvVar, Limit, Policy, Protected, Scratch, Workspace};
+pub use limits::Resource;
+pub use resolve::{Error, Request, Root, resolve};

@@ -1,1 +1,22 @@
-//! (to be filled)
+//! Effects: a plan becomes system calls here, and nowhere else.
+//!
+//! `prepare` allocates everything; `spawn` clones; `child` and `init` run on the other side and never allocate; `supervise` waits.
+
+mod child;
+mod confine;
+mod helper;
+mod init;
+mod message;
+mod operation;
+mod outcome;
+mod prepare;
+mod spawn;
+mod supervise;
+mod terminal;
+pub mod workspace;
+
+pub use operation::Streams;
+pub use outcome::{Ended, Outcome};
+pub use prepare::{PrepareError, Prepared, prepare};
+pub use spawn::{Running, StartError};
+pub use supervise::{SuperviseError, Supervised};

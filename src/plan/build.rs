@@ -1,0 +1,226 @@
+//! Policy and host to plan.
+
+use super::filesystem::Builder;
+use super::identity::{self, Identity};
+use super::loss::{Loss, Refusal};
+use super::step::{Namespaces, Plan, Planned, ProcKind, Step};
+use super::{Facts, landlock};
+use crate::model::host::{Fact, ProcMount};
+use crate::model::{Host, InRoot, Level, Protection};
+use crate::policy::{Policy, Root};
+use crate::profile::schema::{NetworkMode, ProcMode, TerminalMode};
+
+/// Losses, or the first refusal.
+struct Ledger<'a> {
+    policy: &'a Policy,
+    losses: Vec<Loss>,
+}
+
+impl Ledger<'_> {
+    /// Notes that a protection cannot be given.
+    fn lacks(&mut self, protection: Protection, reason: &str, mend: &str) -> Result<(), Refusal> {
+        let level = self.policy.enforcement.level(protection);
+        let (reason, mend) = (reason.to_owned(), mend.to_owned());
+        match level.value {
+            Level::Off => Ok(()),
+            Level::Prefer => {
+                self.losses.push(Loss { protection, reason, mend });
+                Ok(())
+            }
+            Level::Require => Err(Refusal::Protection { protection, origin: level.origin, reason, mend }),
+        }
+    }
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// When a protection is required that the host cannot give, or something that was asked for is not there.
+pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusal> {
+    let mut ledger = Ledger { policy, losses: Vec::new() };
+    let identity = groups(policy, host, &mut ledger)?;
+    let proc = proc(policy, host, &mut ledger)?;
+    let mut steps = Vec::new();
+    begin(policy, host, &identity, &mut ledger, &mut steps)?;
+    steps.extend(Builder::new(policy, host, facts).build(&identity, proc)?);
+    set_up(policy, facts, &mut steps);
+    confine(policy, host, &identity, &mut ledger, &mut steps)?;
+    finish(policy, &mut steps);
+    limits_without_cgroup(policy, &mut ledger)?;
+    Ok(Plan {
+        steps,
+        losses: ledger.losses,
+        notes: policy.notes.clone(),
+        time: policy.time.as_ref().map(|t| t.value),
+    })
+}
+
+fn add(steps: &mut Vec<Planned>, step: Step, reason: impl Into<String>) {
+    steps.push(Planned { step, reason: reason.into() });
+}
+
+fn groups(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> Result<Identity, Refusal> {
+    let wanted = policy.enforcement.wants(Protection::Groups);
+    let identity = identity::decide(policy, host, wanted)?;
+    if wanted && !identity.can_drop_groups {
+        let helper = if host.id_helpers.newgidmap.ready().is_none() { "newgidmap cannot be used" } else { "no sub-gids" };
+        ledger.lacks(
+            Protection::Groups,
+            &format!("your supplementary groups stay in force on files that only they may open: {helper}"),
+            "install the package uidmap and add sub-ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
+        )?;
+    }
+    Ok(identity)
+}
+
+fn proc(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> Result<Option<ProcKind>, Refusal> {
+    let wanted = match policy.proc.value {
+        ProcMode::None => return Ok(None),
+        ProcMode::OwnProcesses => ProcKind::OwnProcesses,
+        ProcMode::Masked => ProcKind::Whole,
+    };
+    match (host.proc, wanted) {
+        (ProcMount::Refused, _) => {
+            ledger.lacks(
+                Protection::PrivateProc,
+                "there is no /proc inside: the kernel refuses a new one while the outer one is partly masked",
+                "run the outer container with --security-opt systempaths=unconfined (docker) or unmask=ALL (podman)",
+            )?;
+            Ok(None)
+        }
+        (ProcMount::Fresh, ProcKind::OwnProcesses) => {
+            ledger.lacks(Protection::PrivateProc, "the kernel knows no subset=pid", "Linux 5.8 or later")?;
+            Ok(Some(ProcKind::Whole))
+        }
+        (_, kind) => Ok(Some(kind)),
+    }
+}
+
+fn begin(
+    policy: &Policy,
+    host: &Host,
+    identity: &Identity,
+    ledger: &mut Ledger<'_>,
+    steps: &mut Vec<Planned>,
+) -> Result<(), Refusal> {
+    let net = policy.network.value != NetworkMode::Host;
+    add(steps, Step::Clone(Namespaces { net }), "every run; net unless network.mode = host");
+    let maps = Step::MapIds { uids: identity.uids.clone(), gids: identity.gids.clone(), by: identity.by.clone() };
+    add(steps, maps, format!("identity.map ({})", policy.map.origin));
+    if policy.enforcement.wants(Protection::NestedNamespaces) {
+        match &host.namespace_limits {
+            Fact::Works => add(steps, Step::NoNestedNamespaces, "nobody inside becomes root of a namespace of its own"),
+            Fact::Missing(why) => ledger.lacks(
+                Protection::NestedNamespaces,
+                &format!("user.max_user_namespaces cannot be set inside ({why})"),
+                "run the outer container with a writable /proc/sys",
+            )?,
+        }
+    }
+    if policy.enforcement.wants(Protection::TimeNamespace) {
+        match &host.time_namespace {
+            Fact::Works => add(steps, Step::TimeNamespace, "the host's uptime is hidden"),
+            Fact::Missing(why) => {
+                ledger.lacks(Protection::TimeNamespace, &format!("no time namespace ({why})"), "Linux 5.6 or later")?;
+            }
+        }
+    }
+    if identity.act_as_root {
+        add(steps, Step::ActAsRoot, "root runs sbx, and its own id is not mapped");
+    }
+    Ok(())
+}
+
+fn set_up(policy: &Policy, facts: &Facts, steps: &mut Vec<Planned>) {
+    let name = &policy.hostname;
+    add(steps, Step::Hostname(name.value.clone()), format!("namespaces.hostname ({})", name.origin));
+    if policy.network.value == NetworkMode::None {
+        add(steps, Step::Loopback, format!("network.mode = none ({})", policy.network.origin));
+    }
+    add(steps, Step::Keyring, "no namespace hides the caller's session keyring");
+    if facts.terminal || policy.terminal.value == TerminalMode::Always {
+        add(steps, Step::Terminal, format!("a stream is a terminal; terminal.mode ({})", policy.terminal.origin));
+    }
+    add(steps, Step::Limits(policy.limits.iter().map(|l| l.value).collect()), "[limits] and --ulimit");
+}
+
+fn confine(
+    policy: &Policy,
+    host: &Host,
+    identity: &Identity,
+    ledger: &mut Ledger<'_>,
+    steps: &mut Vec<Planned>,
+) -> Result<(), Refusal> {
+    if identity.can_drop_groups && !identity.uids.is_single() || matches!(&identity.by, super::MapWriter::Helpers { .. }) {
+        add(steps, Step::DropGroups, "groups of the caller open nothing");
+    }
+    add(steps, Step::SetIds { uid: identity.uid, gid: identity.gid }, format!("identity.user ({})", policy.user.origin));
+    let kept = &policy.capabilities;
+    add(steps, Step::Capabilities(kept.value), format!("identity.capabilities ({})", kept.origin));
+    add(steps, Step::NoNewPrivileges, "every run");
+    landlock_step(policy, host, ledger, steps)?;
+    add(steps, Step::StartIn(policy.start_in.clone()), "-w, else the working directory");
+    Ok(())
+}
+
+fn landlock_step(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>, steps: &mut Vec<Planned>) -> Result<(), Refusal> {
+    if !policy.enforcement.wants(Protection::Landlock) {
+        return Ok(());
+    }
+    let abi = host.landlock_abi;
+    if abi == 0 {
+        return ledger.lacks(Protection::Landlock, "the kernel has no Landlock", "boot with landlock in the lsm= list, Linux 5.13 or later");
+    }
+    let alone = policy.network.value == NetworkMode::None;
+    let network = alone && policy.enforcement.wants(Protection::LandlockNetwork);
+    if network && abi < 4 {
+        ledger.lacks(Protection::LandlockNetwork, "no second wall for TCP; the net namespace holds", "Linux 6.7 or later")?;
+    }
+    let scopes = policy.enforcement.wants(Protection::LandlockScopes);
+    if scopes && abi < 6 {
+        let reason = "no second wall for signals and abstract sockets; the pid and net namespaces hold";
+        ledger.lacks(Protection::LandlockScopes, reason, "Linux 6.12 or later")?;
+    }
+    let rules = landlock::rules(steps);
+    let step = Step::Landlock { abi, network: network && abi >= 4, scopes: scopes && abi >= 6, rules };
+    add(steps, step, "a second wall behind the mounts");
+    Ok(())
+}
+
+fn finish(policy: &Policy, steps: &mut Vec<Planned>) {
+    if policy.init.value {
+        add(steps, Step::Init, format!("namespaces.init ({})", policy.init.origin));
+    }
+    add(steps, Step::Session, "signals and keys of the caller's terminal stay outside");
+    add(steps, Step::CloseRange, "no descriptor of the caller's reaches the command");
+    if let Some(table) = &policy.syscalls {
+        add(steps, Step::Seccomp(table.clone()), "[syscalls]");
+    }
+    let environment = policy.environment.iter().map(|v| (v.name.clone(), v.value.clone())).collect();
+    add(steps, Step::Exec { command: policy.command.clone(), environment }, "the command");
+}
+
+fn limits_without_cgroup(policy: &Policy, ledger: &mut Ledger<'_>) -> Result<(), Refusal> {
+    if let Some(memory) = &policy.memory {
+        let reason = format!("{} hold for each process, not for the sandbox as a whole", memory.value);
+        ledger.lacks(Protection::Memory, &reason, "cgroup limits are not supported yet; lower limits.pids or limits.memory")?;
+    }
+    if policy.cpu.is_some() {
+        ledger.lacks(Protection::Cpu, "limits.cpu is not in force", "cgroup limits are not supported yet")?;
+    }
+    Ok(())
+}
+
+/// The directories of an image that something is mounted on in every run.
+#[must_use]
+pub fn places(policy: &Policy) -> Vec<InRoot> {
+    let mut all: Vec<InRoot> = Vec::new();
+    if matches!(policy.root, Root::Directory(_)) {
+        let fixed = ["/proc", "/dev", "/tmp"];
+        let wanted = fixed.iter().filter(|p| **p != "/proc" || policy.proc.value != ProcMode::None);
+        all.extend(wanted.filter_map(|p| InRoot::new(p).ok()));
+        all.extend(policy.binds.iter().filter(|b| !b.value.optional).map(|b| b.value.target.clone()));
+        all.extend(policy.scratch.iter().map(|s| s.value.target.clone()));
+    }
+    all
+}

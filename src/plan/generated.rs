@@ -1,0 +1,41 @@
+//! Files of the `host` root that are written, not shown: the host's own would tell who else uses the machine, or point outside.
+
+use super::identity::Identity;
+use crate::model::{Host, InRoot};
+use crate::policy::Policy;
+
+/// `/etc` files by name and content.
+pub(super) fn etc(policy: &Policy, host: &Host, identity: &Identity) -> Vec<(&'static str, Vec<u8>)> {
+    let name = host.caller.name.as_deref().filter(|_| !host.caller.writes_maps).unwrap_or("user");
+    let home = &policy.home.0;
+    let hostname = &policy.hostname.value;
+    vec![
+        ("passwd", passwd(name, home, identity).into_bytes()),
+        ("group", group(name, identity).into_bytes()),
+        ("hosts", format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t{hostname}\n").into_bytes()),
+        ("hostname", format!("{hostname}\n").into_bytes()),
+        ("nsswitch.conf", b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n".to_vec()),
+    ]
+}
+
+/// No line but the user's, root's and nobody's. A colon or a newline in the home's path would forge one.
+fn passwd(name: &str, home: &InRoot, identity: &Identity) -> String {
+    let home = home.to_string().replace([':', '\n'], "_");
+    let mut out = String::from("root:x:0:0:root:/root:/bin/sh\n");
+    if identity.uid != 0 {
+        out.push_str(&format!("{name}:x:{}:{}::{home}:/bin/sh\n", identity.uid, identity.gid));
+    }
+    if identity.uid != 65534 {
+        out.push_str("nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
+    }
+    out
+}
+
+fn group(name: &str, identity: &Identity) -> String {
+    let mut out = String::from("root:x:0:\ntty:x:5:\n");
+    if !matches!(identity.gid, 0 | 5 | 65534) {
+        out.push_str(&format!("{name}:x:{}:\n", identity.gid));
+    }
+    out.push_str("nogroup:x:65534:\n");
+    out
+}

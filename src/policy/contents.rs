@@ -1,0 +1,165 @@
+//! What a policy holds.
+
+use super::limits::Resource;
+use super::resolve::Root;
+use crate::model::{Bytes, CapabilitySet, HostPath, InRoot, Level, Origin, Protection, Set, Span};
+use crate::profile::schema::{HomeMode, MapKind, NetworkMode, ProcMode, RootMode, TerminalMode, UserSpec, WorkdirMode};
+use crate::seccomp::Table;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+/// Everything that was asked for, with nothing left to decide but what the host can give.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The names of the profiles, as given.
+    pub profile: String,
+    /// SHA-256 of what they come to.
+    pub digest: String,
+    /// What the sandbox's root is made of.
+    pub root: Root,
+    /// Whether it may be written.
+    pub root_mode: Set<RootMode>,
+    /// How ids are mapped.
+    pub map: Set<MapKind>,
+    /// Who the command runs as.
+    pub user: Set<UserSpec>,
+    /// Kept inside the user namespace.
+    pub capabilities: Set<CapabilitySet>,
+    /// The caller's working directory.
+    pub workspace: Workspace,
+    /// Where the command starts.
+    pub start_in: InRoot,
+    /// The home directory inside, and what it looks like.
+    pub home: (InRoot, Set<HomeMode>),
+    /// What `/proc` shows.
+    pub proc: Set<ProcMode>,
+    /// Binds, parents before children, the workspace among them unless it is an overlay.
+    pub binds: Vec<Set<Bind>>,
+    /// tmpfs mounts, likewise.
+    pub scratch: Vec<Set<Scratch>>,
+    /// Size of `/tmp`, of `/dev/shm` and of what else names no size.
+    pub tmp: Set<Bytes>,
+    /// Whether files in writable places may be executed.
+    pub execute_written: bool,
+    /// Device nodes besides the minimal ones.
+    pub devices: Vec<Set<Device>>,
+    /// Hidden paths.
+    pub masked: Vec<Set<InRoot>>,
+    /// Which network.
+    pub network: Set<NetworkMode>,
+    /// The system call table; `None` when seccomp is off.
+    pub syscalls: Option<Table>,
+    /// Resource limits of each process.
+    pub limits: Vec<Set<Limit>>,
+    /// A ceiling for the memory of the whole sandbox.
+    pub memory: Option<Set<Bytes>>,
+    /// A ceiling for processor use, in hundredths.
+    pub cpu: Option<Set<u64>>,
+    /// Wall-clock time after which everything is killed.
+    pub time: Option<Set<Span>>,
+    /// The whole environment.
+    pub environment: Vec<EnvVar>,
+    /// When there is a pseudo-terminal.
+    pub terminal: Set<TerminalMode>,
+    /// The host name inside.
+    pub hostname: Set<String>,
+    /// Whether pid 1 is our init.
+    pub init: Set<bool>,
+    /// The command, not empty.
+    pub command: Vec<OsString>,
+    /// What happens where the host cannot.
+    pub enforcement: Enforcement,
+    /// What the user should know, though nothing is lost.
+    pub notes: Vec<String>,
+}
+
+/// What becomes of the caller's working directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// How.
+    pub mode: Set<WorkdirMode>,
+    /// On the host; the same path inside. `None` when the mode is `none`.
+    pub source: Option<HostPath>,
+}
+
+/// A part of the host's tree shown inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// On the host.
+    pub source: HostPath,
+    /// Inside.
+    pub target: InRoot,
+    /// Whether it may be written.
+    pub writable: bool,
+    /// Whether files in it may be executed.
+    pub execute: bool,
+    /// Left out when the source does not exist.
+    pub optional: bool,
+}
+
+/// A tmpfs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scratch {
+    /// Inside.
+    pub target: InRoot,
+    /// The most it holds.
+    pub size: Bytes,
+    /// Permission bits.
+    pub mode: u32,
+    /// Whether files in it may be executed.
+    pub execute: bool,
+}
+
+/// A device node of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// On the host.
+    pub source: HostPath,
+    /// Inside.
+    pub target: InRoot,
+    /// Left out when it does not exist.
+    pub optional: bool,
+}
+
+/// One resource limit, as setrlimit(2) takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Which.
+    pub resource: Resource,
+    /// In force.
+    pub soft: u64,
+    /// How far it may be raised.
+    pub hard: u64,
+}
+
+/// One variable of the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvVar {
+    /// Without `=`.
+    pub name: OsString,
+    /// Any bytes.
+    pub value: OsString,
+    /// Who set it.
+    pub origin: Origin,
+}
+
+/// A level for each protection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Enforcement(pub(super) BTreeMap<Protection, Set<Level>>);
+
+/// Whether something is protected, and who decided.
+pub type Protected = Set<Level>;
+
+impl Enforcement {
+    /// The level of a protection; what no profile mentions is preferred.
+    #[must_use]
+    pub fn level(&self, protection: Protection) -> Set<Level> {
+        self.0.get(&protection).cloned().unwrap_or(Set::new(Level::Prefer, Origin::Default))
+    }
+
+    /// Whether it is asked for at all.
+    #[must_use]
+    pub fn wants(&self, protection: Protection) -> bool {
+        self.level(protection).value != Level::Off
+    }
+}

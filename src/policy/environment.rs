@@ -1,0 +1,68 @@
+//! The environment: empty, then what the profile passes and sets, then the flags.
+
+use super::contents::EnvVar;
+use crate::model::{InRoot, Origin};
+use crate::profile::schema::Environment;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// Where programs are looked up when nobody says otherwise.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Builds the whole environment; later sources replace earlier ones by name.
+pub(super) fn build(profile: &Environment, caller: &[(OsString, OsString)], home: &InRoot, user: Option<&str>) -> Vec<EnvVar> {
+    let mut out = Vec::new();
+    put(&mut out, "PATH".as_ref(), PATH.into(), &Origin::Default);
+    put(&mut out, "HOME".as_ref(), home.as_path().into(), &Origin::Default);
+    // The marker that systemd and others look for to know that they run in a container.
+    put(&mut out, "container".as_ref(), "sbx".into(), &Origin::Default);
+    if let Some(user) = user {
+        put(&mut out, "USER".as_ref(), user.into(), &Origin::Default);
+        put(&mut out, "LOGNAME".as_ref(), user.into(), &Origin::Default);
+    }
+    for pattern in &profile.pass {
+        for (name, value) in caller.iter().filter(|(name, _)| matches(&pattern.value, name)) {
+            put(&mut out, name, value.clone(), &pattern.origin);
+        }
+    }
+    for (name, value) in &profile.set {
+        put(&mut out, name.as_ref(), value.value.clone().into(), &value.origin);
+    }
+    out
+}
+
+fn put(out: &mut Vec<EnvVar>, name: &OsStr, value: OsString, origin: &Origin) {
+    let new = EnvVar { name: name.to_owned(), value, origin: origin.clone() };
+    match out.iter_mut().find(|v| v.name == name) {
+        Some(old) => *old = new,
+        None => out.push(new),
+    }
+}
+
+fn matches(pattern: &str, name: &OsStr) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.as_bytes().starts_with(start.as_bytes()),
+        None => name.as_bytes() == pattern.as_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Set;
+
+    #[test]
+    fn nothing_passes_that_is_not_named() {
+        let caller: Vec<(OsString, OsString)> =
+            [("LC_ALL", "C"), ("LC_TIME", "C"), ("AWS_SECRET", "x"), ("PATH", "/evil")].map(|(n, v)| (n.into(), v.into())).into();
+        let mut profile = Environment { pass: vec![Set::new("LC_*".into(), Origin::Default)], ..Environment::default() };
+        profile.set.insert("A".into(), Set::new("1".into(), Origin::flag("--env A=1")));
+        let home = InRoot::new("/home/u").expect("a path");
+        let names: Vec<String> =
+            build(&profile, &caller, &home, Some("u")).iter().map(|v| format!("{}={}", v.name.display(), v.value.display())).collect();
+        assert_eq!(
+            names,
+            [&format!("PATH={PATH}"), "HOME=/home/u", "container=sbx", "USER=u", "LOGNAME=u", "LC_ALL=C", "LC_TIME=C", "A=1"]
+        );
+    }
+}

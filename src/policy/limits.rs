@@ -1,0 +1,72 @@
+//! Resource limits by their names.
+
+use serde::Serialize;
+use std::fmt;
+
+/// A resource of setrlimit(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names are those of setrlimit(2)")]
+pub enum Resource {
+    Cpu,
+    Fsize,
+    Data,
+    Stack,
+    Core,
+    Rss,
+    Nproc,
+    Nofile,
+    Memlock,
+    As,
+    Locks,
+    Sigpending,
+    Msgqueue,
+    Nice,
+    Rtprio,
+    Rttime,
+}
+
+const TABLE: [(Resource, &str, u32); 16] = [
+    (Resource::Cpu, "cpu", libc::RLIMIT_CPU),
+    (Resource::Fsize, "fsize", libc::RLIMIT_FSIZE),
+    (Resource::Data, "data", libc::RLIMIT_DATA),
+    (Resource::Stack, "stack", libc::RLIMIT_STACK),
+    (Resource::Core, "core", libc::RLIMIT_CORE),
+    (Resource::Rss, "rss", libc::RLIMIT_RSS),
+    (Resource::Nproc, "nproc", libc::RLIMIT_NPROC),
+    (Resource::Nofile, "nofile", libc::RLIMIT_NOFILE),
+    (Resource::Memlock, "memlock", libc::RLIMIT_MEMLOCK),
+    (Resource::As, "as", libc::RLIMIT_AS),
+    (Resource::Locks, "locks", libc::RLIMIT_LOCKS),
+    (Resource::Sigpending, "sigpending", libc::RLIMIT_SIGPENDING),
+    (Resource::Msgqueue, "msgqueue", libc::RLIMIT_MSGQUEUE),
+    (Resource::Nice, "nice", libc::RLIMIT_NICE),
+    (Resource::Rtprio, "rtprio", libc::RLIMIT_RTPRIO),
+    (Resource::Rttime, "rttime", libc::RLIMIT_RTTIME),
+];
+
+impl Resource {
+    /// By docker's name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        TABLE.iter().find(|(_, n, _)| *n == name).map(|(r, ..)| *r)
+    }
+
+    /// All names, for a message.
+    #[must_use]
+    pub fn names() -> String {
+        TABLE.map(|(_, n, _)| n).join(", ")
+    }
+
+    /// The kernel's number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        TABLE.iter().find(|(r, ..)| *r == self).map_or(u32::MAX, |(.., n)| *n)
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(TABLE.iter().find(|(r, ..)| r == self).map_or("?", |(_, n, _)| n))
+    }
+}

@@ -1,0 +1,405 @@
+//! The other side of clone3: walks the operations, in order, and stops at the first that fails.
+//!
+//! Nothing here may allocate, lock or unwind: the memory is a copy of a process that did not expect to be copied.
+
+use super::message::Message;
+use super::operation::{Operation, Place, TmpfsOptions};
+use crate::plan::Access;
+use crate::sys::fs::{self, Resolve};
+use crate::sys::mount::{self, Attributes};
+use crate::sys::{Errno, Result, cred, net, process, seccomp, signal, tty};
+use landlock::{ABI, Access as _, AccessFs, BitFlags, PathBeneath, RulesetCreated, RulesetCreatedAttr};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What the child carries from operation to operation. All of it was allocated before the clone.
+pub(super) struct Child<'a> {
+    pub(super) control: BorrowedFd<'a>,
+    pub(super) slots: &'a mut [Option<OwnedFd>],
+    pub(super) ruleset: Option<RulesetCreated>,
+    pub(super) abi: ABI,
+    pub(super) root: Option<OwnedFd>,
+    /// The slave of the sandbox's own pseudo-terminal.
+    pub(super) slave: Option<OwnedFd>,
+    /// Which standard streams the slave takes the place of.
+    pub(super) streams: [bool; 3],
+    /// Whether init leads the session, so that the command only leads a group in it.
+    pub(super) below_init: bool,
+}
+
+impl Child<'_> {
+    /// Does one operation.
+    pub(super) fn run(&mut self, operation: &Operation) -> Result<()> {
+        match operation {
+            Operation::KernelFile(path, bytes) => fs::write_kernel_file(path, bytes),
+            Operation::AwaitMaps => self.await_maps(),
+            Operation::UnshareTime => process::unshare(0x80),
+            Operation::ActAsRoot => cred::set_group(0).and_then(|()| cred::set_user(0)),
+            Operation::Open { slot, path, attributes } => self.open(*slot, path, *attributes),
+            Operation::RootTmpfs(options) => self.root_tmpfs(options),
+            Operation::RootBind(slot) => {
+                let tree = self.take(*slot)?;
+                self.attach_root(tree)
+            }
+            Operation::RootOverlay { lower, scratch } => self.root_overlay(lower, scratch),
+            Operation::Directory(at, mode) => self.directory(at, *mode),
+            Operation::Link(at, target) => self.link(at, target),
+            Operation::File(at, bytes) => self.file(at, bytes),
+            Operation::Attach { slot, at } => {
+                let tree = self.take(*slot)?;
+                self.attach(&tree, at, Resolve::IN_ROOT)
+            }
+            Operation::Tmpfs { at, options, attributes } => {
+                let tree = fresh_tmpfs(options, *attributes)?;
+                self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
+            }
+            Operation::Proc { at, own_processes } => self.proc(at, *own_processes),
+            Operation::Devpts(at) => self.devpts(at),
+            Operation::Mqueue(at) => {
+                let tree = fresh(c"mqueue", &[], MINIMAL)?;
+                self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
+            }
+            Operation::WorkspaceOverlay { lower, at, scratch, attributes } => {
+                self.workspace_overlay(lower, at, scratch, *attributes)
+            }
+            Operation::Mask { at, null } => self.mask(at, *null),
+            Operation::ReadOnly(at) => self.read_only(at),
+            Operation::SealRoot => {
+                mount::set_attributes(self.root()?, Attributes(Attributes::READ_ONLY | Attributes::NO_SUID), false)
+            }
+            Operation::PivotRoot => self.pivot(),
+            _ => self.confine(operation),
+        }
+    }
+
+    fn confine(&mut self, operation: &Operation) -> Result<()> {
+        match operation {
+            Operation::Hostname(name) => process::set_hostname(name),
+            Operation::Loopback => net::loopback_up(),
+            // A kernel without keys has none to hide.
+            Operation::Keyring => match cred::new_session_keyring() {
+                Err(Errno::ENOSYS) => Ok(()),
+                other => other,
+            },
+            Operation::Terminal => self.terminal(),
+            Operation::StartIn(at) => self.start_in(at),
+            Operation::Limit { resource, soft, hard } => cred::set_limit(*resource, *soft, *hard),
+            Operation::DropGroups => cred::drop_groups(),
+            Operation::SetIds { uid, gid, change } => set_ids(*uid, *gid, *change),
+            Operation::Capabilities(kept) => capabilities(*kept),
+            Operation::NoNewPrivileges => cred::no_new_privileges(),
+            Operation::LandlockRule(at, access) => self.landlock_rule(at, *access),
+            Operation::LandlockEnforce => self.landlock_enforce(),
+            Operation::Session => self.session(),
+            Operation::CloseRange => fs::close_range_at_exec(3),
+            Operation::Seccomp(filter) => seccomp::install(filter),
+            Operation::Exec { candidates, arguments, environment } => execute(candidates, arguments, environment),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn await_maps(&self) -> Result<()> {
+        match Message::receive(self.control, true)? {
+            Some((Message::MapsWritten, _)) => Ok(()),
+            _ => Err(Errno::EPIPE),
+        }
+    }
+
+    fn root(&self) -> Result<BorrowedFd<'_>> {
+        self.root.as_ref().map(AsFd::as_fd).ok_or(Errno::EBADF)
+    }
+
+    fn take(&mut self, slot: usize) -> Result<OwnedFd> {
+        self.slots.get_mut(slot).and_then(Option::take).ok_or(Errno::EBADF)
+    }
+
+    fn open(&mut self, slot: usize, path: &CStr, attributes: Attributes) -> Result<()> {
+        let tree = mount::open_tree(path)?;
+        mount::set_attributes(tree.as_fd(), attributes, true)?;
+        *self.slots.get_mut(slot).ok_or(Errno::EBADF)? = Some(tree);
+        Ok(())
+    }
+
+    /// Puts the new root on top of the old one, where no path needs to exist and no name can be swapped.
+    fn attach_root(&mut self, tree: OwnedFd) -> Result<()> {
+        let old = fs::open(c"/", libc::O_PATH | libc::O_DIRECTORY)?;
+        mount::move_mount(tree.as_fd(), old.as_fd())?;
+        self.root = Some(tree);
+        Ok(())
+    }
+
+    fn root_tmpfs(&mut self, options: &TmpfsOptions) -> Result<()> {
+        let tree = fresh_tmpfs(options, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
+        self.attach_root(tree)
+    }
+
+    /// The upper layer needs a mount of this namespace to stand on: a tmpfs beneath the new root, which the pivot takes away.
+    fn root_overlay(&mut self, lower: &CStr, scratch: &TmpfsOptions) -> Result<()> {
+        let staging = fresh_tmpfs(scratch, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
+        self.attach_root(staging)?;
+        let staging = self.root.take().ok_or(Errno::EBADF)?;
+        let tree = overlay(staging.as_fd(), lower, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
+        fs::make_directory(staging.as_fd(), c"root", 0o755)?;
+        let point = fs::open_beneath(staging.as_fd(), c"root", libc::O_PATH, 0, Resolve::BENEATH_NO_LINKS)?;
+        mount::move_mount(tree.as_fd(), point.as_fd())?;
+        self.root = Some(tree);
+        Ok(())
+    }
+
+    fn workspace_overlay(&mut self, lower: &CStr, at: &Place, scratch: &TmpfsOptions, attributes: Attributes) -> Result<()> {
+        let staging = fresh_tmpfs(scratch, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
+        // Mounted at the very place that the overlay hides, because overlay takes no detached upper layer before Linux 6.15.
+        self.attach(&staging, at, Resolve::IN_ROOT)?;
+        let tree = overlay(staging.as_fd(), lower, attributes)?;
+        let upper = fs::open_beneath(staging.as_fd(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY, 0, Resolve::BENEATH_NO_LINKS)?;
+        Message::Upper.send(self.control, Some(upper.as_fd()))?;
+        mount::move_mount(tree.as_fd(), staging.as_fd())
+    }
+
+    /// The directory that holds a place. Links in a hostile root lead nowhere but inside it.
+    fn holder(&self, at: &Place) -> Result<Option<OwnedFd>> {
+        match &at.parent {
+            None => Ok(None),
+            Some(parent) => {
+                let flags = libc::O_PATH | libc::O_DIRECTORY;
+                fs::open_beneath(self.root()?, parent, flags, 0, Resolve::IN_ROOT).map(Some)
+            }
+        }
+    }
+
+    fn directory(&self, at: &Place, mode: u32) -> Result<()> {
+        let holder = self.holder(at)?;
+        let holder = holder.as_ref().map_or(self.root()?, AsFd::as_fd);
+        fs::make_directory(holder, &at.name, mode)
+    }
+
+    fn link(&self, at: &Place, target: &CStr) -> Result<()> {
+        let holder = self.holder(at)?;
+        let holder = holder.as_ref().map_or(self.root()?, AsFd::as_fd);
+        match fs::make_link(target, holder, &at.name) {
+            Err(Errno::EEXIST) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn file(&self, at: &Place, bytes: &[u8]) -> Result<()> {
+        let flags = libc::O_WRONLY | libc::O_CREAT;
+        let file = fs::open_beneath(self.root()?, &at.path, flags, 0o644, Resolve::IN_ROOT)?;
+        fs::write_all(file.as_fd(), bytes)
+    }
+
+    fn attach(&self, tree: &OwnedFd, at: &Place, resolve: Resolve) -> Result<()> {
+        let target = fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, resolve)?;
+        mount::move_mount(tree.as_fd(), target.as_fd())
+    }
+
+    fn proc(&self, at: &Place, own_processes: bool) -> Result<()> {
+        const OWN: [(&CStr, &CStr); 2] = [(c"hidepid", c"4"), (c"subset", c"pid")];
+        let options: &[(&CStr, &CStr)] = if own_processes { &OWN } else { &[] };
+        let tree = fresh(c"proc", options, MINIMAL)?;
+        self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
+    }
+
+    fn devpts(&self, at: &Place) -> Result<()> {
+        let attributes = Attributes(Attributes::NO_SUID | Attributes::NO_EXEC);
+        let tree = fresh(c"devpts", &[(c"ptmxmode", c"666"), (c"mode", c"620")], attributes)?;
+        self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
+    }
+
+    fn mask(&mut self, at: &Place, null: usize) -> Result<()> {
+        let null = self.take(null)?;
+        let target = match fs::open_beneath(self.root()?, &at.path, libc::O_PATH | libc::O_NOFOLLOW, 0, Resolve::IN_ROOT) {
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return Ok(()),
+            other => other?,
+        };
+        let (mode, _) = fs::kind(target.as_fd())?;
+        if mode & libc::S_IFMT == libc::S_IFDIR {
+            let attributes = Attributes(MINIMAL.0 | Attributes::READ_ONLY);
+            let empty = fresh(c"tmpfs", &[(c"size", c"4k"), (c"mode", c"555")], attributes)?;
+            return mount::move_mount(empty.as_fd(), target.as_fd());
+        }
+        mount::move_mount(null.as_fd(), target.as_fd())
+    }
+
+    /// A mount point itself is changed; anything else is covered by a read-only view of itself.
+    fn read_only(&self, at: &Place) -> Result<()> {
+        let target = match fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, Resolve::IN_ROOT_NO_LINKS) {
+            Err(Errno::ENOENT) => return Ok(()),
+            other => other?,
+        };
+        let attributes = Attributes(Attributes::READ_ONLY | Attributes::NO_SUID);
+        match mount::set_attributes(target.as_fd(), attributes, false) {
+            Err(Errno::EINVAL) => {
+                let view = mount::open_tree_at(target.as_fd())?;
+                mount::set_attributes(view.as_fd(), attributes, true)?;
+                mount::move_mount(view.as_fd(), target.as_fd())
+            }
+            other => other,
+        }
+    }
+
+    fn pivot(&self) -> Result<()> {
+        fs::change_directory(self.root()?)?;
+        mount::pivot_root_here()?;
+        mount::detach_here()?;
+        fs::set_umask(0o022);
+        Ok(())
+    }
+
+    fn terminal(&mut self) -> Result<()> {
+        let master = fs::open_beneath(self.root()?, c"dev/pts/ptmx", libc::O_RDWR, 0, Resolve::IN_ROOT_NO_LINKS)?;
+        tty::unlock_slave(master.as_fd())?;
+        self.slave = Some(tty::open_slave(master.as_fd())?);
+        Message::Master.send(self.control, Some(master.as_fd()))
+    }
+
+    fn start_in(&self, at: &Place) -> Result<()> {
+        let flags = libc::O_PATH | libc::O_DIRECTORY;
+        let directory = fs::open_beneath(self.root()?, &at.path, flags, 0, Resolve::IN_ROOT)?;
+        fs::change_directory(directory.as_fd())?;
+        if fs::working_directory_is_inside()? { Ok(()) } else { Err(Errno::EXDEV) }
+    }
+
+    fn landlock_rule(&mut self, at: &Place, access: Access) -> Result<()> {
+        let target = fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, Resolve::IN_ROOT)?;
+        let ruleset = self.ruleset.take().ok_or(Errno::EBADF)?;
+        let (mode, _) = fs::kind(target.as_fd())?;
+        let mut rights = rights(access, self.abi);
+        if mode & libc::S_IFMT != libc::S_IFDIR {
+            rights &= AccessFs::from_file(self.abi);
+        }
+        match ruleset.add_rule(PathBeneath::new(target.as_fd(), rights)) {
+            Ok(ruleset) => {
+                self.ruleset = Some(ruleset);
+                Ok(())
+            }
+            Err(_) => Err(Errno::EINVAL),
+        }
+    }
+
+    fn landlock_enforce(&mut self) -> Result<()> {
+        let ruleset = self.ruleset.take().ok_or(Errno::EBADF)?;
+        ruleset.restrict_self().map(|_| ()).map_err(|_| Errno::EPERM)
+    }
+
+    /// Below init the command leads a process group of init's session, so that ^Z can stop it: a group whose parent lies outside
+    /// the session is orphaned, and the kernel ignores stop signals for it.
+    fn session(&mut self) -> Result<()> {
+        if self.slave.is_none() {
+            process::new_session()?;
+        } else if self.below_init {
+            process::new_group()?;
+        } else {
+            self.lead_session()?;
+        }
+        if let Some(slave) = &self.slave {
+            if self.below_init {
+                signal::ignore(libc::SIGTTOU);
+                tty::to_foreground(slave.as_fd())?;
+            }
+            for (stream, wanted) in (0..).zip(self.streams) {
+                if wanted {
+                    fs::duplicate_onto(slave.as_fd(), stream)?;
+                }
+            }
+        }
+        signal::default_dispositions();
+        signal::set_mask(&signal::SignalSet::of(&[]))
+    }
+
+    /// Leads a new session with the slave as its terminal.
+    pub(super) fn lead_session(&self) -> Result<()> {
+        process::new_session()?;
+        match &self.slave {
+            Some(slave) => tty::take_as_controlling(slave.as_fd()),
+            None => Ok(()),
+        }
+    }
+}
+
+const MINIMAL: Attributes = Attributes(Attributes::NO_SUID | Attributes::NO_DEV | Attributes::NO_EXEC);
+
+fn fresh(kind: &CStr, options: &[(&CStr, &CStr)], attributes: Attributes) -> Result<OwnedFd> {
+    let fs = mount::fsopen(kind)?;
+    for (key, value) in options {
+        mount::fsconfig_string(fs.as_fd(), key, value)?;
+    }
+    mount::fsconfig_create(fs.as_fd())?;
+    mount::fsmount(fs.as_fd(), attributes)
+}
+
+fn fresh_tmpfs(options: &TmpfsOptions, attributes: Attributes) -> Result<OwnedFd> {
+    let fs = mount::fsopen(c"tmpfs")?;
+    mount::fsconfig_string(fs.as_fd(), c"size", &options.size)?;
+    mount::fsconfig_string(fs.as_fd(), c"mode", &options.mode)?;
+    if let Some((uid, gid)) = &options.owner {
+        mount::fsconfig_string(fs.as_fd(), c"uid", uid)?;
+        mount::fsconfig_string(fs.as_fd(), c"gid", gid)?;
+    }
+    mount::fsconfig_create(fs.as_fd())?;
+    mount::fsmount(fs.as_fd(), attributes)
+}
+
+/// An overlay of a host directory and of `upper` in a mounted tmpfs. `userxattr`: without it the kernel wants real root (Linux 5.11).
+fn overlay(staging: BorrowedFd<'_>, lower: &CStr, attributes: Attributes) -> Result<OwnedFd> {
+    fs::make_directory(staging, c"upper", 0o755)?;
+    fs::make_directory(staging, c"work", 0o700)?;
+    let fs = mount::fsopen(c"overlay")?;
+    mount::fsconfig_flag(fs.as_fd(), c"userxattr")?;
+    mount::fsconfig_string(fs.as_fd(), c"lowerdir", lower)?;
+    fs::change_directory(staging)?;
+    mount::fsconfig_string(fs.as_fd(), c"upperdir", c"upper")?;
+    mount::fsconfig_string(fs.as_fd(), c"workdir", c"work")?;
+    mount::fsconfig_create(fs.as_fd())?;
+    mount::fsmount(fs.as_fd(), attributes)
+}
+
+/// With NOROOT and NO_SETUID_FIXUP set, a change of ids changes no capability: the set is emptied on purpose, later.
+fn set_ids(uid: u32, gid: u32, change: bool) -> Result<()> {
+    if !change {
+        return Ok(());
+    }
+    cred::fix_securebits()?;
+    cred::set_group(gid)?;
+    cred::set_user(uid)
+}
+
+fn capabilities(kept: u64) -> Result<()> {
+    if kept != 0 {
+        cred::make_inheritable(kept)?;
+        cred::raise_ambient(kept)?;
+    }
+    cred::drop_bounding(kept)?;
+    cred::lock_securebits()?;
+    cred::set_capabilities(kept, kept)
+}
+
+fn rights(access: Access, abi: ABI) -> BitFlags<AccessFs> {
+    let mut rights = AccessFs::ReadFile | AccessFs::ReadDir;
+    if access.execute {
+        rights |= AccessFs::Execute;
+    }
+    if access.write {
+        // No device node can be made inside, whatever capability is kept.
+        rights |= AccessFs::from_write(abi) & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
+    }
+    if access.device {
+        rights |= AccessFs::WriteFile | AccessFs::IoctlDev;
+    }
+    rights & AccessFs::from_all(abi)
+}
+
+/// Tries each place; what execvp(3) answers: not found only if nothing was found anywhere.
+fn execute(candidates: &[std::ffi::CString], arguments: &process::Strings, environment: &process::Strings) -> Result<()> {
+    let mut answer = Errno::ENOENT;
+    for path in candidates {
+        match process::execute(path, arguments, environment) {
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            errno => answer = errno,
+        }
+        if !matches!(answer, Errno::ENOENT | Errno::EACCES) {
+            break;
+        }
+    }
+    Err(answer)
+}

@@ -1,0 +1,98 @@
+//! pid 1: reaps, forwards, tells the supervisor how the command ended, and takes everything with it when it goes.
+//!
+//! It is not dumpable: its memory, environment, descriptors and executable are closed to every process inside (`/proc/1/…`, ptrace).
+
+use super::child::Child;
+use super::message::Message;
+use crate::sys::process::{self, Status};
+use crate::sys::signal::{self, SignalSet};
+use crate::sys::socket::{self, Watch};
+use crate::sys::{Errno, Result, cred, fs};
+use std::convert::Infallible;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// Before the command exists: nobody inside may look at us, and we do not outlive the supervisor.
+pub(super) fn harden() -> Result<()> {
+    cred::undumpable()?;
+    cred::die_with_parent()
+}
+
+/// Serves until the command has ended or the supervisor is gone; then the kernel kills all that is left in the pid namespace.
+pub(super) fn serve(child: &mut Child<'_>, command: i32) -> Result<Infallible> {
+    let control = child.control;
+    // Everything but SIGCHLD stays blocked: what the supervisor wants, it says over the channel, and nobody inside can say it.
+    let signals = signal::signal_fd(&SignalSet::of(&[libc::SIGCHLD]))?;
+    let terminal = child.slave.is_some();
+    child.slave = None;
+    let_go_of_streams()?;
+    close_all_but(control, &signals)?;
+    Message::Started.send(control, None)?;
+    loop {
+        // First: the command may have ended before the signal's descriptor was there.
+        if let Some(ended) = reap(control, command, terminal)? {
+            let _ = ended.send(control, None);
+            process::exit_now(0);
+        }
+        let watch = |fd| Watch { fd, write: false, ready: false };
+        let mut watches = [watch(control.as_raw_fd()), watch(signals.as_raw_fd())];
+        socket::poll(&mut watches, -1)?;
+        if watches[1].ready {
+            while signal::next_signal(signals.as_fd())?.is_some() {}
+        }
+        if watches[0].ready {
+            obey(control, command)?;
+        }
+    }
+}
+
+/// Reaps whatever has ended, orphans too. The command's end, when it is among them.
+fn reap(control: BorrowedFd<'_>, command: i32, terminal: bool) -> Result<Option<Message>> {
+    loop {
+        let (pid, status) = match process::wait(-1, false, terminal) {
+            Ok(Some((pid, status, _))) => (pid, status),
+            Ok(None) | Err(Errno::ECHILD) => return Ok(None),
+            Err(errno) => return Err(errno),
+        };
+        match status {
+            Status::Exited(code) if pid == command => return Ok(Some(Message::Exited(code))),
+            Status::Signaled(signal) if pid == command => return Ok(Some(Message::Signaled(signal))),
+            Status::Stopped(signal) if pid == command => Message::Stopped(signal).send(control, None)?,
+            _ => {}
+        }
+    }
+}
+
+fn obey(control: BorrowedFd<'_>, command: i32) -> Result<()> {
+    match Message::receive(control, false) {
+        Ok(Some((Message::Signal(signal, group), _))) => {
+            // A command that has just ended cannot be signalled; that is no failure.
+            let _ = process::kill(if group { -command } else { command }, signal);
+            Ok(())
+        }
+        Ok(Some(_)) | Err(Errno::EAGAIN) => Ok(()),
+        // The supervisor is gone (its death also kills us by signal; this is for the moment before that was arranged).
+        Ok(None) => process::exit_now(125),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The other end of a pipe sees its end when the command closes it, not when we end.
+fn let_go_of_streams() -> Result<()> {
+    let null = fs::open(c"/dev/null", libc::O_RDWR)?;
+    for stream in 0..3 {
+        fs::duplicate_onto(null.as_fd(), stream)?;
+    }
+    Ok(())
+}
+
+/// Whatever the caller of sbx had open is not ours to keep open.
+fn close_all_but(control: BorrowedFd<'_>, signals: &OwnedFd) -> Result<()> {
+    let (a, b) = (control.as_raw_fd().cast_unsigned(), signals.as_raw_fd().cast_unsigned());
+    let (low, high) = (a.min(b), a.max(b));
+    for (first, last) in [(3, low.saturating_sub(1)), (low + 1, high.saturating_sub(1)), (high + 1, u32::MAX)] {
+        if first <= last {
+            fs::close_range(first, last)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! Prepared steps: what the child walks through. Every string is a C string, every list is built.
+
+use crate::plan::{Access, Attributes};
+use crate::sys::mount;
+use crate::sys::process::Strings;
+use crate::sys::seccomp::Instruction;
+use std::ffi::CString;
+
+/// A path inside the new root, relative to the root's descriptor.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// `.` for the root itself.
+    pub(super) path: CString,
+    /// The directory that holds it, and its name in it; `None` when that directory is the root.
+    pub(super) parent: Option<CString>,
+    /// Its last name.
+    pub(super) name: CString,
+}
+
+/// What a fresh tmpfs is made with.
+#[derive(Debug)]
+pub(super) struct TmpfsOptions {
+    pub(super) size: CString,
+    pub(super) mode: CString,
+    /// uid and gid inside, when they are not those of the process that mounts.
+    pub(super) owner: Option<(CString, CString)>,
+}
+
+/// One thing the child does.
+#[derive(Debug)]
+pub(super) enum Operation {
+    /// Writes a file of the kernel in one call.
+    KernelFile(CString, Vec<u8>),
+    /// Waits for the supervisor to say that the maps are written.
+    AwaitMaps,
+    /// unshare(CLONE_NEWTIME).
+    UnshareTime,
+    /// Becomes uid 0 and gid 0 inside.
+    ActAsRoot,
+    /// Opens a part of the host's tree as a detached copy, with its attributes, into a slot.
+    Open { slot: usize, path: CString, attributes: mount::Attributes },
+    /// The root is a tmpfs.
+    RootTmpfs(TmpfsOptions),
+    /// The root is what a slot holds.
+    RootBind(usize),
+    /// The root is an overlay of a host directory and a tmpfs.
+    RootOverlay { lower: CString, scratch: TmpfsOptions },
+    /// mkdir.
+    Directory(Place, u32),
+    /// symlink.
+    Link(Place, CString),
+    /// A file with this content.
+    File(Place, Vec<u8>),
+    /// Mounts what a slot holds.
+    Attach { slot: usize, at: Place },
+    /// Mounts a tmpfs.
+    Tmpfs { at: Place, options: TmpfsOptions, attributes: mount::Attributes },
+    /// Mounts a `/proc`.
+    Proc { at: Place, own_processes: bool },
+    /// Mounts a devpts.
+    Devpts(Place),
+    /// Mounts an mqueue.
+    Mqueue(Place),
+    /// Mounts an overlay over the workspace and sends its upper directory to the supervisor.
+    WorkspaceOverlay { lower: CString, at: Place, scratch: TmpfsOptions, attributes: mount::Attributes },
+    /// Hides a file behind `/dev/null`, a directory behind an empty tmpfs; passes over what is not there.
+    Mask { at: Place, null: usize },
+    /// Read-only from here on; passes over what is not there.
+    ReadOnly(Place),
+    /// The root's own mount read-only.
+    SealRoot,
+    /// pivot_root and detach.
+    PivotRoot,
+    /// sethostname.
+    Hostname(Vec<u8>),
+    /// `lo` up.
+    Loopback,
+    /// A fresh session keyring.
+    Keyring,
+    /// Makes a pseudo-terminal and sends its master to the supervisor.
+    Terminal,
+    /// chdir.
+    StartIn(Place),
+    /// setrlimit.
+    Limit { resource: u32, soft: u64, hard: u64 },
+    /// setgroups([]).
+    DropGroups,
+    /// setresgid, setresuid.
+    SetIds { uid: u32, gid: u32, change: bool },
+    /// Sets emptied, securebits locked.
+    Capabilities(u64),
+    /// no_new_privs.
+    NoNewPrivileges,
+    /// One rule for the Landlock domain.
+    LandlockRule(Place, Access),
+    /// Enters the Landlock domain.
+    LandlockEnforce,
+    /// What follows happens in init's child.
+    Init,
+    /// A new session, or a group in the terminal's foreground.
+    Session,
+    /// close_range.
+    CloseRange,
+    /// The filter.
+    Seccomp(Vec<Instruction>),
+    /// execve, for each place in turn where the command may be.
+    Exec { candidates: Vec<CString>, arguments: Strings, environment: Strings },
+}
+
+/// Which of the standard streams are terminals, and so go through a pseudo-terminal of the sandbox's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Streams {
+    /// Standard input, output, error.
+    pub terminal: [bool; 3],
+}
+
+impl Streams {
+    /// Looks at the supervisor's own streams.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        use std::os::fd::AsFd;
+        let terminal = [
+            crate::sys::tty::is_terminal(std::io::stdin().as_fd()),
+            crate::sys::tty::is_terminal(std::io::stdout().as_fd()),
+            crate::sys::tty::is_terminal(std::io::stderr().as_fd()),
+        ];
+        Self { terminal }
+    }
+
+    /// Whether any is.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.terminal.contains(&true)
+    }
+}
+
+/// The kernel's bits for a plan's attributes. Nothing in a sandbox is ever set-id.
+pub(super) fn bits(a: Attributes) -> mount::Attributes {
+    let mut bits = mount::Attributes::NO_SUID;
+    for (wanted, bit) in [
+        (!a.writable, mount::Attributes::READ_ONLY),
+        (!a.devices, mount::Attributes::NO_DEV),
+        (!a.execute, mount::Attributes::NO_EXEC),
+    ] {
+        if wanted {
+            bits |= bit;
+        }
+    }
+    mount::Attributes(bits)
+}

@@ -1,0 +1,345 @@
+//! Plan to operations: all allocation happens here, before clone3.
+
+use super::operation::{Operation, Place, TmpfsOptions, bits};
+use crate::model::{Bytes, InRoot};
+use crate::plan::{Attributes, MapWriter, Plan, ProcKind, Step};
+use crate::sys::process::{CloneFlags, Strings};
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated, Scope,
+};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+/// A plan, ready to be walked by a child that may not allocate.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Operations, each with the index of its step in the plan.
+    pub(super) operations: Vec<(u32, Operation)>,
+    /// How many slots for open trees there are.
+    pub(super) slots: usize,
+    pub(super) namespaces: CloneFlags,
+    /// Maps that the supervisor writes or has written.
+    pub(super) maps: Option<(MapWriter, crate::model::IdMap, crate::model::IdMap)>,
+    pub(super) ruleset: Option<RulesetCreated>,
+    /// Which Landlock rights are handled.
+    pub(super) abi: ABI,
+    /// Whether init is pid 1.
+    pub(super) init: bool,
+    /// Whether there is a pseudo-terminal.
+    pub(super) terminal: bool,
+}
+
+/// Something in the plan that the kernel cannot be given.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The kernel takes no NUL inside a string.
+    #[error("{0} contains a NUL byte")]
+    Nul(String),
+    /// Landlock refused the rule set.
+    #[error("cannot make a Landlock rule set: {0}")]
+    Landlock(#[from] landlock::RulesetError),
+    /// The filter could not be made.
+    #[error(transparent)]
+    Seccomp(#[from] crate::seccomp::Error),
+}
+
+/// Prepares a plan.
+///
+/// # Errors
+/// For strings with NUL, and where Landlock or the filter cannot be made.
+pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
+    let mut p = Prepared {
+        operations: Vec::with_capacity(plan.steps.len() * 2),
+        slots: 0,
+        namespaces: CloneFlags(0),
+        maps: None,
+        ruleset: None,
+        abi: ABI::Unsupported,
+        init: false,
+        terminal: false,
+    };
+    let ids = Ids::of(plan);
+    open_sources(plan, &mut p)?;
+    let mut slot = 0;
+    for (index, planned) in plan.steps.iter().enumerate() {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        p.step(index, &planned.step, &ids, &mut slot)?;
+    }
+    Ok(p)
+}
+
+/// Ids that several steps need.
+struct Ids {
+    /// The command's uid and gid, when they are not those of the process that makes the mounts: a tmpfs is given to them.
+    give_to: Option<(u32, u32)>,
+}
+
+impl Ids {
+    fn of(plan: &Plan) -> Self {
+        let steps = || plan.steps.iter().map(|p| &p.step);
+        let own = steps().find_map(|s| match s {
+            Step::MapIds { uids, .. } if uids.is_single() => uids.0.first().map(|r| r.inside),
+            _ => None,
+        });
+        let command = steps().find_map(|s| match s {
+            Step::SetIds { uid, gid } => Some((*uid, *gid)),
+            _ => None,
+        });
+        Self { give_to: command.filter(|(uid, _)| own != Some(*uid)) }
+    }
+}
+
+fn text(bytes: impl Into<Vec<u8>>, what: &str) -> Result<CString, PrepareError> {
+    CString::new(bytes).map_err(|_| PrepareError::Nul(what.to_owned()))
+}
+
+fn path(path: &Path) -> Result<CString, PrepareError> {
+    text(path.as_os_str().as_bytes(), "a path")
+}
+
+fn place(at: &InRoot) -> Result<Place, PrepareError> {
+    let relative = |p: &Path| path(p);
+    let parent = match at.parent() {
+        Some(parent) if parent != InRoot::root() => Some(relative(parent.relative())?),
+        _ => None,
+    };
+    let name = at.name().unwrap_or(OsStr::new("."));
+    Ok(Place { path: relative(at.relative())?, parent, name: text(name.as_bytes(), "a path")? })
+}
+
+fn tmpfs(size: Bytes, mode: u32, owner: Option<(u32, u32)>) -> Result<TmpfsOptions, PrepareError> {
+    let owner = match owner {
+        Some((uid, gid)) => Some((text(uid.to_string(), "a uid")?, text(gid.to_string(), "a gid")?)),
+        None => None,
+    };
+    Ok(TmpfsOptions { size: text(size.0.to_string(), "a size")?, mode: text(format!("{mode:o}"), "a mode")?, owner })
+}
+
+/// The host's paths are opened before anything else: with the caller's own rights, and before a new root hides them.
+fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
+    let mut opens = Vec::new();
+    for (index, planned) in plan.steps.iter().enumerate() {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let (source, attributes) = match &planned.step {
+            Step::Bind(source, _, attributes) => (path(source.as_path())?, *attributes),
+            Step::RootBind(source) => (path(source.as_path())?, Attributes::READ_EXECUTE),
+            Step::Mask(_) => (c"/dev/null".to_owned(), Attributes { writable: true, execute: false, devices: true }),
+            _ => continue,
+        };
+        opens.push((index, Operation::Open { slot: p.slots, path: source, attributes: bits(attributes) }));
+        p.slots += 1;
+    }
+    p.operations = opens;
+    Ok(())
+}
+
+impl Prepared {
+    fn put(&mut self, index: u32, operation: Operation) {
+        self.operations.push((index, operation));
+    }
+
+    /// Before the sources are opened: what needs the host's `/proc`, or changes who we are.
+    fn put_first(&mut self, index: u32, operation: Operation) {
+        let at = self.operations.iter().position(|(_, o)| matches!(o, Operation::Open { .. }));
+        self.operations.insert(at.unwrap_or(self.operations.len()), (index, operation));
+    }
+
+    fn step(&mut self, index: u32, step: &Step, ids: &Ids, slot: &mut usize) -> Result<(), PrepareError> {
+        match step {
+            Step::Clone(namespaces) => self.namespaces = clone_flags(namespaces.net),
+            Step::MapIds { uids, gids, by } => self.map_ids(index, uids, gids, by)?,
+            Step::TimeNamespace => self.time_namespace(index)?,
+            Step::NoNestedNamespaces => {
+                let file = text("/proc/sys/user/max_user_namespaces", "a path")?;
+                self.put_first(index, Operation::KernelFile(file, b"0".to_vec()));
+            }
+            Step::ActAsRoot => self.put(index, Operation::ActAsRoot),
+            _ => return self.later_step(index, step, ids, slot),
+        }
+        Ok(())
+    }
+
+    fn later_step(&mut self, index: u32, step: &Step, ids: &Ids, slot: &mut usize) -> Result<(), PrepareError> {
+        match step {
+            Step::RootTmpfs(size) => self.put(index, Operation::RootTmpfs(tmpfs(*size, 0o755, None)?)),
+            Step::RootBind(_) => {
+                self.put(index, Operation::RootBind(*slot));
+                *slot += 1;
+            }
+            Step::RootOverlay(lower, size) => {
+                let lower = lower_directory(lower.as_path())?;
+                self.put(index, Operation::RootOverlay { lower, scratch: tmpfs(*size, 0o755, None)? });
+            }
+            Step::Directory(at, mode) => self.put(index, Operation::Directory(place(at)?, *mode)),
+            Step::Link(at, target) => self.put(index, Operation::Link(place(at)?, path(target)?)),
+            Step::File(at, bytes) => self.put(index, Operation::File(place(at)?, bytes.clone())),
+            Step::Point(at) => self.put(index, Operation::File(place(at)?, Vec::new())),
+            Step::Bind(_, at, _) => {
+                self.put(index, Operation::Attach { slot: *slot, at: place(at)? });
+                *slot += 1;
+            }
+            Step::Mask(at) => {
+                self.put(index, Operation::Mask { at: place(at)?, null: *slot });
+                *slot += 1;
+            }
+            Step::Tmpfs(at, size, mode, attributes) => {
+                let options = tmpfs(*size, *mode, ids.give_to)?;
+                self.put(index, Operation::Tmpfs { at: place(at)?, options, attributes: bits(*attributes) });
+            }
+            Step::WorkspaceOverlay(lower, at, size, attributes) => {
+                let (lower, scratch) = (lower_directory(lower.as_path())?, tmpfs(*size, 0o700, ids.give_to)?);
+                let attributes = bits(*attributes);
+                self.put(index, Operation::WorkspaceOverlay { lower, at: place(at)?, scratch, attributes });
+            }
+            _ => return self.confining_step(index, step, ids),
+        }
+        Ok(())
+    }
+
+    fn confining_step(&mut self, index: u32, step: &Step, ids: &Ids) -> Result<(), PrepareError> {
+        match step {
+            Step::Proc(at, kind) => {
+                let own_processes = *kind == ProcKind::OwnProcesses;
+                self.put(index, Operation::Proc { at: place(at)?, own_processes });
+            }
+            Step::Devpts(at) => self.put(index, Operation::Devpts(place(at)?)),
+            Step::Mqueue(at) => self.put(index, Operation::Mqueue(place(at)?)),
+            Step::ReadOnly(at) => self.put(index, Operation::ReadOnly(place(at)?)),
+            Step::SealRoot => self.put(index, Operation::SealRoot),
+            Step::PivotRoot => self.put(index, Operation::PivotRoot),
+            Step::Hostname(name) => self.put(index, Operation::Hostname(name.clone().into_bytes())),
+            Step::Loopback => self.put(index, Operation::Loopback),
+            Step::Keyring => self.put(index, Operation::Keyring),
+            Step::Terminal => {
+                self.terminal = true;
+                self.put(index, Operation::Terminal);
+            }
+            Step::StartIn(at) => self.put(index, Operation::StartIn(place(at)?)),
+            Step::Limits(limits) => {
+                for l in limits {
+                    let resource = l.resource.number();
+                    self.put(index, Operation::Limit { resource, soft: l.soft, hard: l.hard });
+                }
+            }
+            Step::DropGroups => self.put(index, Operation::DropGroups),
+            Step::SetIds { uid, gid } => {
+                let change = ids.give_to.is_some();
+                self.put(index, Operation::SetIds { uid: *uid, gid: *gid, change });
+            }
+            Step::Capabilities(kept) => self.put(index, Operation::Capabilities(kept.0)),
+            Step::NoNewPrivileges => self.put(index, Operation::NoNewPrivileges),
+            Step::Landlock { abi, network, scopes, rules } => {
+                self.abi = ABI::from(i32::from(*abi));
+                self.ruleset = Some(ruleset(self.abi, *network, *scopes)?);
+                for rule in rules {
+                    self.put(index, Operation::LandlockRule(place(&rule.at)?, rule.access));
+                }
+                self.put(index, Operation::LandlockEnforce);
+            }
+            Step::Init => {
+                self.init = true;
+                self.put(index, Operation::Init);
+            }
+            Step::Session => self.put(index, Operation::Session),
+            Step::CloseRange => self.put(index, Operation::CloseRange),
+            Step::Seccomp(table) => self.put(index, Operation::Seccomp(table.compile()?)),
+            Step::Exec { command, environment } => self.put(index, exec(command, environment)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn map_ids(&mut self, index: u32, uids: &crate::model::IdMap, gids: &crate::model::IdMap, by: &MapWriter) -> Result<(), PrepareError> {
+        let line = |map: &crate::model::IdMap| {
+            map.0.iter().map(|r| format!("{} {} {}\n", r.inside, r.host, r.count)).collect::<String>().into_bytes()
+        };
+        let own_users = match by {
+            MapWriter::Child => true,
+            MapWriter::Supervisor => false,
+            MapWriter::Helpers { newuidmap, .. } => newuidmap.is_none(),
+        };
+        if *by != MapWriter::Child {
+            self.put_first(index, Operation::AwaitMaps);
+        }
+        if own_users {
+            self.put_first(index, Operation::KernelFile(text("/proc/self/uid_map", "a path")?, line(uids)));
+        }
+        if *by == MapWriter::Child {
+            // Without a helper the kernel wants setgroups(2) denied first (CVE-2014-8989).
+            self.put_first(index, Operation::KernelFile(text("/proc/self/setgroups", "a path")?, b"deny".to_vec()));
+            self.put_first(index, Operation::KernelFile(text("/proc/self/gid_map", "a path")?, line(gids)));
+        } else {
+            self.maps = Some((by.clone(), uids.clone(), gids.clone()));
+        }
+        Ok(())
+    }
+
+    /// Clocks start at 0 for the command: what they show now is taken off.
+    fn time_namespace(&mut self, index: u32) -> Result<(), PrepareError> {
+        use nix::time::{ClockId, clock_gettime};
+        let seconds = |clock| clock_gettime(clock).map_or(0, |t| t.tv_sec());
+        let offsets = format!("monotonic -{} 0\nboottime -{} 0\n", seconds(ClockId::CLOCK_MONOTONIC), seconds(ClockId::CLOCK_BOOTTIME));
+        self.put_first(index, Operation::UnshareTime);
+        self.put_first(index, Operation::KernelFile(text("/proc/self/timens_offsets", "a path")?, offsets.into_bytes()));
+        Ok(())
+    }
+}
+
+fn clone_flags(net: bool) -> CloneFlags {
+    let mut flags = libc::CLONE_NEWUSER
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWCGROUP;
+    if net {
+        flags |= libc::CLONE_NEWNET;
+    }
+    CloneFlags(u64::from(flags.cast_unsigned()))
+}
+
+/// Overlay splits `lowerdir` at colons and takes a backslash as an escape.
+fn lower_directory(directory: &Path) -> Result<CString, PrepareError> {
+    let mut out = Vec::new();
+    for byte in directory.as_os_str().as_bytes() {
+        if matches!(byte, b':' | b'\\' | b',') {
+            out.push(b'\\');
+        }
+        out.push(*byte);
+    }
+    text(out, "a path")
+}
+
+fn ruleset(abi: ABI, network: bool, scopes: bool) -> Result<RulesetCreated, PrepareError> {
+    let mut ruleset =
+        Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(abi))?;
+    if network {
+        ruleset = ruleset.handle_access(AccessNet::from_all(ABI::V4))?;
+    }
+    if scopes {
+        ruleset = ruleset.scope(Scope::from_all(ABI::V6))?;
+    }
+    Ok(ruleset.create()?)
+}
+
+/// A command without a slash is looked for in the sandbox's own `PATH`, by trying: what is there is not known before the pivot.
+fn exec(command: &[OsString], environment: &[(OsString, OsString)]) -> Result<Operation, PrepareError> {
+    let name = command.first().cloned().unwrap_or_default();
+    let mut candidates = Vec::new();
+    if name.as_bytes().contains(&b'/') {
+        candidates.push(text(name.as_bytes(), "the command")?);
+    } else if !name.is_empty() {
+        let search = environment.iter().find(|(n, _)| n == "PATH").map(|(_, v)| v.as_bytes()).unwrap_or_default();
+        for directory in search.split(|b| *b == b':').filter(|d| d.starts_with(b"/")) {
+            candidates.push(text([directory, b"/", name.as_bytes()].concat(), "the command")?);
+        }
+    }
+    let arguments = command.iter().map(|a| text(a.as_bytes(), "an argument")).collect::<Result<_, _>>()?;
+    let mut variables = Vec::with_capacity(environment.len());
+    for (name, value) in environment {
+        let line = [name.as_bytes(), b"=", value.as_bytes()].concat();
+        variables.push(text(OsString::from_vec(line).into_vec(), "the environment")?);
+    }
+    Ok(Operation::Exec { candidates, arguments: Strings::new(arguments), environment: Strings::new(variables) })
+}

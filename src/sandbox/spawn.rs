@@ -1,0 +1,178 @@
+//! clone3, and the two sides right after it.
+
+use super::child::Child;
+use super::helper;
+use super::init;
+use super::message::Message;
+use super::operation::{Operation, Streams};
+use super::prepare::Prepared;
+use crate::sys::process::{self, Side};
+use crate::sys::signal::{self, SignalSet};
+use crate::sys::{Errno, socket};
+use std::ffi::c_void;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+/// Signals that reach the supervisor and are meant for the command, or tell about it.
+pub(super) const HANDLED: [i32; 10] = [
+    libc::SIGTERM,
+    libc::SIGINT,
+    libc::SIGHUP,
+    libc::SIGQUIT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGWINCH,
+    libc::SIGTSTP,
+    libc::SIGCHLD,
+    libc::SIGPIPE,
+];
+
+/// Room for the stack of the process that becomes the command; Landlock's and libc's calls need little.
+const STACK: usize = 64 << 10;
+
+/// A sandbox that has been cloned.
+#[derive(Debug)]
+pub struct Running {
+    pub(super) pidfd: OwnedFd,
+    pub(super) pid: i32,
+    pub(super) control: OwnedFd,
+    pub(super) signals: OwnedFd,
+    pub(super) since: Instant,
+    pub(super) init: bool,
+}
+
+/// Why there is no sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The clone itself, or something before it.
+    #[error("clone3: {0}")]
+    Clone(Errno),
+    /// The id maps could not be written.
+    #[error("{0}")]
+    Maps(String),
+    /// A step failed.
+    #[error("step {step}: {errno}")]
+    Step {
+        /// Index into the plan.
+        step: usize,
+        /// Why.
+        errno: Errno,
+    },
+}
+
+impl Prepared {
+    /// Clones, and has the id maps written where that is the supervisor's part.
+    ///
+    /// # Errors
+    /// When the kernel refuses the namespaces or a helper the maps. What the child fails at is told by [`Running::supervise`].
+    pub fn spawn(self, streams: Streams) -> Result<Running, StartError> {
+        let all = SignalSet::of(&HANDLED);
+        signal::set_mask(&all).map_err(StartError::Clone)?;
+        let signals = signal::signal_fd(&all).map_err(StartError::Clone)?;
+        let (control, theirs) = socket::pair().map_err(StartError::Clone)?;
+        let mut slots: Vec<Option<OwnedFd>> = (0..self.slots).map(|_| None).collect();
+        let mut stack = vec![0u8; if self.init { STACK } else { 0 }];
+        let (init, maps) = (self.init, self.maps.clone());
+        let since = Instant::now();
+        match process::clone_into(self.namespaces).map_err(StartError::Clone)? {
+            Side::Child => {
+                // The supervisor's end must not keep the channel open, or its death would go unseen.
+                drop(control);
+                child_main(self, theirs.as_fd(), &mut slots, &mut stack, streams)
+            }
+            Side::Parent(pidfd, pid) => {
+                drop(theirs);
+                let running = Running { pidfd, pid, control, signals, since, init };
+                if let Some((by, uids, gids)) = maps {
+                    if let Err(why) = helper::write_maps(&by, &uids, &gids, pid) {
+                        running.destroy();
+                        return Err(StartError::Maps(why));
+                    }
+                    // A child that has failed meanwhile says so itself.
+                    let _ = Message::MapsWritten.send(running.control.as_fd(), None);
+                }
+                Ok(running)
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Kills everything inside and waits until it is gone.
+    pub(super) fn destroy(&self) {
+        let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+        let _ = process::wait(self.pid, true, false);
+    }
+}
+
+/// What the process that becomes the command needs, in memory that it shares with init until it execs.
+struct Below<'a, 'b> {
+    child: &'a mut Child<'b>,
+    operations: &'a [(u32, Operation)],
+    failed: Option<(u32, Errno)>,
+}
+
+fn child_main(
+    mut prepared: Prepared,
+    control: BorrowedFd<'_>,
+    slots: &mut [Option<OwnedFd>],
+    stack: &mut [u8],
+    streams: Streams,
+) -> ! {
+    let mut child = Child {
+        control,
+        slots,
+        ruleset: prepared.ruleset.take(),
+        abi: prepared.abi,
+        root: None,
+        slave: None,
+        streams: streams.terminal,
+        below_init: prepared.init,
+    };
+    for (at, (step, operation)) in (1..).zip(&prepared.operations) {
+        let done = match operation {
+            Operation::Init => {
+                let rest = prepared.operations.get(at..).unwrap_or_default();
+                start_below(&mut child, rest, *step, stack)
+            }
+            other => child.run(other),
+        };
+        if let Err(errno) = done {
+            fail(control, *step, errno);
+        }
+    }
+    process::exit_now(125)
+}
+
+fn fail(control: BorrowedFd<'_>, step: u32, errno: Errno) -> ! {
+    let _ = Message::Failed { step, errno: errno as i32 }.send(control, None);
+    process::exit_now(125)
+}
+
+/// Makes the command's process and becomes init. Comes back only when that process could not be made.
+fn start_below(child: &mut Child<'_>, rest: &[(u32, Operation)], step: u32, stack: &mut [u8]) -> Result<(), Errno> {
+    init::harden()?;
+    if child.slave.is_some() {
+        child.lead_session()?;
+    }
+    let mut below = Below { child, operations: rest, failed: None };
+    let pid = process::vfork_run(stack, run_below, (&raw mut below).cast::<c_void>())?;
+    if let Some((step, errno)) = below.failed {
+        fail(child.control, step, errno);
+    }
+    match init::serve(child, pid) {
+        Ok(never) => match never {},
+        Err(errno) => fail(child.control, step, errno),
+    }
+}
+
+extern "C" fn run_below(data: *mut c_void) -> libc::c_int {
+    let Some(below) = process::borrow_shared::<Below<'_, '_>>(data) else { return 125 };
+    for (step, operation) in below.operations {
+        if let Err(errno) = below.child.run(operation) {
+            below.failed = Some((*step, errno));
+            break;
+        }
+    }
+    125
+}

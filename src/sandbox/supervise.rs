@@ -1,0 +1,234 @@
+//! Waits, forwards, relays, counts the time.
+
+use super::confine;
+use super::message::Message;
+use super::operation::Streams;
+use super::outcome::{Ended, Outcome};
+use super::spawn::{Running, StartError};
+use super::terminal::{self, Relay};
+use crate::sys::process::{self, Status, Usage};
+use crate::sys::signal::{self, Arrived};
+use crate::sys::socket::{self, Watch};
+use crate::sys::{Errno, cred};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Supervised {
+    /// How.
+    pub outcome: Outcome,
+    /// The directory that holds what was written to an overlaid workspace.
+    pub upper: Option<OwnedFd>,
+}
+
+/// What went wrong while waiting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SuperviseError {
+    /// The sandbox never came to be.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A system call that cannot fail has failed.
+    #[error("while waiting for the sandbox: {0}")]
+    Wait(Errno),
+}
+
+impl From<Errno> for SuperviseError {
+    fn from(errno: Errno) -> Self {
+        Self::Wait(errno)
+    }
+}
+
+/// What is known so far.
+struct State {
+    relay: Option<Relay>,
+    upper: Option<OwnedFd>,
+    started: bool,
+    channel: bool,
+    ended: Option<Ended>,
+    deadline: Option<Instant>,
+    failed: Option<StartError>,
+}
+
+impl Running {
+    /// Waits for the end. `streams`: which streams were given to the pseudo-terminal; `own`: which of ours are terminals.
+    ///
+    /// # Errors
+    /// When a step of the child failed.
+    pub fn supervise(
+        self,
+        time: Option<Duration>,
+        streams: Streams,
+        own: Streams,
+        give_up_rights: bool,
+    ) -> Result<Supervised, SuperviseError> {
+        let mut state = State {
+            relay: None,
+            upper: None,
+            started: false,
+            channel: true,
+            ended: None,
+            deadline: time.map(|t| self.since + t),
+            failed: None,
+        };
+        let result = self.wait_for_end(&mut state, streams, own, give_up_rights);
+        let relay = state.relay.take();
+        if result.is_err() {
+            self.destroy();
+        }
+        if let Some(relay) = relay {
+            relay.finish();
+        }
+        let usage = result?;
+        if let Some(failed) = state.failed {
+            return Err(failed.into());
+        }
+        let (status, usage) = usage;
+        let ended = state.ended.unwrap_or(match status {
+            Status::Exited(code) if !self.init => Ended::Exited(code),
+            Status::Signaled(signal) if !self.init => Ended::Signaled(signal),
+            Status::Signaled(signal) => Ended::Killed(signal),
+            _ => Ended::Killed(libc::SIGKILL),
+        });
+        let outcome = Outcome {
+            ended,
+            wall: self.since.elapsed(),
+            user: Duration::from_micros(usage.user_micros),
+            system: Duration::from_micros(usage.system_micros),
+            memory_peak: usage.peak_bytes,
+        };
+        Ok(Supervised { outcome, upper: state.upper })
+    }
+
+    fn wait_for_end(
+        &self,
+        state: &mut State,
+        streams: Streams,
+        own: Streams,
+        give_up_rights: bool,
+    ) -> Result<(Status, Usage), SuperviseError> {
+        loop {
+            let watch = |fd, wanted: bool| Watch { fd: if wanted { fd } else { -1 }, write: false, ready: false };
+            let mut watches = [Watch { fd: -1, write: false, ready: false }; 7];
+            watches[0] = watch(self.control.as_raw_fd(), state.channel);
+            watches[1] = watch(self.signals.as_raw_fd(), true);
+            watches[2] = watch(self.pidfd.as_raw_fd(), true);
+            if let Some(relay) = &state.relay {
+                for (to, from) in watches.iter_mut().skip(3).zip(relay.watches()) {
+                    *to = from;
+                }
+            }
+            socket::poll(&mut watches, state.patience())?;
+            if watches[0].ready {
+                self.hear(state, streams, own, give_up_rights)?;
+            }
+            if watches[1].ready {
+                while let Some(arrived) = signal::next_signal(self.signals.as_fd())? {
+                    self.forward(state, arrived);
+                }
+            }
+            if let Some(relay) = &mut state.relay {
+                relay.step(watches.get(3..).unwrap_or_default());
+            }
+            if watches[2].ready {
+                // What was said before the end is heard before the end is believed.
+                while state.channel {
+                    self.hear(state, streams, own, false)?;
+                }
+                if let Some((_, status, usage)) = process::wait(self.pid, true, false)? {
+                    return Ok((status, usage));
+                }
+            }
+            if state.deadline.is_some_and(|d| d <= Instant::now()) && state.ended.is_none() {
+                state.ended = Some(Ended::Timeout);
+                state.deadline = None;
+                let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+            }
+        }
+    }
+
+    fn hear(&self, state: &mut State, streams: Streams, own: Streams, give_up_rights: bool) -> Result<(), Errno> {
+        let (message, fd) = match Message::receive(self.control.as_fd(), false) {
+            Ok(Some(heard)) => heard,
+            Ok(None) => {
+                state.channel = false;
+                return Ok(());
+            }
+            Err(Errno::EAGAIN) => return Ok(()),
+            Err(errno) => return Err(errno),
+        };
+        match message {
+            Message::Failed { step, errno } => {
+                let step = usize::try_from(step).unwrap_or(usize::MAX);
+                state.failed = Some(StartError::Step { step, errno: Errno::from_raw(errno) });
+            }
+            Message::Master => state.relay = fd.map(|master| Relay::new(master, streams, own)),
+            Message::Upper => state.upper = fd,
+            Message::Started => {
+                state.started = true;
+                terminal::let_go(streams);
+                if give_up_rights {
+                    confine::supervisor();
+                } else {
+                    let _ = cred::undumpable();
+                }
+            }
+            Message::Stopped(_) => self.suspend(state),
+            Message::Exited(code) => state.end(Ended::Exited(code)),
+            Message::Signaled(signal) => state.end(Ended::Signaled(signal)),
+            Message::MapsWritten | Message::Signal(..) => {}
+        }
+        Ok(())
+    }
+
+    /// Signals go to the command; those that a terminal sends to a whole group go to its whole group.
+    fn forward(&self, state: &mut State, arrived: Arrived) {
+        match arrived.signal {
+            libc::SIGCHLD | libc::SIGPIPE => {}
+            libc::SIGWINCH if state.relay.is_some() => {
+                if let Some(relay) = &state.relay {
+                    relay.resize();
+                }
+            }
+            libc::SIGTSTP => {
+                self.tell(libc::SIGSTOP, true);
+                self.suspend(state);
+            }
+            signal => self.tell(signal, arrived.from_kernel),
+        }
+    }
+
+    fn tell(&self, signal: i32, group: bool) {
+        if self.init {
+            let _ = Message::Signal(signal, group).send(self.control.as_fd(), None);
+        } else {
+            let _ = process::signal_pidfd(self.pidfd.as_fd(), signal);
+        }
+    }
+
+    /// Stops with the command, so that the user's shell sees a stopped job; goes on with it.
+    fn suspend(&self, state: &mut State) {
+        if let Some(relay) = &state.relay {
+            relay.restore();
+        }
+        let _ = process::kill(0, libc::SIGSTOP);
+        if let Some(relay) = &mut state.relay {
+            relay.resume();
+        }
+        self.tell(libc::SIGCONT, true);
+    }
+}
+
+impl State {
+    /// A timeout that has already struck stays the reason.
+    fn end(&mut self, ended: Ended) {
+        self.ended.get_or_insert(ended);
+    }
+
+    /// Milliseconds until the time is up, for poll.
+    fn patience(&self) -> i32 {
+        let Some(deadline) = self.deadline else { return -1 };
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis().saturating_add(1);
+        i32::try_from(left).unwrap_or(i32::MAX)
+    }
+}

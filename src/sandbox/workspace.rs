@@ -1,0 +1,1 @@
+//! What was written to an overlaid workspace: listed, and applied when asked.

@@ -1,0 +1,199 @@
+//! Credentials: ids, groups, capabilities, securebits, no_new_privs, limits, keyring.
+
+use super::{Result, check, check_int};
+
+/// Empties the list of supplementary groups.
+///
+/// # Errors
+/// `EPERM` where the map was written without a helper (`setgroups` denied).
+pub fn drop_groups() -> Result<()> {
+    // SAFETY: a list of length 0 may be null. The raw call: glibc's would look for other threads.
+    check(unsafe { libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()) }).map(|_| ())
+}
+
+/// Sets real, effective and saved group id.
+///
+/// # Errors
+/// `EINVAL` for an id that the map does not hold.
+pub fn set_group(gid: u32) -> Result<()> {
+    // SAFETY: only numbers are passed.
+    check(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) }).map(|_| ())
+}
+
+/// Sets real, effective and saved user id.
+///
+/// # Errors
+/// `EINVAL` for an id that the map does not hold.
+pub fn set_user(uid: u32) -> Result<()> {
+    // SAFETY: only numbers are passed.
+    check(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) }).map(|_| ())
+}
+
+fn prctl(option: libc::c_int, a: libc::c_ulong, b: libc::c_ulong) -> Result<libc::c_int> {
+    // SAFETY: the options used in this file take numbers only.
+    check_int(unsafe { libc::prctl(option, a, b, 0, 0) })
+}
+
+/// A change of user id changes no capability from here on, and uid 0 gives none at exec.
+///
+/// # Errors
+/// `EPERM` without `CAP_SETPCAP`.
+pub fn fix_securebits() -> Result<()> {
+    const NOROOT: libc::c_ulong = 0x1;
+    const NO_SETUID_FIXUP: libc::c_ulong = 0x4;
+    prctl(libc::PR_SET_SECUREBITS, NOROOT | NO_SETUID_FIXUP, 0).map(|_| ())
+}
+
+/// Takes everything but `kept` out of the bounding set.
+///
+/// # Errors
+/// `EPERM` without `CAP_SETPCAP`.
+pub fn drop_bounding(kept: u64) -> Result<()> {
+    for number in 0..64u32 {
+        if kept & (1 << number) == 0 {
+            match prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0) {
+                // The kernel's first unknown number ends the set.
+                Err(super::Errno::EINVAL) => return Ok(()),
+                other => other?,
+            };
+        }
+    }
+    Ok(())
+}
+
+/// `_LINUX_CAPABILITY_VERSION_3`: 64 bits, in two elements.
+const VERSION_3: u32 = 0x2008_0522;
+
+#[repr(C)]
+struct CapHeader {
+    version: u32,
+    pid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct CapData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// Sets the effective and permitted sets, and the inheritable one.
+///
+/// # Errors
+/// `EPERM` when a set would grow.
+pub fn set_capabilities(effective: u64, inheritable: u64) -> Result<()> {
+    let header = CapHeader { version: VERSION_3, pid: 0 };
+    let half = |shift: u32| {
+        #[allow(clippy::cast_possible_truncation, reason = "half of the bits at a time is what the call takes")]
+        let bits = |set: u64| (set >> shift) as u32;
+        CapData { effective: bits(effective), permitted: bits(effective), inheritable: bits(inheritable) }
+    };
+    let data = [half(0), half(32)];
+    // SAFETY: header and data have the layout of version 3, which takes two elements.
+    check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }).map(|_| ())
+}
+
+/// Makes `kept` inheritable, with the effective and permitted sets as they are.
+///
+/// # Errors
+/// `EPERM` when one is not permitted.
+pub fn make_inheritable(kept: u64) -> Result<()> {
+    let header = CapHeader { version: VERSION_3, pid: 0 };
+    let mut data = [CapData { effective: 0, permitted: 0, inheritable: 0 }; 2];
+    // SAFETY: header and data have the layout of version 3, which takes two elements.
+    check(unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) })?;
+    for (half, shift) in data.iter_mut().zip([0, 32]) {
+        #[allow(clippy::cast_possible_truncation, reason = "half of the bits at a time is what the call takes")]
+        {
+            half.inheritable = (kept >> shift) as u32;
+        }
+    }
+    // SAFETY: as above.
+    check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }).map(|_| ())
+}
+
+/// Raises `kept` in the ambient set, after which they outlive an exec by a user that is not root.
+///
+/// # Errors
+/// `EPERM` when one is not permitted and inheritable.
+pub fn raise_ambient(kept: u64) -> Result<()> {
+    #[allow(clippy::cast_sign_loss, reason = "a constant of the kernel")]
+    const RAISE: libc::c_ulong = libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong;
+    for number in (0..64u32).filter(|n| kept & (1 << n) != 0) {
+        prctl(libc::PR_CAP_AMBIENT, RAISE, libc::c_ulong::from(number))?;
+    }
+    Ok(())
+}
+
+/// Uid 0 means nothing any more, for good: NOROOT, NO_SETUID_FIXUP, KEEP_CAPS off, NO_CAP_AMBIENT_RAISE, each locked.
+///
+/// # Errors
+/// `EPERM` without `CAP_SETPCAP`.
+pub fn lock_securebits() -> Result<()> {
+    const NOROOT: libc::c_ulong = 0x3;
+    const NO_SETUID_FIXUP: libc::c_ulong = 0xc;
+    const KEEP_CAPS_LOCKED: libc::c_ulong = 0x20;
+    const NO_CAP_AMBIENT_RAISE: libc::c_ulong = 0xc0;
+    prctl(libc::PR_SET_SECUREBITS, NOROOT | NO_SETUID_FIXUP | KEEP_CAPS_LOCKED | NO_CAP_AMBIENT_RAISE, 0).map(|_| ())
+}
+
+/// No exec gives rights any more.
+///
+/// # Errors
+/// None since Linux 3.5.
+pub fn no_new_privileges() -> Result<()> {
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(|_| ())
+}
+
+/// Closes `/proc/PID/{mem,environ,fd,exe}` and ptrace to processes of the same user.
+///
+/// # Errors
+/// None in practice.
+pub fn undumpable() -> Result<()> {
+    prctl(libc::PR_SET_DUMPABLE, 0, 0).map(|_| ())
+}
+
+/// The kernel kills this process when its parent ends. A change of credentials forgets it, so it is set after the last one.
+///
+/// # Errors
+/// None in practice.
+pub fn die_with_parent() -> Result<()> {
+    #[allow(clippy::cast_sign_loss, reason = "a signal number")]
+    prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, 0).map(|_| ())
+}
+
+/// Leaves the caller's session keyring, which no namespace hides, for a fresh empty one.
+///
+/// # Errors
+/// `ENOSYS` without key support, `EDQUOT` when the caller's key quota is used up.
+pub fn new_session_keyring() -> Result<()> {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    // SAFETY: a null name asks for an anonymous keyring.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) })
+        .map(|_| ())
+}
+
+/// Sets a resource limit; one that lies above the caller's own hard limit is lowered to it.
+///
+/// # Errors
+/// `EINVAL` for an unknown resource.
+pub fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    // SAFETY: `rlimit` is a plain C struct for which all zeroes is a valid value.
+    let mut now: libc::rlimit = unsafe { std::mem::zeroed() };
+    // SAFETY: `now` is live and of the right type.
+    check_int(unsafe { libc::getrlimit(resource, &raw mut now) })?;
+    let hard = hard.min(now.rlim_max);
+    let wanted = libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard };
+    // SAFETY: `wanted` is live and of the right type.
+    check_int(unsafe { libc::setrlimit(resource, &raw const wanted) }).map(|_| ())
+}
+
+/// The scheduling priority back to 0 where it was raised by nice(1) for the caller is left alone: only the OOM score may not fall.
+///
+/// # Errors
+/// As personality(2).
+pub fn plain_personality() -> Result<()> {
+    // SAFETY: only a number is passed; PER_LINUX is 0.
+    check_int(unsafe { libc::personality(0) }).map(|_| ())
+}

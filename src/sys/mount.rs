@@ -1,0 +1,182 @@
+//! The mount API of Linux 5.2 and later, and pivot_root(2).
+
+use super::{Result, check, check_int};
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// `MOUNT_ATTR_*` bits of mount_setattr(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attributes(pub u64);
+
+impl Attributes {
+    /// No writes.
+    pub const READ_ONLY: u64 = 0x1;
+    /// Set-id bits and file capabilities are ignored.
+    pub const NO_SUID: u64 = 0x2;
+    /// Device nodes cannot be opened.
+    pub const NO_DEV: u64 = 0x4;
+    /// Nothing can be executed.
+    pub const NO_EXEC: u64 = 0x8;
+}
+
+#[repr(C)]
+struct MountAttr {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+const FSCONFIG_SET_FLAG: libc::c_uint = 0;
+const FSCONFIG_SET_STRING: libc::c_uint = 1;
+const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
+const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 0x4;
+const MOVE_MOUNT_T_EMPTY_PATH: libc::c_uint = 0x40;
+const OPEN_TREE_CLONE: libc::c_uint = 1;
+
+fn owned(answer: libc::c_long) -> OwnedFd {
+    #[allow(clippy::cast_possible_truncation, reason = "a file descriptor is an int")]
+    let fd = answer as RawFd;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// A detached, recursive copy of the mounts at `path`.
+///
+/// Recursive because a copy without its children is refused for mounts that another user namespace has locked.
+///
+/// # Errors
+/// `ENOENT`, `EACCES` on the way to the path; `EPERM` without rights over the mount namespace.
+pub fn open_tree(path: &CStr) -> Result<OwnedFd> {
+    #[allow(clippy::cast_sign_loss, reason = "flag bits")]
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as libc::c_uint | libc::AT_RECURSIVE as libc::c_uint;
+    // SAFETY: `path` is NUL-terminated and lives through the call.
+    check(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) }).map(owned)
+}
+
+/// The same for what a descriptor refers to.
+///
+/// # Errors
+/// As [`open_tree`].
+pub fn open_tree_at(object: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let flags = libc::O_CLOEXEC | libc::AT_RECURSIVE | libc::AT_EMPTY_PATH;
+    let flags = OPEN_TREE_CLONE | flags.cast_unsigned();
+    // SAFETY: the path is an empty C string; the descriptor is live.
+    check(unsafe { libc::syscall(libc::SYS_open_tree, object.as_raw_fd(), c"".as_ptr(), flags) }).map(owned)
+}
+
+/// Sets attributes on a mount (and with `recursive` on everything below), and cuts it from the host's mount events.
+///
+/// # Errors
+/// `EPERM` when a locked attribute would be cleared; never happens for setting.
+pub fn set_attributes(tree: BorrowedFd<'_>, set: Attributes, recursive: bool) -> Result<()> {
+    let attr = MountAttr { set: set.0, clear: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
+    let deep = if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: `attr` has the kernel's layout and its size is given; the descriptor is live.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | deep,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    })
+    .map(|_| ())
+}
+
+/// Attaches a detached mount on the object that `target` refers to, so that no path is walked.
+///
+/// # Errors
+/// `ENOTDIR` when one is a directory and the other is not.
+pub fn move_mount(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: both descriptors are live; the paths are empty C strings.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            target.as_raw_fd(),
+            c"".as_ptr(),
+            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH,
+        )
+    })
+    .map(|_| ())
+}
+
+/// Starts a new file system of the given type.
+///
+/// # Errors
+/// `ENODEV` when the kernel has no such type; `EPERM` where user namespaces may not mount it.
+pub fn fsopen(kind: &CStr) -> Result<OwnedFd> {
+    // SAFETY: `kind` is NUL-terminated and lives through the call; 1 is FSOPEN_CLOEXEC.
+    check(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), 1) }).map(owned)
+}
+
+/// Sets an option that has a value.
+///
+/// # Errors
+/// `EINVAL` when the file system does not know or refuses it.
+pub fn fsconfig_string(fs: BorrowedFd<'_>, key: &CStr, value: &CStr) -> Result<()> {
+    // SAFETY: both strings are NUL-terminated and live through the call.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_fsconfig,
+            fs.as_raw_fd(),
+            FSCONFIG_SET_STRING,
+            key.as_ptr(),
+            value.as_ptr(),
+            0,
+        )
+    })
+    .map(|_| ())
+}
+
+/// Sets an option that has none.
+///
+/// # Errors
+/// `EINVAL` when the file system does not know it.
+pub fn fsconfig_flag(fs: BorrowedFd<'_>, key: &CStr) -> Result<()> {
+    let none = std::ptr::null::<libc::c_char>();
+    // SAFETY: `key` is NUL-terminated and lives through the call; a flag has no value.
+    check(unsafe { libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), FSCONFIG_SET_FLAG, key.as_ptr(), none, 0) })
+        .map(|_| ())
+}
+
+/// Makes the file system's superblock.
+///
+/// # Errors
+/// `EPERM` for `proc` when the host's own is partly masked (`mount_too_revealing`).
+pub fn fsconfig_create(fs: BorrowedFd<'_>) -> Result<()> {
+    let none = std::ptr::null::<libc::c_char>();
+    // SAFETY: the command takes neither key nor value.
+    check(unsafe { libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), FSCONFIG_CMD_CREATE, none, none, 0) }).map(|_| ())
+}
+
+/// A detached mount of it.
+///
+/// # Errors
+/// `EPERM` for `proc`, as above.
+pub fn fsmount(fs: BorrowedFd<'_>, attributes: Attributes) -> Result<OwnedFd> {
+    // SAFETY: only numbers are passed; 1 is FSMOUNT_CLOEXEC.
+    check(unsafe { libc::syscall(libc::SYS_fsmount, fs.as_raw_fd(), 1, attributes.0) }).map(owned)
+}
+
+/// Makes the current directory the root and the old root what lies on top of it, to be detached by [`detach_here`].
+///
+/// # Errors
+/// `EINVAL` when the current directory is not a mount point of this namespace.
+pub fn pivot_root_here() -> Result<()> {
+    // SAFETY: both strings are static and NUL-terminated.
+    check(unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) }).map(|_| ())
+}
+
+/// Detaches the topmost mount at the current directory with everything below it.
+///
+/// # Errors
+/// `EINVAL` when nothing is mounted there.
+pub fn detach_here() -> Result<()> {
+    // SAFETY: the string is static and NUL-terminated.
+    check_int(unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) }).map(|_| ())
+}

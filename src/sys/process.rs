@@ -1,0 +1,237 @@
+//! Making, joining, executing, waiting for and signalling processes.
+
+use super::{Errno, Result, check, check_int, uninterrupted};
+use std::ffi::c_void;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Namespaces to make, as `CLONE_NEW*` bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloneFlags(pub u64);
+
+/// Which side of the clone we are on.
+#[derive(Debug)]
+pub enum Side {
+    /// The new process.
+    Child,
+    /// The old one: a descriptor that refers to the child for good.
+    Parent(OwnedFd, libc::pid_t),
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// clone3(2) with all namespaces at once. The child has a copy of this process's memory.
+///
+/// # Errors
+/// `EPERM` where user namespaces are refused, `ENOSPC` where their number is limited.
+pub fn clone_into(namespaces: CloneFlags) -> Result<Side> {
+    let mut pidfd: RawFd = -1;
+    #[allow(clippy::cast_sign_loss, reason = "flag bits and a signal number")]
+    let args = CloneArgs {
+        flags: namespaces.0 | libc::CLONE_PIDFD as u64,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    // SAFETY: like fork: no memory is shared, and this program has one thread, so no lock can be held by another.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) })?;
+    if pid == 0 {
+        return Ok(Side::Child);
+    }
+    // SAFETY: the kernel has just made this descriptor for us (CLONE_PIDFD); nobody else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    #[allow(clippy::cast_possible_truncation, reason = "a pid is an int")]
+    Ok(Side::Parent(fd, pid as libc::pid_t))
+}
+
+/// fork(2) without a new namespace.
+///
+/// # Errors
+/// `EAGAIN` when the limit of processes is reached.
+pub fn fork() -> Result<Side> {
+    clone_into(CloneFlags(0))
+}
+
+/// Runs `body` in a child that shares this process's memory until it execs or exits; this process waits until then.
+///
+/// vfork(2): copying the page tables of a fork would cost a tenth of a whole start-up.
+///
+/// # Errors
+/// `EAGAIN` when the limit of processes is reached.
+pub fn vfork_run(stack: &mut [u8], body: extern "C" fn(*mut c_void) -> libc::c_int, data: *mut c_void) -> Result<libc::pid_t> {
+    let top = stack.as_mut_ptr_range().end;
+    let top = top.wrapping_sub(top.align_offset(16).wrapping_sub(16) & 15);
+    // SAFETY: the child runs on `stack`, which outlives it here because CLONE_VFORK holds this process until the child has left
+    // the shared memory; `body` never returns into this frame; there is no other thread.
+    check_int(unsafe {
+        libc::clone(body, top.cast(), libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, data)
+    })
+}
+
+/// Ends this process at once: no destructor, no exit handler of the parent's copy runs.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit(2) does not return and touches no memory.
+    unsafe { libc::_exit(code) }
+}
+
+/// execve(2) with arrays that were built before. Comes back only on failure.
+pub fn execute(path: &std::ffi::CStr, argv: &Strings, envp: &Strings) -> Errno {
+    // SAFETY: `Strings` keeps what its pointers point to, and ends with null.
+    unsafe { libc::execve(path.as_ptr(), argv.pointers.as_ptr(), envp.pointers.as_ptr()) };
+    Errno::last()
+}
+
+/// A C array of C strings, built before the clone so that the child need not allocate.
+#[derive(Debug)]
+pub struct Strings {
+    _kept: Vec<std::ffi::CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl Strings {
+    /// Keeps the strings and an array of pointers to them.
+    #[must_use]
+    pub fn new(strings: Vec<std::ffi::CString>) -> Self {
+        let mut pointers: Vec<_> = strings.iter().map(|s| s.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        Self { _kept: strings, pointers }
+    }
+}
+
+/// What a wait tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// exit(2) with this code.
+    Exited(i32),
+    /// Killed by this signal.
+    Signaled(i32),
+    /// Stopped by this signal.
+    Stopped(i32),
+    /// Anything else (continued).
+    Other,
+}
+
+impl Status {
+    fn from_raw(raw: libc::c_int) -> Self {
+        if libc::WIFEXITED(raw) {
+            Self::Exited(libc::WEXITSTATUS(raw))
+        } else if libc::WIFSIGNALED(raw) {
+            Self::Signaled(libc::WTERMSIG(raw))
+        } else if libc::WIFSTOPPED(raw) {
+            Self::Stopped(libc::WSTOPSIG(raw))
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// What a process and the children it waited for have used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Microseconds in user mode.
+    pub user_micros: u64,
+    /// Microseconds in the kernel.
+    pub system_micros: u64,
+    /// The largest resident set of one process, in bytes.
+    pub peak_bytes: u64,
+}
+
+/// Waits for a child, or with `block` off only looks. `None`: nothing to tell.
+///
+/// # Errors
+/// `ECHILD` when there is none.
+pub fn wait(pid: libc::pid_t, block: bool, stopped_too: bool) -> Result<Option<(libc::pid_t, Status, Usage)>> {
+    let options = if block { 0 } else { libc::WNOHANG } | if stopped_too { libc::WUNTRACED } else { 0 };
+    let mut raw = 0;
+    // SAFETY: `rusage` is a plain C struct for which all zeroes is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both out-parameters are live and of the right type.
+    let found = uninterrupted(|| check_int(unsafe { libc::wait4(pid, &raw mut raw, options, &raw mut usage) }))?;
+    if found == 0 {
+        return Ok(None);
+    }
+    let micros = |t: libc::timeval| u64::try_from(t.tv_sec * 1_000_000 + t.tv_usec).unwrap_or(0);
+    let used = Usage {
+        user_micros: micros(usage.ru_utime),
+        system_micros: micros(usage.ru_stime),
+        peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
+    };
+    Ok(Some((found, Status::from_raw(raw), used)))
+}
+
+/// Sends a signal to a process that cannot have been replaced by another of the same number.
+///
+/// # Errors
+/// `ESRCH` when it has ended.
+pub fn signal_pidfd(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a null siginfo asks for the same as kill(2).
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) }).map(|_| ())
+}
+
+/// kill(2). A negative pid names a process group.
+///
+/// # Errors
+/// `ESRCH`, `EPERM`.
+pub fn kill(pid: libc::pid_t, signal: i32) -> Result<()> {
+    // SAFETY: only numbers are passed.
+    check_int(unsafe { libc::kill(pid, signal) }).map(|_| ())
+}
+
+/// Leads a new session without a terminal.
+///
+/// # Errors
+/// `EPERM` for a process group's leader.
+pub fn new_session() -> Result<()> {
+    // SAFETY: no argument.
+    check_int(unsafe { libc::setsid() }).map(|_| ())
+}
+
+/// Leads a new process group.
+///
+/// # Errors
+/// `EPERM` for a session's leader.
+pub fn new_group() -> Result<()> {
+    // SAFETY: only numbers are passed.
+    check_int(unsafe { libc::setpgid(0, 0) }).map(|_| ())
+}
+
+/// Makes new namespaces for this process, or (time) for its later children.
+///
+/// # Errors
+/// As unshare(2).
+pub fn unshare(namespaces: libc::c_int) -> Result<()> {
+    // SAFETY: only a number is passed; there is one thread.
+    check_int(unsafe { libc::unshare(namespaces) }).map(|_| ())
+}
+
+/// sethostname(2).
+///
+/// # Errors
+/// `EPERM` where the user namespace has no rights (Ubuntu's AppArmor restriction).
+pub fn set_hostname(name: &[u8]) -> Result<()> {
+    // SAFETY: the buffer is live and its length is given.
+    check_int(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) }).map(|_| ())
+}
+
+/// The value behind the pointer that [`vfork_run`] hands to its body.
+///
+/// The caller of `vfork_run` waits while the body runs, so the borrow is exclusive for as long as the body lasts.
+pub fn borrow_shared<'a, T>(data: *mut c_void) -> Option<&'a mut T> {
+    // SAFETY: only bodies of `vfork_run` call this, with the pointer that they were given, which the waiting caller made from a
+    // live, exclusive reference to a `T`.
+    unsafe { data.cast::<T>().as_mut() }
+}

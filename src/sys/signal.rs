@@ -1,0 +1,90 @@
+//! Signal masks, signalfd(2), dispositions.
+
+use super::{Result, check, check_int};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// A set of signals.
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "sigset_t has none")]
+pub struct SignalSet(libc::sigset_t);
+
+impl SignalSet {
+    /// The given signals.
+    #[must_use]
+    pub fn of(signals: &[i32]) -> Self {
+        // SAFETY: `sigset_t` is a plain C struct for which all zeroes is a valid value.
+        let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+        for signal in signals {
+            // SAFETY: `set` is live; an unknown number is refused without effect.
+            unsafe { libc::sigaddset(&raw mut set, *signal) };
+        }
+        Self(set)
+    }
+}
+
+/// Blocks exactly these signals.
+///
+/// # Errors
+/// None in practice.
+pub fn set_mask(set: &SignalSet) -> Result<()> {
+    // SAFETY: the set is live; the old one is not asked for.
+    check_int(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set.0, std::ptr::null_mut()) }).map(|_| ())
+}
+
+/// A descriptor that reads the given (blocked) signals.
+///
+/// # Errors
+/// `EMFILE`.
+pub fn signal_fd(set: &SignalSet) -> Result<OwnedFd> {
+    // SAFETY: the set is live; -1 asks for a new descriptor.
+    let fd = check_int(unsafe { libc::signalfd(-1, &raw const set.0, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A signal that has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// Its number.
+    pub signal: i32,
+    /// Who sent it: 0 for the kernel, and for processes of an outer pid namespace.
+    pub sender: u32,
+    /// Whether the kernel sent it (a terminal's ^C), not kill(2).
+    pub from_kernel: bool,
+}
+
+/// The next signal of a [`signal_fd`], `None` when there is none.
+///
+/// # Errors
+/// As read(2).
+pub fn next_signal(fd: BorrowedFd<'_>) -> Result<Option<Arrived>> {
+    // SAFETY: `signalfd_siginfo` is a plain C struct for which all zeroes is a valid value.
+    let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
+    // SAFETY: the buffer is live and its size is given.
+    let answer = check(unsafe {
+        libc::read(fd.as_raw_fd(), (&raw mut info).cast(), size_of::<libc::signalfd_siginfo>()) as libc::c_long
+    });
+    match answer {
+        Err(super::Errno::EAGAIN | super::Errno::EINTR) => Ok(None),
+        Err(e) => Err(e),
+        Ok(_) => Ok(Some(Arrived {
+            signal: i32::try_from(info.ssi_signo).unwrap_or(0),
+            sender: info.ssi_pid,
+            from_kernel: info.ssi_code > 0,
+        })),
+    }
+}
+
+/// Every signal back to its default: a payload must not inherit what the caller ignores (`nohup`), nor our own choices.
+pub fn default_dispositions() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL runs no code of ours; numbers that cannot be changed are refused without effect.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Ignores one signal.
+pub fn ignore(signal: i32) {
+    // SAFETY: SIG_IGN runs no code of ours.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}

@@ -1,0 +1,112 @@
+//! Terminals: sizes, modes, controlling terminals.
+
+use super::{Result, check_int};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Whether a descriptor is a terminal.
+#[must_use]
+pub fn is_terminal(fd: BorrowedFd<'_>) -> bool {
+    modes(fd).is_ok()
+}
+
+/// Terminal modes, to be given back at the end.
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "termios has none")]
+pub struct Modes(libc::termios);
+
+/// The present modes.
+///
+/// # Errors
+/// `ENOTTY`.
+pub fn modes(fd: BorrowedFd<'_>) -> Result<Modes> {
+    // SAFETY: `termios` is a plain C struct for which all zeroes is a valid value.
+    let mut now: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: `now` is live and of the right type.
+    check_int(unsafe { libc::tcgetattr(fd.as_raw_fd(), &raw mut now) })?;
+    Ok(Modes(now))
+}
+
+/// Sets modes, after what was written has gone out.
+///
+/// # Errors
+/// `ENOTTY`, `EIO` for a background process.
+pub fn set_modes(fd: BorrowedFd<'_>, modes: &Modes) -> Result<()> {
+    // SAFETY: the modes are live and of the right type.
+    check_int(unsafe { libc::tcsetattr(fd.as_raw_fd(), libc::TCSADRAIN, &raw const modes.0) }).map(|_| ())
+}
+
+impl Modes {
+    /// The same with every key passed through as it is.
+    #[must_use]
+    pub fn raw(mut self) -> Self {
+        // SAFETY: cfmakeraw only changes the struct it is given.
+        unsafe { libc::cfmakeraw(&raw mut self.0) };
+        self
+    }
+}
+
+/// Gives the window size of one terminal to another.
+///
+/// # Errors
+/// `ENOTTY`.
+pub fn copy_size(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: `winsize` is a plain C struct for which all zeroes is a valid value.
+    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+    // SAFETY: TIOCGWINSZ writes one `winsize`.
+    check_int(unsafe { libc::ioctl(from.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) })?;
+    // SAFETY: TIOCSWINSZ reads one `winsize`.
+    check_int(unsafe { libc::ioctl(to.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }).map(|_| ())
+}
+
+/// Lets the slave of a new pseudo-terminal be opened.
+///
+/// # Errors
+/// `ENOTTY`.
+pub fn unlock_slave(master: BorrowedFd<'_>) -> Result<()> {
+    let unlock: libc::c_int = 0;
+    // SAFETY: TIOCSPTLCK reads one int.
+    check_int(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlock) }).map(|_| ())
+}
+
+/// Opens the slave of a master without walking a path.
+///
+/// # Errors
+/// `EIO` when it is still locked.
+pub fn open_slave(master: BorrowedFd<'_>) -> Result<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: TIOCGPTPEER takes open flags and answers a descriptor.
+    let fd = check_int(unsafe {
+        libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC)
+    })?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes it this session's controlling terminal.
+///
+/// # Errors
+/// `EPERM` unless this process leads a session without one.
+pub fn take_as_controlling(slave: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: TIOCSCTTY takes a number.
+    check_int(unsafe { libc::ioctl(slave.as_raw_fd(), libc::TIOCSCTTY, 0) }).map(|_| ())
+}
+
+/// Puts this process's group in the terminal's foreground. SIGTTOU must be ignored or blocked.
+///
+/// # Errors
+/// `ENOTTY` when it is not the controlling terminal.
+pub fn to_foreground(slave: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: only numbers are passed.
+    let group = unsafe { libc::getpgrp() };
+    // SAFETY: only numbers are passed.
+    check_int(unsafe { libc::tcsetpgrp(slave.as_raw_fd(), group) }).map(|_| ())
+}
+
+/// The process group in the terminal's foreground, by its number in this pid namespace.
+///
+/// # Errors
+/// `ENOTTY` when it is not the controlling terminal.
+pub fn foreground(slave: BorrowedFd<'_>) -> Result<libc::pid_t> {
+    // SAFETY: only a number is passed.
+    check_int(unsafe { libc::tcgetpgrp(slave.as_raw_fd()) })
+}
