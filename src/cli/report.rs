@@ -44,6 +44,23 @@ impl Report {
         Self::new(Kind::Usage, message)
     }
 
+    /// A command line, or a profile, that `run` cannot use.
+    pub fn usage_of_run(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Sbx, message)
+    }
+
+    /// The exit code that goes with it.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::Usage => 2,
+            Kind::Sbx => 125,
+            Kind::CannotExecute => 126,
+            Kind::NotFound => 127,
+            Kind::Negative => 1,
+        }
+    }
+
     /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {

@@ -3,6 +3,7 @@
 //! Nothing here touches the file system, the environment or the clock; everything can be built in a test.
 
 pub mod capability;
+pub mod facts;
 pub mod host;
 pub mod id;
 pub mod level;

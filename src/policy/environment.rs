@@ -20,15 +20,21 @@ pub(super) fn build(profile: &Environment, caller: &[(OsString, OsString)], home
         put(&mut out, "USER".as_ref(), user.into(), &Origin::Default);
         put(&mut out, "LOGNAME".as_ref(), user.into(), &Origin::Default);
     }
-    for pattern in &profile.pass {
-        for (name, value) in caller.iter().filter(|(name, _)| matches(&pattern.value, name)) {
-            put(&mut out, name, value.clone(), &pattern.origin);
-        }
-    }
+    pass(&mut out, profile, caller, false);
     for (name, value) in &profile.set {
         put(&mut out, name.as_ref(), value.value.clone().into(), &value.origin);
     }
+    // `--env NAME` is stronger than a profile's fixed value.
+    pass(&mut out, profile, caller, true);
     out
+}
+
+fn pass(out: &mut Vec<EnvVar>, profile: &Environment, caller: &[(OsString, OsString)], by_flag: bool) {
+    for pattern in profile.pass.iter().filter(|p| matches!(p.origin, Origin::Flag { .. }) == by_flag) {
+        for (name, value) in caller.iter().filter(|(name, _)| matches(&pattern.value, name)) {
+            put(out, name, value.clone(), &pattern.origin);
+        }
+    }
 }
 
 fn put(out: &mut Vec<EnvVar>, name: &OsStr, value: OsString, origin: &Origin) {

@@ -198,3 +198,12 @@ pub fn close_range(first: u32, last: u32) -> Result<()> {
     // SAFETY: only numbers are passed; init, the only caller, ends by _exit and drops no owner of a closed descriptor.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(|_| ())
 }
+
+/// A copy of a descriptor that the caller of sbx has opened and named by its number.
+///
+/// # Errors
+/// `EBADF` when nothing is open there.
+pub fn borrow_numbered(number: RawFd) -> Result<std::fs::File> {
+    // SAFETY: only numbers are passed; F_DUPFD_CLOEXEC makes a new descriptor.
+    check_int(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) }).map(owned).map(std::fs::File::from)
+}

@@ -1,0 +1,101 @@
+//! The result record: one JSON object about how a run ended.
+
+use super::report::{Kind, Report};
+use crate::plan::Loss;
+use crate::policy::Policy;
+use crate::sandbox::Outcome;
+use serde::Serialize;
+use std::fs::File;
+use std::io::{Seek, Write};
+
+/// What is written. Times are in microseconds, sizes in bytes.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Record {
+    version: &'static str,
+    reason: &'static str,
+    exit_code: Option<u8>,
+    signal: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    wall_us: u128,
+    user_us: u128,
+    system_us: u128,
+    memory_peak_bytes: u64,
+    profile: ProfileRecord,
+    /// Preferred protections that were not in force.
+    pub losses: Vec<Loss>,
+    /// What was written to an overlaid workspace.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+struct ProfileRecord {
+    name: String,
+    sha256: String,
+}
+
+impl Record {
+    /// Which profile was in force.
+    pub fn profile(&mut self, policy: &Policy) {
+        self.version = env!("CARGO_PKG_VERSION");
+        self.profile = ProfileRecord { name: policy.profile.clone(), sha256: policy.digest.clone() };
+    }
+
+    /// How it ended.
+    pub fn outcome(&mut self, outcome: &Outcome) {
+        self.reason = outcome.ended.reason();
+        self.exit_code = Some(outcome.ended.exit_code());
+        self.signal = outcome.ended.signal();
+        self.wall_us = outcome.wall.as_micros();
+        self.user_us = outcome.user.as_micros();
+        self.system_us = outcome.system.as_micros();
+        self.memory_peak_bytes = outcome.memory_peak;
+    }
+
+    /// There was no run.
+    pub fn set_up_failed(&mut self, report: &Report) {
+        self.version = env!("CARGO_PKG_VERSION");
+        self.reason = "setup";
+        self.exit_code = Some(report.exit_code());
+        self.error = Some(report.message.clone());
+    }
+}
+
+/// Where it is written, opened before the run so that a wrong path is told before anything happens.
+#[derive(Debug)]
+pub struct RecordFile {
+    file: File,
+    name: String,
+}
+
+impl RecordFile {
+    /// Opens a file, or takes the descriptor of `fd:N`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn open(target: &str) -> Result<Self, Report> {
+        let name = target.escape_debug().to_string();
+        let fail = |why: String| Report::new(Kind::Sbx, format!("--result {name}: {why}"));
+        let file = match target.strip_prefix("fd:") {
+            Some(number) => {
+                let fd: i32 = number.parse().map_err(|_| fail("write fd:N with the number of an open descriptor".into()))?;
+                crate::sys::fs::borrow_numbered(fd).map_err(|e| fail(e.to_string()))?
+            }
+            None => File::options().write(true).create(true).truncate(false).open(target).map_err(|e| fail(e.to_string()))?,
+        };
+        Ok(Self { file, name: name.clone() })
+    }
+
+    /// Writes the record in place of what was there.
+    ///
+    /// # Errors
+    /// When the file system is full.
+    pub fn write(mut self, record: &Record) -> Result<(), Report> {
+        let text = serde_json::to_string(record).map_err(Report::sbx)?;
+        // A pipe has no length and no position; what matters is that the line goes out.
+        let _ = self.file.set_len(0);
+        let _ = self.file.rewind();
+        writeln!(self.file, "{text}").map_err(|e| Report::sbx(format!("--result {}: {e}", self.name)))
+    }
+}

@@ -1,0 +1,184 @@
+//! `sbx run`: one command in one sandbox, from arguments to exit code.
+
+use super::out;
+use super::record::{Record, RecordFile};
+use super::report::{Kind, Report};
+use super::request::{self, Asked};
+use super::run_args::SandboxArgs;
+use crate::model::Host;
+use crate::plan::{Plan, Step};
+use crate::policy::Policy;
+use crate::profile::schema::TerminalMode;
+use crate::sandbox::{self, StartError, Streams, SuperviseError, Supervised, workspace};
+use clap::Args;
+use std::process::ExitCode;
+
+/// Arguments of `run`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArgs {
+    #[command(flatten)]
+    sandbox: SandboxArgs,
+    /// Write one JSON object about how the run ended to a file or a descriptor
+    #[arg(long, value_name = "FILE|fd:N", help_heading = "Outcome")]
+    result: Option<String>,
+    /// List what was written to an overlaid workspace, on standard error
+    #[arg(long, help_heading = "Outcome")]
+    diff: bool,
+    /// Apply what was written to an overlaid workspace, if the command exits with 0
+    #[arg(long, help_heading = "Outcome")]
+    apply: bool,
+    /// Do not print losses and notes
+    #[arg(short, long, help_heading = "Outcome")]
+    quiet: bool,
+    /// Remove the sandbox at the end; it always is, the flag is accepted for docker's sake
+    #[arg(long, help_heading = "Outcome")]
+    rm: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sbx run --profile strict host -- ./downloaded-tool     this directory read-only, no network
+  sbx run --profile build host -- make                   this directory writable
+  sbx run --workspace overlay --diff host -- ./install   see what it would change
+  sbx run -v ~/data:/data:ro host -- python3 job.py      one more directory
+  sbx run --timeout 10s --result r.json host -- ./job    a limit, and a record of the end
+
+Exit codes: the command's own; 125 sbx failed or refused, 126 the command cannot be executed, 127 it was not found,
+128+n it was killed by signal n.";
+
+/// Runs. The exit code is the command's own, or 128 and the number of the signal that killed it.
+///
+/// # Errors
+/// When the sandbox cannot be made as the profile wants it, or the command cannot be executed.
+pub fn run(args: &RunArgs) -> Result<ExitCode, Report> {
+    let record = args.result.as_deref().map(RecordFile::open).transpose()?;
+    let mut blank = Record::default();
+    let result = attempt(args, &mut blank);
+    match (&result, record) {
+        (Ok(_), Some(file)) => file.write(&blank)?,
+        (Err(report), Some(file)) => {
+            blank.set_up_failed(report);
+            file.write(&blank)?;
+        }
+        (_, None) => {}
+    }
+    result
+}
+
+fn attempt(args: &RunArgs, record: &mut Record) -> Result<ExitCode, Report> {
+    let own = Streams::of_this_process();
+    let Asked { policy, mut host } = request::ask(&args.sandbox)?;
+    record.profile(&policy);
+    let mut learned = false;
+    loop {
+        let plan = request::plan(&policy, &mut host, own.any())?;
+        record.losses.clone_from(&plan.losses);
+        let streams = if policy.terminal.value == TerminalMode::Always { Streams { terminal: [true; 3] } } else { own };
+        match start(args, &plan, streams, own) {
+            Ok(supervised) => return finish(args, &policy, supervised, record),
+            Err(SuperviseError::Start(StartError::Step { step, errno })) if !learned && learn(&plan, step, &mut host) => {
+                // A fact that was presumed does not hold here: plan once more, with what is known now.
+                let _ = errno;
+                learned = true;
+            }
+            Err(error) => return Err(explain(&plan, &host, &error)),
+        }
+    }
+}
+
+fn start(args: &RunArgs, plan: &Plan, streams: Streams, own: Streams) -> Result<Supervised, SuperviseError> {
+    let prepared = sandbox::prepare(plan).map_err(|e| StartError::Maps(e.to_string()))?;
+    if !args.quiet {
+        announce(plan);
+    }
+    let running = prepared.spawn(streams)?;
+    let time = plan.time.map(|t| t.0);
+    running.supervise(time, streams, own, !(args.apply || args.diff))
+}
+
+/// Losses on one line, notes on one line each.
+fn announce(plan: &Plan) {
+    if !plan.losses.is_empty() {
+        let lost: Vec<String> = plan.losses.iter().map(ToString::to_string).collect();
+        out::words(format_args!("sbx: lost: {} (sbx plan tells more)", lost.join("; ")));
+    }
+    for note in &plan.notes {
+        out::words(format_args!("sbx: {note}"));
+    }
+}
+
+fn finish(args: &RunArgs, policy: &Policy, supervised: Supervised, record: &mut Record) -> Result<ExitCode, Report> {
+    let ended = supervised.outcome.ended;
+    record.outcome(&supervised.outcome);
+    if ended == sandbox::Ended::Timeout {
+        let time = policy.time.as_ref().map(|t| t.value.to_string()).unwrap_or_default();
+        out::words(format_args!("sbx: the time of {time} was up: everything inside was killed"));
+    }
+    if let (Some(upper), Some(source)) = (&supervised.upper, &policy.workspace.source) {
+        let changes = workspace::changes(upper).map_err(|e| Report::sbx(format!("cannot read what was written: {e}")))?;
+        if args.diff {
+            for change in &changes {
+                out::words(change);
+            }
+        }
+        if args.apply && ended == sandbox::Ended::Exited(0) {
+            workspace::apply(upper, source, &changes).map_err(|e| Report::sbx(format!("cannot apply to {source}: {e}")))?;
+        }
+        record.changes = changes.iter().map(ToString::to_string).collect();
+    }
+    Ok(ExitCode::from(ended.exit_code()))
+}
+
+/// Takes a failed step as a fact about the host, where it is one.
+fn learn(plan: &Plan, step: usize, host: &mut Host) -> bool {
+    use crate::model::host::{Fact, ProcMount};
+    match plan.steps.get(step).map(|p| &p.step) {
+        Some(Step::Proc(..)) => host.proc = ProcMount::Refused,
+        Some(Step::TimeNamespace) => host.time_namespace = Fact::Missing("the kernel refuses it".into()),
+        Some(Step::NoNestedNamespaces) => host.namespace_limits = Fact::Missing("/proc/sys is read-only".into()),
+        Some(Step::RootOverlay(..) | Step::WorkspaceOverlay(..)) => host.overlay = Fact::Missing("the kernel refuses it".into()),
+        _ => return false,
+    }
+    true
+}
+
+fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Report {
+    let SuperviseError::Start(StartError::Step { step, errno }) = error else {
+        let report = Report::sbx(error);
+        return hints(report, "clone3", error, host);
+    };
+    let Some(planned) = plan.steps.get(*step) else { return Report::sbx(error) };
+    if let Step::Exec { command, .. } = &planned.step {
+        let name = command.first().map(|c| c.display().to_string()).unwrap_or_default();
+        let name = name.escape_debug();
+        return match errno {
+            nix::errno::Errno::ENOENT => Report::new(Kind::NotFound, format!("{name}: not found inside ({})", errno.desc()))
+                .hint("`sbx plan` with the same arguments lists what is mounted"),
+            _ => Report::new(Kind::CannotExecute, format!("{name}: cannot be executed: {}", errno.desc())),
+        };
+    }
+    let report = Report::sbx(format!("{} {}: {errno}", planned.step.word(), planned.step)).hint(&planned.reason);
+    hints(report, planned.step.word(), error, host)
+}
+
+fn hints(mut report: Report, step: &str, error: &SuperviseError, host: &Host) -> Report {
+    let errno = match error {
+        SuperviseError::Start(StartError::Step { errno, .. } | StartError::Clone(errno)) => *errno as i32,
+        _ => return report,
+    };
+    for hint in crate::host::explain::diagnose(step, errno, host) {
+        report = report.hint(hint);
+    }
+    report
+}
+
+/// The plan of these arguments on this host, as `run` makes it.
+///
+/// # Errors
+/// As [`run`], before anything happens.
+pub fn plan_of(args: &SandboxArgs) -> Result<(Policy, Plan), Report> {
+    let Asked { policy, mut host } = request::ask(args)?;
+    let plan = request::plan(&policy, &mut host, Streams::of_this_process().any())?;
+    Ok((policy, plan))
+}

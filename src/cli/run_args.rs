@@ -1,0 +1,326 @@
+//! The arguments of `run`, `plan` and `why`: what the user typed, and the profile that the flags come to.
+
+use super::report::Report;
+use crate::model::{Bytes, Capability, InRoot, Level, Origin, Protection, Set, Span};
+use crate::profile::schema::{
+    Device, MapKind, Mount, MountMode, NetworkMode, Profile, RootMode, TerminalMode, Tmpfs, Ulimit, UserSpec, WorkdirMode,
+};
+use clap::Args;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Flags that say what a sandbox may do; the same for every verb that makes or explains one.
+#[derive(Debug, Clone, Default, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub struct SandboxArgs {
+    /// Profile: a built-in one (strict, default, build), a name in the profile directory, or a path; may be given more than once
+    #[arg(long, value_name = "NAME|FILE", help_heading = "Policy")]
+    pub profile: Vec<String>,
+    /// Level of one protection: KEY=require|prefer|off (see `sbx profile schema`)
+    #[arg(long, value_name = "KEY=LEVEL", help_heading = "Policy")]
+    pub enforce: Vec<String>,
+    /// seccomp=FILE: a filter in Docker's JSON format instead of the profile's; no-new-privileges is always on
+    #[arg(long, value_name = "OPTION", help_heading = "Policy")]
+    pub security_opt: Vec<String>,
+    /// Keep a capability inside the user namespace
+    #[arg(long, value_name = "CAP", help_heading = "Policy")]
+    pub cap_add: Vec<String>,
+    /// Drop a capability that the profile keeps, or `all`
+    #[arg(long, value_name = "CAP", help_heading = "Policy")]
+    pub cap_drop: Vec<String>,
+    /// User inside: root, caller, UID[:GID], NAME[:GROUP]
+    #[arg(short, long, value_name = "USER", help_heading = "Policy")]
+    pub user: Option<String>,
+    /// How ids are mapped: auto, caller, range, host-root
+    #[arg(long, value_name = "MAP", help_heading = "Policy")]
+    pub map: Option<String>,
+
+    /// Bind mount: SRC:DST[:ro|rw]
+    #[arg(short, long, value_name = "SRC:DST[:ro]", help_heading = "Files")]
+    pub volume: Vec<OsString>,
+    /// A tmpfs: DST[:size=64M,mode=1777,exec]
+    #[arg(long, value_name = "DST[:OPTIONS]", help_heading = "Files")]
+    pub tmpfs: Vec<String>,
+    /// A device node of the host: /dev/NAME[:DST]
+    #[arg(long, value_name = "DEVICE", help_heading = "Files")]
+    pub device: Vec<String>,
+    /// The root cannot be written
+    #[arg(long, help_heading = "Files")]
+    pub read_only: bool,
+    /// What becomes of the working directory: none, read-only, overlay, writable
+    #[arg(long, value_name = "MODE", help_heading = "Files")]
+    pub workspace: Option<String>,
+    /// Directory to start in, inside
+    #[arg(short = 'w', long, value_name = "DIR", help_heading = "Files")]
+    pub workdir: Option<PathBuf>,
+
+    /// Set a variable (NAME=VALUE), or pass one of yours (NAME)
+    #[arg(short, long, value_name = "NAME[=VALUE]", help_heading = "Environment")]
+    pub env: Vec<String>,
+    /// Read variables from a file, one NAME=VALUE or NAME a line
+    #[arg(long, value_name = "FILE", help_heading = "Environment")]
+    pub env_file: Vec<PathBuf>,
+    /// Host name inside
+    #[arg(long, value_name = "NAME", help_heading = "Environment")]
+    pub hostname: Option<String>,
+    /// Network: none or host
+    #[arg(long, visible_alias = "net", value_name = "MODE", help_heading = "Environment")]
+    pub network: Option<String>,
+
+    /// Limit: NAME=SOFT[:HARD], for example nofile=1024
+    #[arg(long, value_name = "LIMIT", help_heading = "Limits")]
+    pub ulimit: Vec<String>,
+    /// Kill everything after this time (10m, 90s)
+    #[arg(long, value_name = "TIME", help_heading = "Limits")]
+    pub timeout: Option<String>,
+
+    /// Command to put before the arguments
+    #[arg(long, value_name = "COMMAND", help_heading = "Process")]
+    pub entrypoint: Option<OsString>,
+    /// Standard input stays open; it always does, the flag is accepted for docker's sake
+    #[arg(short, long, help_heading = "Process")]
+    pub interactive: bool,
+    /// A pseudo-terminal even when no stream is a terminal
+    #[arg(short, long, help_heading = "Process")]
+    pub tty: bool,
+    /// Whether a small init is pid 1 (default true)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Process")]
+    pub init: Option<bool>,
+
+    /// What to run in: `host`, `scratch`, or a directory (./path, /path)
+    #[arg(value_name = "IMAGE")]
+    pub image: OsString,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+}
+
+fn parsed<T: FromStr>(flag: &str, text: &str) -> Result<Set<T>, Report>
+where
+    T::Err: Display,
+{
+    match text.parse() {
+        Ok(value) => Ok(Set::new(value, Origin::flag(format!("{flag} {text}")))),
+        Err(why) => Err(Report::usage(format!("{flag}: {why}"))),
+    }
+}
+
+/// One of a closed list of words.
+fn word<T: Copy>(flag: &str, text: &str, words: &[(&str, T)]) -> Result<Set<T>, Report> {
+    let found = words.iter().find(|(name, _)| *name == text);
+    let list = || words.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    found
+        .map(|(_, value)| Set::new(*value, Origin::flag(format!("{flag} {text}"))))
+        .ok_or_else(|| Report::usage(format!("{flag} `{}`: write one of {}", text.escape_debug(), list())))
+}
+
+impl SandboxArgs {
+    /// The profile that the flags come to, to be merged last. `kept`: capabilities that the profiles keep.
+    ///
+    /// # Errors
+    /// For flags that cannot be understood.
+    pub fn profile(&self, kept: &[Capability]) -> Result<Profile, Report> {
+        let mut p = Profile::default();
+        self.identity(&mut p, kept)?;
+        self.files(&mut p)?;
+        self.surroundings(&mut p)?;
+        self.enforcement(&mut p)?;
+        if self.tty {
+            p.terminal.mode = Some(Set::new(TerminalMode::Always, Origin::flag("-t")));
+        }
+        if let Some(init) = self.init {
+            p.namespaces.init = Some(Set::new(init, Origin::flag(format!("--init={init}"))));
+        }
+        Ok(p)
+    }
+
+    fn identity(&self, p: &mut Profile, kept: &[Capability]) -> Result<(), Report> {
+        if let Some(user) = &self.user {
+            p.identity.user = Some(parsed::<UserSpec>("--user", user)?);
+        }
+        if let Some(map) = &self.map {
+            let words = [
+                ("auto", MapKind::Auto),
+                ("caller", MapKind::Caller),
+                ("range", MapKind::Range),
+                ("host-root", MapKind::HostRoot),
+            ];
+            p.identity.map = Some(word("--map", map, &words)?);
+        }
+        if self.cap_add.is_empty() && self.cap_drop.is_empty() {
+            return Ok(());
+        }
+        let mut all = kept.to_vec();
+        for name in &self.cap_drop {
+            if name.eq_ignore_ascii_case("all") {
+                all.clear();
+            } else {
+                let gone = parsed::<Capability>("--cap-drop", name)?.value;
+                all.retain(|c| *c != gone);
+            }
+        }
+        for name in &self.cap_add {
+            all.push(parsed::<Capability>("--cap-add", name)?.value);
+        }
+        let flags = self.cap_add.iter().map(|c| format!("--cap-add {c}"));
+        let text = flags.chain(self.cap_drop.iter().map(|c| format!("--cap-drop {c}"))).collect::<Vec<_>>().join(" ");
+        p.identity.capabilities = Some(Set::new(all, Origin::flag(text)));
+        Ok(())
+    }
+
+    fn files(&self, p: &mut Profile) -> Result<(), Report> {
+        for volume in &self.volume {
+            p.filesystem.mounts.push(mount(volume)?);
+        }
+        for text in &self.tmpfs {
+            p.filesystem.tmpfs.push(tmpfs(text)?);
+        }
+        for text in &self.device {
+            let (source, target) = text.split_once(':').map_or((text.as_str(), None), |(s, t)| (s, Some(t)));
+            let target = target.map(|t| InRoot::new(t).map_err(|e| Report::usage(format!("--device: {e}")))).transpose()?;
+            let device = Device { source: source.to_owned(), target, optional: false };
+            p.filesystem.devices.push(Set::new(device, Origin::flag(format!("--device {text}"))));
+        }
+        if self.read_only {
+            p.filesystem.root = Some(Set::new(RootMode::ReadOnly, Origin::flag("--read-only")));
+        }
+        if let Some(mode) = &self.workspace {
+            let words = [
+                ("none", WorkdirMode::None),
+                ("read-only", WorkdirMode::ReadOnly),
+                ("overlay", WorkdirMode::Overlay),
+                ("writable", WorkdirMode::Writable),
+            ];
+            p.filesystem.workdir = Some(word("--workspace", mode, &words)?);
+        }
+        Ok(())
+    }
+
+    fn surroundings(&self, p: &mut Profile) -> Result<(), Report> {
+        for file in &self.env_file {
+            super::env_file::read(file, p)?;
+        }
+        for text in &self.env {
+            super::env_file::put(p, text, &Origin::flag(format!("--env {text}")))
+                .map_err(|why| Report::usage(format!("--env `{}`: {why}", text.escape_debug())))?;
+        }
+        if let Some(name) = &self.hostname {
+            p.namespaces.hostname = Some(Set::new(name.clone(), Origin::flag(format!("--hostname {name}"))));
+        }
+        if let Some(mode) = &self.network {
+            let words = [
+                ("none", NetworkMode::None),
+                ("host", NetworkMode::Host),
+                ("gateway", NetworkMode::Gateway),
+                ("nat", NetworkMode::Nat),
+            ];
+            p.network.mode = Some(word("--network", mode, &words)?);
+        }
+        for text in &self.ulimit {
+            let (name, limit) = ulimit(text)?;
+            p.limits.ulimits.insert(name, Set::new(limit, Origin::flag(format!("--ulimit {text}"))));
+        }
+        if let Some(time) = &self.timeout {
+            p.limits.time = Some(parsed::<Span>("--timeout", time)?);
+        }
+        Ok(())
+    }
+
+    fn enforcement(&self, p: &mut Profile) -> Result<(), Report> {
+        for text in &self.enforce {
+            let known = || Protection::ALL.map(Protection::key).join(", ");
+            let (key, level) = text.split_once('=').ok_or_else(|| Report::usage(format!("--enforce `{}`: write KEY=LEVEL", text.escape_debug())))?;
+            let protection = Protection::ALL.into_iter().find(|x| x.key() == key);
+            let protection = protection
+                .ok_or_else(|| Report::usage(format!("--enforce: `{}` is no protection; they are {}", key.escape_debug(), known())))?;
+            let levels = [("require", Level::Require), ("prefer", Level::Prefer), ("off", Level::Off)];
+            let mut level = word("--enforce", level, &levels)?;
+            level.origin = Origin::flag(format!("--enforce {text}"));
+            p.enforcement.insert(protection, level);
+        }
+        Ok(())
+    }
+
+    /// The file of `--security-opt seccomp=FILE`; other options are refused, but for the one that is always on.
+    ///
+    /// # Errors
+    /// For an option that is not known.
+    pub fn seccomp_file(&self) -> Result<Option<&str>, Report> {
+        let mut file = None;
+        for option in &self.security_opt {
+            match option.split_once('=') {
+                Some(("seccomp", "unconfined")) => {
+                    return Err(Report::usage("--security-opt seccomp=unconfined: write --enforce seccomp=off, so that it is seen"));
+                }
+                Some(("seccomp", path)) => file = Some(path),
+                None if option == "no-new-privileges" => {}
+                Some(("no-new-privileges", "true")) => {}
+                _ => {
+                    let shown = option.escape_debug();
+                    return Err(Report::usage(format!("--security-opt `{shown}`: write seccomp=FILE or no-new-privileges")));
+                }
+            }
+        }
+        Ok(file)
+    }
+}
+
+/// `SRC:DST[:ro|rw]`. A source without a slash would be a named volume.
+fn mount(volume: &OsString) -> Result<Set<Mount>, Report> {
+    let shown = volume.display();
+    let usage = |why: &str| Report::usage(format!("-v `{}`: {why}", shown.to_string().escape_debug()));
+    let text = volume.to_str().ok_or_else(|| usage("not UTF-8; bind the directory above it"))?;
+    let mut parts = text.split(':');
+    let (source, target, options) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    if source.is_empty() || parts.next().is_some() {
+        return Err(usage("write SRC:DST or SRC:DST:ro"));
+    }
+    let target = target.ok_or_else(|| usage("write SRC:DST or SRC:DST:ro"))?;
+    if !source.contains('/') && source != "." && source != "~" {
+        return Err(usage("named volumes are not supported yet; start a host path with / or ./"));
+    }
+    let mut mode = MountMode::Writable;
+    for option in options.unwrap_or_default().split(',').filter(|o| !o.is_empty()) {
+        mode = match option {
+            "ro" => MountMode::ReadOnly,
+            "rw" => MountMode::Writable,
+            other => return Err(usage(&format!("the option `{}` is not known; write ro or rw", other.escape_debug()))),
+        };
+    }
+    let mount = Mount { source: source.to_owned(), target: Some(target.to_owned()), mode, optional: false, execute: None };
+    Ok(Set::new(mount, Origin::flag(format!("-v {text}"))))
+}
+
+/// `DST[:size=64M,mode=1777,exec]`
+fn tmpfs(text: &str) -> Result<Set<Tmpfs>, Report> {
+    let usage = |why: String| Report::usage(format!("--tmpfs `{}`: {why}", text.escape_debug()));
+    let (target, options) = text.split_once(':').unwrap_or((text, ""));
+    let target = InRoot::new(target).map_err(|e| usage(e.to_string()))?;
+    let mut tmpfs = Tmpfs { target, size: None, mode: None, execute: None };
+    for option in options.split(',').filter(|o| !o.is_empty()) {
+        match option.split_once('=').unwrap_or((option, "")) {
+            ("size", size) => tmpfs.size = Some(size.parse::<Bytes>().map_err(|e| usage(e.to_string()))?),
+            ("mode", mode) => tmpfs.mode = Some(mode.to_owned()),
+            ("exec", "") => tmpfs.execute = Some(true),
+            ("noexec", "") => tmpfs.execute = Some(false),
+            // Every mount is writable where it is a tmpfs, and nosuid and nodev always.
+            ("rw" | "nosuid" | "nodev", "") => {}
+            (other, _) => return Err(usage(format!("the option `{}` is not known; write size, mode, exec or noexec", other.escape_debug()))),
+        }
+    }
+    Ok(Set::new(tmpfs, Origin::flag(format!("--tmpfs {text}"))))
+}
+
+/// `NAME=SOFT[:HARD]`; -1 is unlimited.
+fn ulimit(text: &str) -> Result<(String, Ulimit), Report> {
+    let usage = || Report::usage(format!("--ulimit `{}`: write NAME=SOFT or NAME=SOFT:HARD", text.escape_debug()));
+    let (name, values) = text.split_once('=').ok_or_else(usage)?;
+    let number = |n: &str| match n {
+        "-1" | "unlimited" => Ok(u64::MAX),
+        n => n.parse::<u64>().map_err(|_| usage()),
+    };
+    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+    Ok((name.to_owned(), Ulimit { soft: number(soft)?, hard: number(hard)? }))
+}
