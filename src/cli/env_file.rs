@@ -19,7 +19,9 @@ pub(super) fn put(p: &mut Profile, text: &str, origin: &Origin) -> Result<(), &'
     }
     match value {
         Some(value) => {
-            p.environment.set.insert(name.to_owned(), Set::new(value.to_owned(), origin.clone()));
+            p.environment
+                .set
+                .insert(name.to_owned(), Set::new(value.to_owned(), origin.clone()));
         }
         None if name.contains('*') => return Err("only a profile may pass variables by pattern"),
         None => {
@@ -44,7 +46,11 @@ pub(super) fn read(file: &Path, p: &mut Profile) -> Result<(), Report> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let origin = Origin::File { path: shown.as_str().into(), line: number, column: 1 };
+        let origin = Origin::File {
+            path: shown.as_str().into(),
+            line: number,
+            column: 1,
+        };
         put(p, line, &origin).map_err(|why| Report::usage(format!("{shown}:{number}: {why}")))?;
     }
     Ok(())

@@ -39,7 +39,10 @@ impl Record {
     /// Which profile was in force.
     pub fn profile(&mut self, policy: &Policy) {
         self.version = env!("CARGO_PKG_VERSION");
-        self.profile = ProfileRecord { name: policy.profile.clone(), sha256: policy.digest.clone() };
+        self.profile = ProfileRecord {
+            name: policy.profile.clone(),
+            sha256: policy.digest.clone(),
+        };
     }
 
     /// How it ended.
@@ -79,12 +82,22 @@ impl RecordFile {
         let fail = |why: String| Report::new(Kind::Sbx, format!("--result {name}: {why}"));
         let file = match target.strip_prefix("fd:") {
             Some(number) => {
-                let fd: i32 = number.parse().map_err(|_| fail("write fd:N with the number of an open descriptor".into()))?;
+                let fd: i32 = number
+                    .parse()
+                    .map_err(|_| fail("write fd:N with the number of an open descriptor".into()))?;
                 crate::sys::fs::borrow_numbered(fd).map_err(|e| fail(e.to_string()))?
             }
-            None => File::options().write(true).create(true).truncate(false).open(target).map_err(|e| fail(e.to_string()))?,
+            None => File::options()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(target)
+                .map_err(|e| fail(e.to_string()))?,
         };
-        Ok(Self { file, name: name.clone() })
+        Ok(Self {
+            file,
+            name: name.clone(),
+        })
     }
 
     /// Writes the record in place of what was there.

@@ -29,7 +29,10 @@ pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
     let host = host::presumed().map_err(Report::sbx)?;
     let current = std::env::current_dir().ok();
     let chosen = super::profiles::choose(args, current.as_deref(), host.caller.uid)?;
-    let seccomp = args.seccomp_file()?.map(|file| read_seccomp(file, &chosen.profile, &host)).transpose()?;
+    let seccomp = args
+        .seccomp_file()?
+        .map(|file| read_seccomp(file, &chosen.profile, &host))
+        .transpose()?;
     let request = Request {
         root: root(&args.image, current.as_deref())?,
         command: command(args),
@@ -48,7 +51,10 @@ pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
 
 fn command(args: &SandboxArgs) -> Vec<OsString> {
     // `sbx run IMAGE -- CMD`: the separator is not part of the command.
-    let rest = args.command.iter().skip(usize::from(args.command.first().is_some_and(|c| c == "--")));
+    let rest = args
+        .command
+        .iter()
+        .skip(usize::from(args.command.first().is_some_and(|c| c == "--")));
     args.entrypoint.iter().chain(rest).cloned().collect()
 }
 
@@ -61,27 +67,51 @@ fn root(image: &OsStr, current: Option<&std::path::Path>) -> Result<Root, Report
     }
     let shown = image.display().to_string();
     let shown = shown.escape_debug();
-    if !(bytes.starts_with(b"/") || bytes.starts_with(b"./") || bytes.starts_with(b"../") || bytes == b"." || bytes == b"..") {
+    if !(bytes.starts_with(b"/")
+        || bytes.starts_with(b"./")
+        || bytes.starts_with(b"../")
+        || bytes == b"."
+        || bytes == b"..")
+    {
         return Err(Report::sbx(format!("image `{shown}`: images from registries and archives are not supported yet"))
             .hint("run in `host`, `scratch`, or a directory that holds a root file system, written as ./path or /path"));
     }
     let path = PathBuf::from(image);
-    let path = if path.is_absolute() { path } else { current.unwrap_or(std::path::Path::new("/")).join(path) };
-    let real = path.canonicalize().map_err(|e| Report::sbx(format!("image `{shown}`: {e}")))?;
+    let path = if path.is_absolute() {
+        path
+    } else {
+        current.unwrap_or(std::path::Path::new("/")).join(path)
+    };
+    let real = path
+        .canonicalize()
+        .map_err(|e| Report::sbx(format!("image `{shown}`: {e}")))?;
     if !real.is_dir() {
         return Err(Report::sbx(format!("image `{shown}`: not a directory")));
     }
     if real == std::path::Path::new("/") {
-        return Err(Report::sbx("image `/`: that is the host's whole tree").hint("use `host` for the host's tools"));
+        return Err(
+            Report::sbx("image `/`: that is the host's whole tree").hint("use `host` for the host's tools")
+        );
     }
-    HostPath::new(real).map(Root::Directory).map_err(|e| Report::sbx(format!("image `{shown}`: {e}")))
+    HostPath::new(real)
+        .map(Root::Directory)
+        .map_err(|e| Report::sbx(format!("image `{shown}`: {e}")))
 }
 
-fn read_seccomp(file: &str, profile: &crate::profile::Profile, host: &Host) -> Result<seccomp::Table, Report> {
+fn read_seccomp(
+    file: &str,
+    profile: &crate::profile::Profile,
+    host: &Host,
+) -> Result<seccomp::Table, Report> {
     let shown = file.escape_debug();
     let fail = |why: String| Report::sbx(format!("--security-opt seccomp={shown}: {why}"));
     let text = std::fs::read_to_string(file).map_err(|e| fail(e.to_string()))?;
-    let kept = profile.identity.capabilities.iter().flat_map(|c| c.value.iter().copied()).collect();
+    let kept = profile
+        .identity
+        .capabilities
+        .iter()
+        .flat_map(|c| c.value.iter().copied())
+        .collect();
     seccomp::docker::parse(&text, kept, host.kernel).map_err(|e| fail(e.to_string()))
 }
 
@@ -94,7 +124,10 @@ pub fn plan(policy: &Policy, host: &mut Host, terminal: bool) -> Result<Plan, Re
     if policy.map.value == MapKind::Range || host.caller.writes_maps || groups {
         host.id_helpers = host::id_helpers(&host.caller);
     }
-    let facts = Facts { terminal, ..host::sources::look_up(policy, &host.tree, &plan::places(policy)) };
+    let facts = Facts {
+        terminal,
+        ..host::sources::look_up(policy, &host.tree, &plan::places(policy))
+    };
     plan::build(policy, host, &facts).map_err(|refusal| {
         let report = Report::sbx(&refusal);
         match refusal.mend() {

@@ -74,10 +74,16 @@ fn attempt(args: &RunArgs, record: &mut Record) -> Result<ExitCode, Report> {
     loop {
         let plan = request::plan(&policy, &mut host, own.any())?;
         record.losses.clone_from(&plan.losses);
-        let streams = if policy.terminal.value == TerminalMode::Always { Streams { terminal: [true; 3] } } else { own };
+        let streams = if policy.terminal.value == TerminalMode::Always {
+            Streams { terminal: [true; 3] }
+        } else {
+            own
+        };
         match start(args, &plan, streams, own) {
             Ok(supervised) => return finish(args, &policy, supervised, record),
-            Err(SuperviseError::Start(StartError::Step { step, errno })) if !learned && learn(&plan, step, &mut host) => {
+            Err(SuperviseError::Start(StartError::Step { step, errno }))
+                if !learned && learn(&plan, step, &mut host) =>
+            {
                 // A fact that was presumed does not hold here: plan once more, with what is known now.
                 let _ = errno;
                 learned = true;
@@ -101,29 +107,45 @@ fn start(args: &RunArgs, plan: &Plan, streams: Streams, own: Streams) -> Result<
 fn announce(plan: &Plan) {
     if !plan.losses.is_empty() {
         let lost: Vec<String> = plan.losses.iter().map(ToString::to_string).collect();
-        out::words(format_args!("sbx: lost: {} (sbx plan tells more)", lost.join("; ")));
+        out::words(format_args!(
+            "sbx: lost: {} (sbx plan tells more)",
+            lost.join("; ")
+        ));
     }
     for note in &plan.notes {
         out::words(format_args!("sbx: {note}"));
     }
 }
 
-fn finish(args: &RunArgs, policy: &Policy, supervised: Supervised, record: &mut Record) -> Result<ExitCode, Report> {
+fn finish(
+    args: &RunArgs,
+    policy: &Policy,
+    supervised: Supervised,
+    record: &mut Record,
+) -> Result<ExitCode, Report> {
     let ended = supervised.outcome.ended;
     record.outcome(&supervised.outcome);
     if ended == sandbox::Ended::Timeout {
-        let time = policy.time.as_ref().map(|t| t.value.to_string()).unwrap_or_default();
-        out::words(format_args!("sbx: the time of {time} was up: everything inside was killed"));
+        let time = policy
+            .time
+            .as_ref()
+            .map(|t| t.value.to_string())
+            .unwrap_or_default();
+        out::words(format_args!(
+            "sbx: the time of {time} was up: everything inside was killed"
+        ));
     }
     if let (Some(upper), Some(source)) = (&supervised.upper, &policy.workspace.source) {
-        let changes = workspace::changes(upper).map_err(|e| Report::sbx(format!("cannot read what was written: {e}")))?;
+        let changes = workspace::changes(upper)
+            .map_err(|e| Report::sbx(format!("cannot read what was written: {e}")))?;
         if args.diff {
             for change in &changes {
                 out::words(change);
             }
         }
         if args.apply && ended == sandbox::Ended::Exited(0) {
-            workspace::apply(upper, source, &changes).map_err(|e| Report::sbx(format!("cannot apply to {source}: {e}")))?;
+            workspace::apply(upper, source, &changes)
+                .map_err(|e| Report::sbx(format!("cannot apply to {source}: {e}")))?;
         }
         record.changes = changes.iter().map(ToString::to_string).collect();
     }
@@ -136,8 +158,12 @@ fn learn(plan: &Plan, step: usize, host: &mut Host) -> bool {
     match plan.steps.get(step).map(|p| &p.step) {
         Some(Step::Proc(..)) => host.proc = ProcMount::Refused,
         Some(Step::TimeNamespace) => host.time_namespace = Fact::Missing("the kernel refuses it".into()),
-        Some(Step::NoNestedNamespaces) => host.namespace_limits = Fact::Missing("/proc/sys is read-only".into()),
-        Some(Step::RootOverlay(..) | Step::WorkspaceOverlay(..)) => host.overlay = Fact::Missing("the kernel refuses it".into()),
+        Some(Step::NoNestedNamespaces) => {
+            host.namespace_limits = Fact::Missing("/proc/sys is read-only".into())
+        }
+        Some(Step::RootOverlay(..) | Step::WorkspaceOverlay(..)) => {
+            host.overlay = Fact::Missing("the kernel refuses it".into())
+        }
         _ => return false,
     }
     true
@@ -148,17 +174,29 @@ fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Report {
         let report = Report::sbx(error);
         return hints(report, "clone3", error, host);
     };
-    let Some(planned) = plan.steps.get(*step) else { return Report::sbx(error) };
+    let Some(planned) = plan.steps.get(*step) else {
+        return Report::sbx(error);
+    };
     if let Step::Exec { command, .. } = &planned.step {
-        let name = command.first().map(|c| c.display().to_string()).unwrap_or_default();
+        let name = command
+            .first()
+            .map(|c| c.display().to_string())
+            .unwrap_or_default();
         let name = name.escape_debug();
         return match errno {
-            nix::errno::Errno::ENOENT => Report::new(Kind::NotFound, format!("{name}: not found inside ({})", errno.desc()))
-                .hint("`sbx plan` with the same arguments lists what is mounted"),
-            _ => Report::new(Kind::CannotExecute, format!("{name}: cannot be executed: {}", errno.desc())),
+            nix::errno::Errno::ENOENT => Report::new(
+                Kind::NotFound,
+                format!("{name}: not found inside ({})", errno.desc()),
+            )
+            .hint("`sbx plan` with the same arguments lists what is mounted"),
+            _ => Report::new(
+                Kind::CannotExecute,
+                format!("{name}: cannot be executed: {}", errno.desc()),
+            ),
         };
     }
-    let report = Report::sbx(format!("{} {}: {errno}", planned.step.word(), planned.step)).hint(&planned.reason);
+    let report =
+        Report::sbx(format!("{} {}: {errno}", planned.step.word(), planned.step)).hint(&planned.reason);
     hints(report, planned.step.word(), error, host)
 }
 

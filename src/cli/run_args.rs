@@ -3,7 +3,8 @@
 use super::report::Report;
 use crate::model::{Bytes, Capability, InRoot, Level, Origin, Protection, Set, Span};
 use crate::profile::schema::{
-    Device, MapKind, Mount, MountMode, NetworkMode, Profile, RootMode, TerminalMode, Tmpfs, Ulimit, UserSpec, WorkdirMode,
+    Device, MapKind, Mount, MountMode, NetworkMode, Profile, RootMode, TerminalMode, Tmpfs, Ulimit, UserSpec,
+    WorkdirMode,
 };
 use clap::Args;
 use std::ffi::OsString;
@@ -13,7 +14,10 @@ use std::str::FromStr;
 
 /// Flags that say what a sandbox may do; the same for every verb that makes or explains one.
 #[derive(Debug, Clone, Default, Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
 pub struct SandboxArgs {
     /// Profile: a built-in one (strict, default, build), a name in the profile directory, or a path; may be given more than once
     #[arg(long, value_name = "NAME|FILE", help_heading = "Policy")]
@@ -66,7 +70,12 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "NAME", help_heading = "Environment")]
     pub hostname: Option<String>,
     /// Network: none or host
-    #[arg(long, visible_alias = "net", value_name = "MODE", help_heading = "Environment")]
+    #[arg(
+        long,
+        visible_alias = "net",
+        value_name = "MODE",
+        help_heading = "Environment"
+    )]
     pub network: Option<String>,
 
     /// Limit: NAME=SOFT[:HARD], for example nofile=1024
@@ -113,7 +122,13 @@ fn word<T: Copy>(flag: &str, text: &str, words: &[(&str, T)]) -> Result<Set<T>, 
     let list = || words.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     found
         .map(|(_, value)| Set::new(*value, Origin::flag(format!("{flag} {text}"))))
-        .ok_or_else(|| Report::usage(format!("{flag} `{}`: write one of {}", text.escape_debug(), list())))
+        .ok_or_else(|| {
+            Report::usage(format!(
+                "{flag} `{}`: write one of {}",
+                text.escape_debug(),
+                list()
+            ))
+        })
 }
 
 impl SandboxArgs {
@@ -165,7 +180,10 @@ impl SandboxArgs {
             all.push(parsed::<Capability>("--cap-add", name)?.value);
         }
         let flags = self.cap_add.iter().map(|c| format!("--cap-add {c}"));
-        let text = flags.chain(self.cap_drop.iter().map(|c| format!("--cap-drop {c}"))).collect::<Vec<_>>().join(" ");
+        let text = flags
+            .chain(self.cap_drop.iter().map(|c| format!("--cap-drop {c}")))
+            .collect::<Vec<_>>()
+            .join(" ");
         p.identity.capabilities = Some(Set::new(all, Origin::flag(text)));
         Ok(())
     }
@@ -178,10 +196,20 @@ impl SandboxArgs {
             p.filesystem.tmpfs.push(tmpfs(text)?);
         }
         for text in &self.device {
-            let (source, target) = text.split_once(':').map_or((text.as_str(), None), |(s, t)| (s, Some(t)));
-            let target = target.map(|t| InRoot::new(t).map_err(|e| Report::usage(format!("--device: {e}")))).transpose()?;
-            let device = Device { source: source.to_owned(), target, optional: false };
-            p.filesystem.devices.push(Set::new(device, Origin::flag(format!("--device {text}"))));
+            let (source, target) = text
+                .split_once(':')
+                .map_or((text.as_str(), None), |(s, t)| (s, Some(t)));
+            let target = target
+                .map(|t| InRoot::new(t).map_err(|e| Report::usage(format!("--device: {e}"))))
+                .transpose()?;
+            let device = Device {
+                source: source.to_owned(),
+                target,
+                optional: false,
+            };
+            p.filesystem
+                .devices
+                .push(Set::new(device, Origin::flag(format!("--device {text}"))));
         }
         if self.read_only {
             p.filesystem.root = Some(Set::new(RootMode::ReadOnly, Origin::flag("--read-only")));
@@ -220,7 +248,9 @@ impl SandboxArgs {
         }
         for text in &self.ulimit {
             let (name, limit) = ulimit(text)?;
-            p.limits.ulimits.insert(name, Set::new(limit, Origin::flag(format!("--ulimit {text}"))));
+            p.limits
+                .ulimits
+                .insert(name, Set::new(limit, Origin::flag(format!("--ulimit {text}"))));
         }
         if let Some(time) = &self.timeout {
             p.limits.time = Some(parsed::<Span>("--timeout", time)?);
@@ -231,11 +261,22 @@ impl SandboxArgs {
     fn enforcement(&self, p: &mut Profile) -> Result<(), Report> {
         for text in &self.enforce {
             let known = || Protection::ALL.map(Protection::key).join(", ");
-            let (key, level) = text.split_once('=').ok_or_else(|| Report::usage(format!("--enforce `{}`: write KEY=LEVEL", text.escape_debug())))?;
+            let (key, level) = text.split_once('=').ok_or_else(|| {
+                Report::usage(format!("--enforce `{}`: write KEY=LEVEL", text.escape_debug()))
+            })?;
             let protection = Protection::ALL.into_iter().find(|x| x.key() == key);
-            let protection = protection
-                .ok_or_else(|| Report::usage(format!("--enforce: `{}` is no protection; they are {}", key.escape_debug(), known())))?;
-            let levels = [("require", Level::Require), ("prefer", Level::Prefer), ("off", Level::Off)];
+            let protection = protection.ok_or_else(|| {
+                Report::usage(format!(
+                    "--enforce: `{}` is no protection; they are {}",
+                    key.escape_debug(),
+                    known()
+                ))
+            })?;
+            let levels = [
+                ("require", Level::Require),
+                ("prefer", Level::Prefer),
+                ("off", Level::Off),
+            ];
             let mut level = word("--enforce", level, &levels)?;
             level.origin = Origin::flag(format!("--enforce {text}"));
             p.enforcement.insert(protection, level);
@@ -252,14 +293,18 @@ impl SandboxArgs {
         for option in &self.security_opt {
             match option.split_once('=') {
                 Some(("seccomp", "unconfined")) => {
-                    return Err(Report::usage("--security-opt seccomp=unconfined: write --enforce seccomp=off, so that it is seen"));
+                    return Err(Report::usage(
+                        "--security-opt seccomp=unconfined: write --enforce seccomp=off, so that it is seen",
+                    ));
                 }
                 Some(("seccomp", path)) => file = Some(path),
                 None if option == "no-new-privileges" => {}
                 Some(("no-new-privileges", "true")) => {}
                 _ => {
                     let shown = option.escape_debug();
-                    return Err(Report::usage(format!("--security-opt `{shown}`: write seccomp=FILE or no-new-privileges")));
+                    return Err(Report::usage(format!(
+                        "--security-opt `{shown}`: write seccomp=FILE or no-new-privileges"
+                    )));
                 }
             }
         }
@@ -271,7 +316,9 @@ impl SandboxArgs {
 fn mount(volume: &OsString) -> Result<Set<Mount>, Report> {
     let shown = volume.display();
     let usage = |why: &str| Report::usage(format!("-v `{}`: {why}", shown.to_string().escape_debug()));
-    let text = volume.to_str().ok_or_else(|| usage("not UTF-8; bind the directory above it"))?;
+    let text = volume
+        .to_str()
+        .ok_or_else(|| usage("not UTF-8; bind the directory above it"))?;
     let mut parts = text.split(':');
     let (source, target, options) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
     if source.is_empty() || parts.next().is_some() {
@@ -279,17 +326,30 @@ fn mount(volume: &OsString) -> Result<Set<Mount>, Report> {
     }
     let target = target.ok_or_else(|| usage("write SRC:DST or SRC:DST:ro"))?;
     if !source.contains('/') && source != "." && source != "~" {
-        return Err(usage("named volumes are not supported yet; start a host path with / or ./"));
+        return Err(usage(
+            "named volumes are not supported yet; start a host path with / or ./",
+        ));
     }
     let mut mode = MountMode::Writable;
     for option in options.unwrap_or_default().split(',').filter(|o| !o.is_empty()) {
         mode = match option {
             "ro" => MountMode::ReadOnly,
             "rw" => MountMode::Writable,
-            other => return Err(usage(&format!("the option `{}` is not known; write ro or rw", other.escape_debug()))),
+            other => {
+                return Err(usage(&format!(
+                    "the option `{}` is not known; write ro or rw",
+                    other.escape_debug()
+                )));
+            }
         };
     }
-    let mount = Mount { source: source.to_owned(), target: Some(target.to_owned()), mode, optional: false, execute: None };
+    let mount = Mount {
+        source: source.to_owned(),
+        target: Some(target.to_owned()),
+        mode,
+        optional: false,
+        execute: None,
+    };
     Ok(Set::new(mount, Origin::flag(format!("-v {text}"))))
 }
 
@@ -298,7 +358,12 @@ fn tmpfs(text: &str) -> Result<Set<Tmpfs>, Report> {
     let usage = |why: String| Report::usage(format!("--tmpfs `{}`: {why}", text.escape_debug()));
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
     let target = InRoot::new(target).map_err(|e| usage(e.to_string()))?;
-    let mut tmpfs = Tmpfs { target, size: None, mode: None, execute: None };
+    let mut tmpfs = Tmpfs {
+        target,
+        size: None,
+        mode: None,
+        execute: None,
+    };
     for option in options.split(',').filter(|o| !o.is_empty()) {
         match option.split_once('=').unwrap_or((option, "")) {
             ("size", size) => tmpfs.size = Some(size.parse::<Bytes>().map_err(|e| usage(e.to_string()))?),
@@ -307,7 +372,12 @@ fn tmpfs(text: &str) -> Result<Set<Tmpfs>, Report> {
             ("noexec", "") => tmpfs.execute = Some(false),
             // Every mount is writable where it is a tmpfs, and nosuid and nodev always.
             ("rw" | "nosuid" | "nodev", "") => {}
-            (other, _) => return Err(usage(format!("the option `{}` is not known; write size, mode, exec or noexec", other.escape_debug()))),
+            (other, _) => {
+                return Err(usage(format!(
+                    "the option `{}` is not known; write size, mode, exec or noexec",
+                    other.escape_debug()
+                )));
+            }
         }
     }
     Ok(Set::new(tmpfs, Origin::flag(format!("--tmpfs {text}"))))
@@ -315,12 +385,23 @@ fn tmpfs(text: &str) -> Result<Set<Tmpfs>, Report> {
 
 /// `NAME=SOFT[:HARD]`; -1 is unlimited.
 fn ulimit(text: &str) -> Result<(String, Ulimit), Report> {
-    let usage = || Report::usage(format!("--ulimit `{}`: write NAME=SOFT or NAME=SOFT:HARD", text.escape_debug()));
+    let usage = || {
+        Report::usage(format!(
+            "--ulimit `{}`: write NAME=SOFT or NAME=SOFT:HARD",
+            text.escape_debug()
+        ))
+    };
     let (name, values) = text.split_once('=').ok_or_else(usage)?;
     let number = |n: &str| match n {
         "-1" | "unlimited" => Ok(u64::MAX),
         n => n.parse::<u64>().map_err(|_| usage()),
     };
     let (soft, hard) = values.split_once(':').unwrap_or((values, values));
-    Ok((name.to_owned(), Ulimit { soft: number(soft)?, hard: number(hard)? }))
+    Ok((
+        name.to_owned(),
+        Ulimit {
+            soft: number(soft)?,
+            hard: number(hard)?,
+        },
+    ))
 }

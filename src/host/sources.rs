@@ -19,19 +19,33 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot]) -> Facts {
         add(&mut sources, &device.value.source);
     }
     if policy.root == Root::Host {
-        let directories = tree.top.iter().filter(|(_, e)| *e == TopEntry::Directory).map(|(name, _)| format!("/{name}"));
+        let directories = tree
+            .top
+            .iter()
+            .filter(|(_, e)| *e == TopEntry::Directory)
+            .map(|(name, _)| format!("/{name}"));
         let etc = tree.etc.iter().map(|name| format!("/etc/{name}"));
-        for path in directories.chain(etc).chain(tree.stores.iter().cloned()).chain(["/usr".to_owned()]) {
+        for path in directories
+            .chain(etc)
+            .chain(tree.stores.iter().cloned())
+            .chain(["/usr".to_owned()])
+        {
             if let Ok(path) = HostPath::new(path) {
                 add(&mut sources, &path);
             }
         }
     }
-    Facts { sources, places: real_directories(policy, places), terminal: false }
+    Facts {
+        sources,
+        places: real_directories(policy, places),
+        terminal: false,
+    }
 }
 
 fn add(sources: &mut BTreeMap<HostPath, Kind>, path: &HostPath) {
-    let Ok(meta) = fs::metadata(path.as_path()) else { return };
+    let Ok(meta) = fs::metadata(path.as_path()) else {
+        return;
+    };
     let kind = meta.file_type();
     let kind = if kind.is_dir() {
         Kind::Directory
@@ -45,7 +59,9 @@ fn add(sources: &mut BTreeMap<HostPath, Kind>, path: &HostPath) {
 
 /// Directories on whose way no symbolic link lies: a link in an image must not decide where a mount lands.
 fn real_directories(policy: &Policy, places: &[InRoot]) -> BTreeSet<InRoot> {
-    let Root::Directory(root) = &policy.root else { return BTreeSet::new() };
+    let Root::Directory(root) = &policy.root else {
+        return BTreeSet::new();
+    };
     let real = |place: &&InRoot| {
         let mut path = root.as_path().to_owned();
         place.relative().components().all(|part| {

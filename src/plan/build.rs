@@ -24,10 +24,19 @@ impl Ledger<'_> {
         match level.value {
             Level::Off => Ok(()),
             Level::Prefer => {
-                self.losses.push(Loss { protection, reason, mend });
+                self.losses.push(Loss {
+                    protection,
+                    reason,
+                    mend,
+                });
                 Ok(())
             }
-            Level::Require => Err(Refusal::Protection { protection, origin: level.origin, reason, mend }),
+            Level::Require => Err(Refusal::Protection {
+                protection,
+                origin: level.origin,
+                reason,
+                mend,
+            }),
         }
     }
 }
@@ -37,7 +46,10 @@ impl Ledger<'_> {
 /// # Errors
 /// When a protection is required that the host cannot give, or something that was asked for is not there.
 pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusal> {
-    let mut ledger = Ledger { policy, losses: Vec::new() };
+    let mut ledger = Ledger {
+        policy,
+        losses: Vec::new(),
+    };
     let identity = groups(policy, host, &mut ledger)?;
     let proc = proc(policy, host, &mut ledger)?;
     let mut steps = Vec::new();
@@ -56,14 +68,21 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
 }
 
 fn add(steps: &mut Vec<Planned>, step: Step, reason: impl Into<String>) {
-    steps.push(Planned { step, reason: reason.into() });
+    steps.push(Planned {
+        step,
+        reason: reason.into(),
+    });
 }
 
 fn groups(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> Result<Identity, Refusal> {
     let wanted = policy.enforcement.wants(Protection::Groups);
     let identity = identity::decide(policy, host, wanted)?;
     if wanted && !identity.can_drop_groups {
-        let helper = if host.id_helpers.newgidmap.ready().is_none() { "newgidmap cannot be used" } else { "no sub-gids" };
+        let helper = if host.id_helpers.newgidmap.ready().is_none() {
+            "newgidmap cannot be used"
+        } else {
+            "no sub-gids"
+        };
         ledger.lacks(
             Protection::Groups,
             &format!("your supplementary groups stay in force on files that only they may open: {helper}"),
@@ -89,7 +108,11 @@ fn proc(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> Result<Option<
             Ok(None)
         }
         (ProcMount::Fresh, ProcKind::OwnProcesses) => {
-            ledger.lacks(Protection::PrivateProc, "the kernel knows no subset=pid", "Linux 5.8 or later")?;
+            ledger.lacks(
+                Protection::PrivateProc,
+                "the kernel knows no subset=pid",
+                "Linux 5.8 or later",
+            )?;
             Ok(Some(ProcKind::Whole))
         }
         (_, kind) => Ok(Some(kind)),
@@ -104,12 +127,24 @@ fn begin(
     steps: &mut Vec<Planned>,
 ) -> Result<(), Refusal> {
     let net = policy.network.value != NetworkMode::Host;
-    add(steps, Step::Clone(Namespaces { net }), "every run; net unless network.mode = host");
-    let maps = Step::MapIds { uids: identity.uids.clone(), gids: identity.gids.clone(), by: identity.by.clone() };
+    add(
+        steps,
+        Step::Clone(Namespaces { net }),
+        "every run; net unless network.mode = host",
+    );
+    let maps = Step::MapIds {
+        uids: identity.uids.clone(),
+        gids: identity.gids.clone(),
+        by: identity.by.clone(),
+    };
     add(steps, maps, format!("identity.map ({})", policy.map.origin));
     if policy.enforcement.wants(Protection::NestedNamespaces) {
         match &host.namespace_limits {
-            Fact::Works => add(steps, Step::NoNestedNamespaces, "nobody inside becomes root of a namespace of its own"),
+            Fact::Works => add(
+                steps,
+                Step::NoNestedNamespaces,
+                "nobody inside becomes root of a namespace of its own",
+            ),
             Fact::Missing(why) => ledger.lacks(
                 Protection::NestedNamespaces,
                 &format!("user.max_user_namespaces cannot be set inside ({why})"),
@@ -121,27 +156,58 @@ fn begin(
         match &host.time_namespace {
             Fact::Works => add(steps, Step::TimeNamespace, "the host's uptime is hidden"),
             Fact::Missing(why) => {
-                ledger.lacks(Protection::TimeNamespace, &format!("no time namespace ({why})"), "Linux 5.6 or later")?;
+                ledger.lacks(
+                    Protection::TimeNamespace,
+                    &format!("no time namespace ({why})"),
+                    "Linux 5.6 or later",
+                )?;
             }
         }
     }
     if identity.act_as_root {
-        add(steps, Step::ActAsRoot, "root runs sbx, and its own id is not mapped");
+        add(
+            steps,
+            Step::ActAsRoot,
+            "root runs sbx, and its own id is not mapped",
+        );
     }
     Ok(())
 }
 
 fn set_up(policy: &Policy, facts: &Facts, steps: &mut Vec<Planned>) {
     let name = &policy.hostname;
-    add(steps, Step::Hostname(name.value.clone()), format!("namespaces.hostname ({})", name.origin));
+    add(
+        steps,
+        Step::Hostname(name.value.clone()),
+        format!("namespaces.hostname ({})", name.origin),
+    );
     if policy.network.value == NetworkMode::None {
-        add(steps, Step::Loopback, format!("network.mode = none ({})", policy.network.origin));
+        add(
+            steps,
+            Step::Loopback,
+            format!("network.mode = none ({})", policy.network.origin),
+        );
     }
-    add(steps, Step::Keyring, "no namespace hides the caller's session keyring");
+    add(
+        steps,
+        Step::Keyring,
+        "no namespace hides the caller's session keyring",
+    );
     if facts.terminal || policy.terminal.value == TerminalMode::Always {
-        add(steps, Step::Terminal, format!("a stream is a terminal; terminal.mode ({})", policy.terminal.origin));
+        add(
+            steps,
+            Step::Terminal,
+            format!(
+                "a stream is a terminal; terminal.mode ({})",
+                policy.terminal.origin
+            ),
+        );
     }
-    add(steps, Step::Limits(policy.limits.iter().map(|l| l.value).collect()), "[limits] and --ulimit");
+    add(
+        steps,
+        Step::Limits(policy.limits.iter().map(|l| l.value).collect()),
+        "[limits] and --ulimit",
+    );
 }
 
 fn confine(
@@ -151,30 +217,60 @@ fn confine(
     ledger: &mut Ledger<'_>,
     steps: &mut Vec<Planned>,
 ) -> Result<(), Refusal> {
-    if identity.can_drop_groups && !identity.uids.is_single() || matches!(&identity.by, super::MapWriter::Helpers { .. }) {
+    if identity.can_drop_groups && !identity.uids.is_single()
+        || matches!(&identity.by, super::MapWriter::Helpers { .. })
+    {
         add(steps, Step::DropGroups, "groups of the caller open nothing");
     }
-    add(steps, Step::SetIds { uid: identity.uid, gid: identity.gid }, format!("identity.user ({})", policy.user.origin));
+    add(
+        steps,
+        Step::SetIds {
+            uid: identity.uid,
+            gid: identity.gid,
+        },
+        format!("identity.user ({})", policy.user.origin),
+    );
     let kept = &policy.capabilities;
-    add(steps, Step::Capabilities(kept.value), format!("identity.capabilities ({})", kept.origin));
+    add(
+        steps,
+        Step::Capabilities(kept.value),
+        format!("identity.capabilities ({})", kept.origin),
+    );
     add(steps, Step::NoNewPrivileges, "every run");
     landlock_step(policy, host, ledger, steps)?;
-    add(steps, Step::StartIn(policy.start_in.clone()), "-w, else the working directory");
+    add(
+        steps,
+        Step::StartIn(policy.start_in.clone()),
+        "-w, else the working directory",
+    );
     Ok(())
 }
 
-fn landlock_step(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>, steps: &mut Vec<Planned>) -> Result<(), Refusal> {
+fn landlock_step(
+    policy: &Policy,
+    host: &Host,
+    ledger: &mut Ledger<'_>,
+    steps: &mut Vec<Planned>,
+) -> Result<(), Refusal> {
     if !policy.enforcement.wants(Protection::Landlock) {
         return Ok(());
     }
     let abi = host.landlock_abi;
     if abi == 0 {
-        return ledger.lacks(Protection::Landlock, "the kernel has no Landlock", "boot with landlock in the lsm= list, Linux 5.13 or later");
+        return ledger.lacks(
+            Protection::Landlock,
+            "the kernel has no Landlock",
+            "boot with landlock in the lsm= list, Linux 5.13 or later",
+        );
     }
     let alone = policy.network.value == NetworkMode::None;
     let network = alone && policy.enforcement.wants(Protection::LandlockNetwork);
     if network && abi < 4 {
-        ledger.lacks(Protection::LandlockNetwork, "no second wall for TCP; the net namespace holds", "Linux 6.7 or later")?;
+        ledger.lacks(
+            Protection::LandlockNetwork,
+            "no second wall for TCP; the net namespace holds",
+            "Linux 6.7 or later",
+        )?;
     }
     let scopes = policy.enforcement.wants(Protection::LandlockScopes);
     if scopes && abi < 6 {
@@ -182,31 +278,70 @@ fn landlock_step(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>, steps: &
         ledger.lacks(Protection::LandlockScopes, reason, "Linux 6.12 or later")?;
     }
     let rules = landlock::rules(steps);
-    let step = Step::Landlock { abi, network: network && abi >= 4, scopes: scopes && abi >= 6, rules };
+    let step = Step::Landlock {
+        abi,
+        network: network && abi >= 4,
+        scopes: scopes && abi >= 6,
+        rules,
+    };
     add(steps, step, "a second wall behind the mounts");
     Ok(())
 }
 
 fn finish(policy: &Policy, steps: &mut Vec<Planned>) {
     if policy.init.value {
-        add(steps, Step::Init, format!("namespaces.init ({})", policy.init.origin));
+        add(
+            steps,
+            Step::Init,
+            format!("namespaces.init ({})", policy.init.origin),
+        );
     }
-    add(steps, Step::Session, "signals and keys of the caller's terminal stay outside");
-    add(steps, Step::CloseRange, "no descriptor of the caller's reaches the command");
+    add(
+        steps,
+        Step::Session,
+        "signals and keys of the caller's terminal stay outside",
+    );
+    add(
+        steps,
+        Step::CloseRange,
+        "no descriptor of the caller's reaches the command",
+    );
     if let Some(table) = &policy.syscalls {
         add(steps, Step::Seccomp(table.clone()), "[syscalls]");
     }
-    let environment = policy.environment.iter().map(|v| (v.name.clone(), v.value.clone())).collect();
-    add(steps, Step::Exec { command: policy.command.clone(), environment }, "the command");
+    let environment = policy
+        .environment
+        .iter()
+        .map(|v| (v.name.clone(), v.value.clone()))
+        .collect();
+    add(
+        steps,
+        Step::Exec {
+            command: policy.command.clone(),
+            environment,
+        },
+        "the command",
+    );
 }
 
 fn limits_without_cgroup(policy: &Policy, ledger: &mut Ledger<'_>) -> Result<(), Refusal> {
     if let Some(memory) = &policy.memory {
-        let reason = format!("{} hold for each process, not for the sandbox as a whole", memory.value);
-        ledger.lacks(Protection::Memory, &reason, "cgroup limits are not supported yet; lower limits.pids or limits.memory")?;
+        let reason = format!(
+            "{} hold for each process, not for the sandbox as a whole",
+            memory.value
+        );
+        ledger.lacks(
+            Protection::Memory,
+            &reason,
+            "cgroup limits are not supported yet; lower limits.pids or limits.memory",
+        )?;
     }
     if policy.cpu.is_some() {
-        ledger.lacks(Protection::Cpu, "limits.cpu is not in force", "cgroup limits are not supported yet")?;
+        ledger.lacks(
+            Protection::Cpu,
+            "limits.cpu is not in force",
+            "cgroup limits are not supported yet",
+        )?;
     }
     Ok(())
 }
@@ -217,9 +352,17 @@ pub fn places(policy: &Policy) -> Vec<InRoot> {
     let mut all: Vec<InRoot> = Vec::new();
     if matches!(policy.root, Root::Directory(_)) {
         let fixed = ["/proc", "/dev", "/tmp"];
-        let wanted = fixed.iter().filter(|p| **p != "/proc" || policy.proc.value != ProcMode::None);
+        let wanted = fixed
+            .iter()
+            .filter(|p| **p != "/proc" || policy.proc.value != ProcMode::None);
         all.extend(wanted.filter_map(|p| InRoot::new(p).ok()));
-        all.extend(policy.binds.iter().filter(|b| !b.value.optional).map(|b| b.value.target.clone()));
+        all.extend(
+            policy
+                .binds
+                .iter()
+                .filter(|b| !b.value.optional)
+                .map(|b| b.value.target.clone()),
+        );
         all.extend(policy.scratch.iter().map(|s| s.value.target.clone()));
     }
     all

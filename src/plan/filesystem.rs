@@ -14,8 +14,18 @@ use std::collections::BTreeSet;
 /// Device nodes that every program may expect.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Files of a whole `/proc` that tell about the host or reach into the kernel (the list of docker and podman, and interrupts, GHSA-6fw5-f8r9-fgfm).
-const MASKED_PROC: [&str; 10] =
-    ["acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list", "timer_stats"];
+const MASKED_PROC: [&str; 10] = [
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
+];
 /// Files of a whole `/proc` that change the kernel.
 const READ_ONLY_PROC: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
@@ -37,11 +47,22 @@ fn at(path: &str) -> InRoot {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(policy: &'a Policy, host: &'a Host, facts: &'a Facts) -> Self {
-        Self { policy, host, facts, steps: Vec::new(), mounts: Vec::new(), made: BTreeSet::from([InRoot::root()]) }
+        Self {
+            policy,
+            host,
+            facts,
+            steps: Vec::new(),
+            mounts: Vec::new(),
+            made: BTreeSet::from([InRoot::root()]),
+        }
     }
 
     /// All steps from the root's first mount to the pivot. `proc`: which `/proc` the host can give.
-    pub(super) fn build(mut self, identity: &Identity, proc: Option<ProcKind>) -> Result<Vec<Planned>, Refusal> {
+    pub(super) fn build(
+        mut self,
+        identity: &Identity,
+        proc: Option<ProcKind>,
+    ) -> Result<Vec<Planned>, Refusal> {
         self.root()?;
         if self.policy.root == Root::Host {
             self.host_tree();
@@ -62,7 +83,10 @@ impl<'a> Builder<'a> {
     }
 
     fn add(&mut self, step: Step, reason: impl Into<String>) {
-        self.steps.push(Planned { step, reason: reason.into() });
+        self.steps.push(Planned {
+            step,
+            reason: reason.into(),
+        });
     }
 
     fn seals(&self) -> bool {
@@ -89,7 +113,10 @@ impl<'a> Builder<'a> {
             Root::Directory(source) => {
                 let missing = self.missing_place();
                 if mode.value == RootMode::ReadOnly && missing.is_none() {
-                    self.add(Step::RootBind(source.clone()), format!("the image; filesystem.root = read-only ({})", mode.origin));
+                    self.add(
+                        Step::RootBind(source.clone()),
+                        format!("the image; filesystem.root = read-only ({})", mode.origin),
+                    );
                     self.mounts.push((InRoot::root(), false));
                 } else if self.host.overlay.works() {
                     let why = match missing {
@@ -108,27 +135,48 @@ impl<'a> Builder<'a> {
 
     fn no_overlay(&self, source: &HostPath, missing: Option<InRoot>) -> Result<(), Refusal> {
         let why = match missing {
-            Some(place) => format!("it has no directory {place}, and this host cannot mount overlay: make that directory"),
-            None => "filesystem.root = ephemeral needs overlay, which this host refuses: use read-only".into(),
+            Some(place) => format!(
+                "it has no directory {place}, and this host cannot mount overlay: make that directory"
+            ),
+            None => {
+                "filesystem.root = ephemeral needs overlay, which this host refuses: use read-only".into()
+            }
         };
-        Err(Refusal::Value { what: format!("the root {source}"), origin: self.policy.root_mode.origin.clone(), why })
+        Err(Refusal::Value {
+            what: format!("the root {source}"),
+            origin: self.policy.root_mode.origin.clone(),
+            why,
+        })
     }
 
     /// The first place that has to be mounted on and is no directory of the image.
     fn missing_place(&self) -> Option<InRoot> {
-        super::places(self.policy).into_iter().find(|place| !self.facts.places.contains(place))
+        super::places(self.policy)
+            .into_iter()
+            .find(|place| !self.facts.places.contains(place))
     }
 
     fn host_tree(&mut self) {
         self.bind_host("/usr", Attributes::READ_EXECUTE, "image host: the programs");
         for (name, entry) in &self.host.tree.top {
             match entry {
-                TopEntry::Link(target) => self.add(Step::Link(at(&format!("/{name}")), target.clone()), "as on the host"),
-                TopEntry::Directory => self.bind_host(&format!("/{name}"), Attributes::READ_EXECUTE, "image host: the programs"),
+                TopEntry::Link(target) => self.add(
+                    Step::Link(at(&format!("/{name}")), target.clone()),
+                    "as on the host",
+                ),
+                TopEntry::Directory => self.bind_host(
+                    &format!("/{name}"),
+                    Attributes::READ_EXECUTE,
+                    "image host: the programs",
+                ),
             }
         }
         for store in &self.host.tree.stores {
-            self.bind_host(store, Attributes::READ_EXECUTE, "image host: where programs are kept too");
+            self.bind_host(
+                store,
+                Attributes::READ_EXECUTE,
+                "image host: where programs are kept too",
+            );
         }
         self.directory(&at("/var"), 0o755);
         self.add(Step::Link(at("/var/tmp"), "/tmp".into()), "programs expect it");
@@ -138,7 +186,9 @@ impl<'a> Builder<'a> {
 
     fn bind_host(&mut self, path: &str, attributes: Attributes, reason: &str) {
         let Ok(source) = HostPath::new(path) else { return };
-        let Some(kind) = self.facts.sources.get(&source).copied() else { return };
+        let Some(kind) = self.facts.sources.get(&source).copied() else {
+            return;
+        };
         let target = at(path);
         self.point(&target, kind);
         self.add(Step::Bind(source, target.clone(), attributes), reason);
@@ -148,10 +198,17 @@ impl<'a> Builder<'a> {
     fn etc(&mut self, identity: &Identity) {
         self.directory(&at("/etc"), 0o755);
         for name in &self.host.tree.etc {
-            self.bind_host(&format!("/etc/{name}"), Attributes::READ, "image host: read by programs, no secret");
+            self.bind_host(
+                &format!("/etc/{name}"),
+                Attributes::READ,
+                "image host: read by programs, no secret",
+            );
         }
         for (name, bytes) in generated::etc(self.policy, self.host, identity) {
-            self.add(Step::File(at(&format!("/etc/{name}")), bytes), "generated: the host's own tells too much");
+            self.add(
+                Step::File(at(&format!("/etc/{name}")), bytes),
+                "generated: the host's own tells too much",
+            );
         }
     }
 
@@ -168,12 +225,20 @@ impl<'a> Builder<'a> {
         let dev = at("/dev");
         self.directory(&dev, 0o755);
         if self.policy.root != Root::Host {
-            let attributes = Attributes { writable: true, execute: false, devices: false };
-            self.add(Step::Tmpfs(dev.clone(), Bytes(64 << 10), 0o755, attributes), "device nodes are mounted on it");
+            let attributes = Attributes {
+                writable: true,
+                execute: false,
+                devices: false,
+            };
+            self.add(
+                Step::Tmpfs(dev.clone(), Bytes(64 << 10), 0o755, attributes),
+                "device nodes are mounted on it",
+            );
             self.mounts.push((dev.clone(), true));
         }
         for name in DEVICES {
-            let source = HostPath::new(format!("/dev/{name}")).map_err(|e| self.fault("/dev", &e.to_string()))?;
+            let source =
+                HostPath::new(format!("/dev/{name}")).map_err(|e| self.fault("/dev", &e.to_string()))?;
             self.device(source, at(&format!("/dev/{name}")), "every program may expect it");
         }
         for (name, target) in [
@@ -183,7 +248,10 @@ impl<'a> Builder<'a> {
             ("stderr", "/proc/self/fd/2"),
             ("ptmx", "pts/ptmx"),
         ] {
-            self.add(Step::Link(at(&format!("/dev/{name}")), target.into()), "every program may expect it");
+            self.add(
+                Step::Link(at(&format!("/dev/{name}")), target.into()),
+                "every program may expect it",
+            );
         }
         self.directory(&at("/dev/pts"), 0o755);
         self.add(Step::Devpts(at("/dev/pts")), "pseudo-terminals of its own");
@@ -196,19 +264,34 @@ impl<'a> Builder<'a> {
     }
 
     fn fault(&self, what: &str, why: &str) -> Refusal {
-        Refusal::Value { what: what.into(), origin: Origin::Default, why: why.into() }
+        Refusal::Value {
+            what: what.into(),
+            origin: Origin::Default,
+            why: why.into(),
+        }
     }
 
     fn device(&mut self, source: HostPath, target: InRoot, reason: &str) {
-        let attributes = Attributes { writable: true, execute: false, devices: true };
+        let attributes = Attributes {
+            writable: true,
+            execute: false,
+            devices: true,
+        };
         self.point(&target, Kind::Device);
         self.add(Step::Bind(source, target.clone(), attributes), reason);
         self.mounts.push((target, false));
     }
 
     fn tmpfs(&mut self, target: &InRoot, reason: &str) {
-        let attributes = Attributes { writable: true, execute: self.policy.execute_written, devices: false };
-        self.add(Step::Tmpfs(target.clone(), self.policy.tmp.value, 0o1777, attributes), reason);
+        let attributes = Attributes {
+            writable: true,
+            execute: self.policy.execute_written,
+            devices: false,
+        };
+        self.add(
+            Step::Tmpfs(target.clone(), self.policy.tmp.value, 0o1777, attributes),
+            reason,
+        );
         self.mounts.push((target.clone(), true));
     }
 
@@ -225,15 +308,26 @@ impl<'a> Builder<'a> {
         }
         let (home, reason) = (home.clone(), format!("filesystem.home = empty ({})", mode.origin));
         self.directory(&home, 0o700);
-        let attributes = Attributes { writable: true, execute: self.policy.execute_written, devices: false };
-        self.add(Step::Tmpfs(home.clone(), self.policy.tmp.value, 0o700, attributes), reason);
+        let attributes = Attributes {
+            writable: true,
+            execute: self.policy.execute_written,
+            devices: false,
+        };
+        self.add(
+            Step::Tmpfs(home.clone(), self.policy.tmp.value, 0o700, attributes),
+            reason,
+        );
         self.mounts.push((home, true));
     }
 
     /// Whether a path lies in a mount that shows the host, where no mount point may be made.
     fn covered(&self, path: &InRoot) -> bool {
         let Some(parent) = path.parent() else { return false };
-        !self.mounts.iter().rfind(|(m, _)| parent.is_beneath(m)).is_none_or(|(_, own)| *own)
+        !self
+            .mounts
+            .iter()
+            .rfind(|(m, _)| parent.is_beneath(m))
+            .is_none_or(|(_, own)| *own)
     }
 
     /// The workspace, `-v`, `--tmpfs` and the profile's mounts, parents before children.
@@ -246,10 +340,24 @@ impl<'a> Builder<'a> {
         let policy = self.policy;
         let depth = |path: &InRoot| path.as_path().components().count();
         let mut all: Vec<(usize, Asked)> = Vec::new();
-        all.extend(policy.binds.iter().map(|b| (depth(&b.value.target), Asked::Bind(b.clone()))));
-        all.extend(policy.scratch.iter().map(|s| (depth(&s.value.target), Asked::Tmpfs(s.clone()))));
+        all.extend(
+            policy
+                .binds
+                .iter()
+                .map(|b| (depth(&b.value.target), Asked::Bind(b.clone()))),
+        );
+        all.extend(
+            policy
+                .scratch
+                .iter()
+                .map(|s| (depth(&s.value.target), Asked::Tmpfs(s.clone()))),
+        );
         if policy.workspace.mode.value == WorkdirMode::Overlay {
-            let deep = policy.workspace.source.as_ref().map_or(0, |s| s.as_path().components().count());
+            let deep = policy
+                .workspace
+                .source
+                .as_ref()
+                .map_or(0, |s| s.as_path().components().count());
             all.push((deep, Asked::Overlay));
         }
         all.sort_by_key(|(depth, _)| *depth);
@@ -276,8 +384,15 @@ impl<'a> Builder<'a> {
             });
         };
         self.point(&bind.target, kind);
-        let attributes = Attributes { writable: bind.writable, execute: bind.execute, devices: false };
-        self.add(Step::Bind(bind.source.clone(), bind.target.clone(), attributes), set.origin.to_string());
+        let attributes = Attributes {
+            writable: bind.writable,
+            execute: bind.execute,
+            devices: false,
+        };
+        self.add(
+            Step::Bind(bind.source.clone(), bind.target.clone(), attributes),
+            set.origin.to_string(),
+        );
         self.mounts.push((bind.target.clone(), false));
         Ok(())
     }
@@ -285,22 +400,45 @@ impl<'a> Builder<'a> {
     fn scratch(&mut self, set: &Set<Scratch>) {
         let s = &set.value;
         self.point(&s.target, Kind::Directory);
-        let attributes = Attributes { writable: true, execute: s.execute, devices: false };
-        self.add(Step::Tmpfs(s.target.clone(), s.size, s.mode, attributes), set.origin.to_string());
+        let attributes = Attributes {
+            writable: true,
+            execute: s.execute,
+            devices: false,
+        };
+        self.add(
+            Step::Tmpfs(s.target.clone(), s.size, s.mode, attributes),
+            set.origin.to_string(),
+        );
         self.mounts.push((s.target.clone(), true));
     }
 
     fn workspace_overlay(&mut self) -> Result<(), Refusal> {
-        let (Some(source), origin) = (&self.policy.workspace.source, &self.policy.workspace.mode.origin) else { return Ok(()) };
-        let refuse = |why: String| Refusal::Value { what: "filesystem.workdir = overlay".into(), origin: origin.clone(), why };
+        let (Some(source), origin) = (&self.policy.workspace.source, &self.policy.workspace.mode.origin)
+        else {
+            return Ok(());
+        };
+        let refuse = |why: String| Refusal::Value {
+            what: "filesystem.workdir = overlay".into(),
+            origin: origin.clone(),
+            why,
+        };
         if !self.host.overlay.works() {
-            return Err(refuse("this host refuses overlay to unprivileged users: use read-only or writable".into()));
+            return Err(refuse(
+                "this host refuses overlay to unprivileged users: use read-only or writable".into(),
+            ));
         }
         let target = InRoot::new(source.as_path()).map_err(|e| refuse(e.to_string()))?;
         self.point(&target, Kind::Directory);
-        let attributes = Attributes { writable: true, execute: self.policy.execute_written, devices: false };
+        let attributes = Attributes {
+            writable: true,
+            execute: self.policy.execute_written,
+            devices: false,
+        };
         let size = Bytes(self.policy.tmp.value.0.max(1 << 30));
-        self.add(Step::WorkspaceOverlay(source.clone(), target.clone(), size, attributes), origin.to_string());
+        self.add(
+            Step::WorkspaceOverlay(source.clone(), target.clone(), size, attributes),
+            origin.to_string(),
+        );
         self.mounts.push((target, true));
         Ok(())
     }
@@ -309,12 +447,24 @@ impl<'a> Builder<'a> {
         for set in &self.policy.devices {
             let device = &set.value;
             match self.facts.sources.get(&device.source) {
-                Some(Kind::Device) => self.device(device.source.clone(), device.target.clone(), &set.origin.to_string()),
+                Some(Kind::Device) => self.device(
+                    device.source.clone(),
+                    device.target.clone(),
+                    &set.origin.to_string(),
+                ),
                 None if device.optional => {}
                 other => {
-                    let why = if other.is_some() { "it is no device node" } else { "no such device on the host" };
+                    let why = if other.is_some() {
+                        "it is no device node"
+                    } else {
+                        "no such device on the host"
+                    };
                     let what = format!("device {}", device.source);
-                    return Err(Refusal::Value { what, origin: set.origin.clone(), why: why.into() });
+                    return Err(Refusal::Value {
+                        what,
+                        origin: set.origin.clone(),
+                        why: why.into(),
+                    });
                 }
             }
         }

@@ -6,7 +6,12 @@ use crate::policy::Policy;
 
 /// `/etc` files by name and content.
 pub(super) fn etc(policy: &Policy, host: &Host, identity: &Identity) -> Vec<(&'static str, Vec<u8>)> {
-    let name = host.caller.name.as_deref().filter(|_| !host.caller.writes_maps).unwrap_or("user");
+    let name = host
+        .caller
+        .name
+        .as_deref()
+        .filter(|_| !host.caller.writes_maps)
+        .unwrap_or("user");
     let home = &policy.home.0;
     let hostname = &policy.hostname.value;
     vec![
@@ -23,7 +28,10 @@ fn passwd(name: &str, home: &InRoot, identity: &Identity) -> String {
     let home = home.to_string().replace([':', '\n'], "_");
     let mut out = String::from("root:x:0:0:root:/root:/bin/sh\n");
     if identity.uid != 0 {
-        out.push_str(&format!("{name}:x:{}:{}::{home}:/bin/sh\n", identity.uid, identity.gid));
+        out.push_str(&format!(
+            "{name}:x:{}:{}::{home}:/bin/sh\n",
+            identity.uid, identity.gid
+        ));
     }
     if identity.uid != 65534 {
         out.push_str("nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");

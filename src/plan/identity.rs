@@ -8,7 +8,11 @@ use crate::profile::schema::{MapKind, UserSpec};
 
 /// The range for sbx run as root when `/etc/subuid` names none for it: far from people, services and other container tools
 /// (systemd's UIDS-GIDS document leaves everything from 0x70000000 unused).
-const ROOT_RANGE: IdRange = IdRange { inside: 0, host: 0x7000_0000, count: 65536 };
+const ROOT_RANGE: IdRange = IdRange {
+    inside: 0,
+    host: 0x7000_0000,
+    count: 65536,
+};
 
 /// The uid inside of a command that root runs without saying as whom: not 0, which images and programs treat as mighty.
 const UID_FOR_ROOT: u32 = 1000;
@@ -45,13 +49,25 @@ pub(super) fn decide(policy: &Policy, host: &Host, drop_groups: bool) -> Result<
 }
 
 fn refuse<T>(policy: &Policy, why: &str) -> Result<T, Refusal> {
-    Err(Refusal::Value { what: "identity.map".into(), origin: policy.map.origin.clone(), why: why.into() })
+    Err(Refusal::Value {
+        what: "identity.map".into(),
+        origin: policy.map.origin.clone(),
+        why: why.into(),
+    })
 }
 
 fn wanted(policy: &Policy, host: &Host) -> Result<(u32, u32), Refusal> {
-    let own = if host.caller.writes_maps { (UID_FOR_ROOT, UID_FOR_ROOT) } else { (host.caller.uid, host.caller.gid) };
+    let own = if host.caller.writes_maps {
+        (UID_FOR_ROOT, UID_FOR_ROOT)
+    } else {
+        (host.caller.uid, host.caller.gid)
+    };
     // Without a helper a sub-range owner runs as an id that owns nothing on the host.
-    let own = if policy.map.value == MapKind::Range { (UID_FOR_ROOT, UID_FOR_ROOT) } else { own };
+    let own = if policy.map.value == MapKind::Range {
+        (UID_FOR_ROOT, UID_FOR_ROOT)
+    } else {
+        own
+    };
     match &policy.user.value {
         UserSpec::Image | UserSpec::Caller => Ok(own),
         UserSpec::Root => Ok((0, 0)),
@@ -68,51 +84,129 @@ fn wanted(policy: &Policy, host: &Host) -> Result<(u32, u32), Refusal> {
 fn caller(host: &Host, uid: u32, gid: u32, drop_groups: bool) -> Identity {
     let uids = IdMap::single(uid, host.caller.uid);
     let mut gids = IdMap::single(gid, host.caller.gid);
-    let helper = host.id_helpers.newgidmap.ready().filter(|_| drop_groups && !host.caller.groups.is_empty());
+    let helper = host
+        .id_helpers
+        .newgidmap
+        .ready()
+        .filter(|_| drop_groups && !host.caller.groups.is_empty());
     let mut by = MapWriter::Child;
     let mut can_drop_groups = host.caller.groups.is_empty();
     if let (Some(helper), Some(sub)) = (helper, host.id_helpers.subgid.first()) {
         // newgidmap leaves setgroups(2) allowed only for a map that uses the caller's sub-gids: one of them is enough.
         let spare = if gid == 65533 { 65532 } else { 65533 };
-        gids.0.push(IdRange { inside: spare, host: sub.host, count: 1 });
-        by = MapWriter::Helpers { newuidmap: None, newgidmap: Some(helper.clone()) };
+        gids.0.push(IdRange {
+            inside: spare,
+            host: sub.host,
+            count: 1,
+        });
+        by = MapWriter::Helpers {
+            newuidmap: None,
+            newgidmap: Some(helper.clone()),
+        };
         can_drop_groups = true;
     }
-    Identity { uids, gids, by, uid, gid, act_as_root: false, can_drop_groups }
+    Identity {
+        uids,
+        gids,
+        by,
+        uid,
+        gid,
+        act_as_root: false,
+        can_drop_groups,
+    }
 }
 
 fn range(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
     let helpers = &host.id_helpers;
     let (Some(newuidmap), Some(newgidmap)) = (helpers.newuidmap.ready(), helpers.newgidmap.ready()) else {
-        return refuse(policy, "newuidmap and newgidmap are needed for a range: install the package uidmap, or use caller");
+        return refuse(
+            policy,
+            "newuidmap and newgidmap are needed for a range: install the package uidmap, or use caller",
+        );
     };
     let (Some(sub_uid), Some(sub_gid)) = (helpers.subuid.first(), helpers.subgid.first()) else {
-        return refuse(policy, "no sub-ids: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` as root, or use caller");
+        return refuse(
+            policy,
+            "no sub-ids: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` as root, or use caller",
+        );
     };
     let map = |own: u32, sub: &IdRange| {
         IdMap(vec![
-            IdRange { inside: 0, host: own, count: 1 },
-            IdRange { inside: 1, host: sub.host, count: sub.count },
+            IdRange {
+                inside: 0,
+                host: own,
+                count: 1,
+            },
+            IdRange {
+                inside: 1,
+                host: sub.host,
+                count: sub.count,
+            },
         ])
     };
     let (uids, gids) = (map(host.caller.uid, sub_uid), map(host.caller.gid, sub_gid));
     check_mapped(policy, &uids, &gids, uid, gid)?;
-    let by = MapWriter::Helpers { newuidmap: Some(newuidmap.clone()), newgidmap: Some(newgidmap.clone()) };
-    Ok(Identity { uids, gids, by, uid, gid, act_as_root: false, can_drop_groups: true })
+    let by = MapWriter::Helpers {
+        newuidmap: Some(newuidmap.clone()),
+        newgidmap: Some(newgidmap.clone()),
+    };
+    Ok(Identity {
+        uids,
+        gids,
+        by,
+        uid,
+        gid,
+        act_as_root: false,
+        can_drop_groups: true,
+    })
 }
 
 fn as_root(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
-    let base = |ranges: &[IdRange]| ranges.iter().find(|r| r.count >= 65536).copied().unwrap_or(ROOT_RANGE);
-    let map = |ranges: &[IdRange]| IdMap(vec![IdRange { inside: 0, host: base(ranges).host, count: 65536 }]);
+    let base = |ranges: &[IdRange]| {
+        ranges
+            .iter()
+            .find(|r| r.count >= 65536)
+            .copied()
+            .unwrap_or(ROOT_RANGE)
+    };
+    let map = |ranges: &[IdRange]| {
+        IdMap(vec![IdRange {
+            inside: 0,
+            host: base(ranges).host,
+            count: 65536,
+        }])
+    };
     let (uids, gids) = (map(&host.id_helpers.subuid), map(&host.id_helpers.subgid));
     check_mapped(policy, &uids, &gids, uid, gid)?;
-    Ok(Identity { uids, gids, by: MapWriter::Supervisor, uid, gid, act_as_root: true, can_drop_groups: true })
+    Ok(Identity {
+        uids,
+        gids,
+        by: MapWriter::Supervisor,
+        uid,
+        gid,
+        act_as_root: true,
+        can_drop_groups: true,
+    })
 }
 
 fn host_root(uid: u32, gid: u32) -> Identity {
-    let whole = || IdMap(vec![IdRange { inside: 0, host: 0, count: 65536 }]);
+    let whole = || {
+        IdMap(vec![IdRange {
+            inside: 0,
+            host: 0,
+            count: 65536,
+        }])
+    };
     let by = MapWriter::Supervisor;
-    Identity { uids: whole(), gids: whole(), by, uid, gid, act_as_root: false, can_drop_groups: true }
+    Identity {
+        uids: whole(),
+        gids: whole(),
+        by,
+        uid,
+        gid,
+        act_as_root: false,
+        can_drop_groups: true,
+    }
 }
 
 fn check_mapped(policy: &Policy, uids: &IdMap, gids: &IdMap, uid: u32, gid: u32) -> Result<(), Refusal> {
@@ -120,5 +214,9 @@ fn check_mapped(policy: &Policy, uids: &IdMap, gids: &IdMap, uid: u32, gid: u32)
         return Ok(());
     }
     let origin: Origin = policy.user.origin.clone();
-    Err(Refusal::Value { what: format!("user {uid}:{gid}"), origin, why: format!("the map holds only {uids}") })
+    Err(Refusal::Value {
+        what: format!("user {uid}:{gid}"),
+        origin,
+        why: format!("the map holds only {uids}"),
+    })
 }

@@ -6,7 +6,11 @@
 use super::step::{Access, Attributes, Planned, ProcKind, Rule, Step};
 use crate::model::InRoot;
 
-const NOTHING: Access = Access { write: false, execute: false, device: false };
+const NOTHING: Access = Access {
+    write: false,
+    execute: false,
+    device: false,
+};
 
 /// The rules that repeat the mounts among the steps. Reading is allowed everywhere in the root.
 pub(super) fn rules(steps: &[Planned]) -> Vec<Rule> {
@@ -14,17 +18,46 @@ pub(super) fn rules(steps: &[Planned]) -> Vec<Rule> {
     for planned in steps {
         match &planned.step {
             Step::RootTmpfs(_) => put(&mut all, InRoot::root(), NOTHING),
-            Step::RootBind(_) => put(&mut all, InRoot::root(), Access { execute: true, ..NOTHING }),
+            Step::RootBind(_) => put(
+                &mut all,
+                InRoot::root(),
+                Access {
+                    execute: true,
+                    ..NOTHING
+                },
+            ),
             Step::RootOverlay(..) => {
                 let sealed = steps.iter().any(|s| matches!(s.step, Step::SealRoot));
-                put(&mut all, InRoot::root(), Access { execute: true, write: !sealed, device: false });
+                put(
+                    &mut all,
+                    InRoot::root(),
+                    Access {
+                        execute: true,
+                        write: !sealed,
+                        device: false,
+                    },
+                );
             }
             Step::Bind(_, at, a) | Step::Tmpfs(at, _, _, a) | Step::WorkspaceOverlay(_, at, _, a) => {
                 put(&mut all, at.clone(), access(*a));
             }
-            Step::Devpts(at) => put(&mut all, at.clone(), Access { device: true, ..NOTHING }),
+            Step::Devpts(at) => put(
+                &mut all,
+                at.clone(),
+                Access {
+                    device: true,
+                    ..NOTHING
+                },
+            ),
             // /proc/self/{oom_score_adj,comm,task} are written by ordinary programs; kernel files are mounted read-only.
-            Step::Proc(at, ProcKind::Whole) => put(&mut all, at.clone(), Access { write: true, ..NOTHING }),
+            Step::Proc(at, ProcKind::Whole) => put(
+                &mut all,
+                at.clone(),
+                Access {
+                    write: true,
+                    ..NOTHING
+                },
+            ),
             _ => {}
         }
     }
@@ -32,7 +65,11 @@ pub(super) fn rules(steps: &[Planned]) -> Vec<Rule> {
 }
 
 fn access(a: Attributes) -> Access {
-    Access { write: a.writable && !a.devices, execute: a.execute, device: a.devices }
+    Access {
+        write: a.writable && !a.devices,
+        execute: a.execute,
+        device: a.devices,
+    }
 }
 
 /// A rule that allows nothing beyond reading adds nothing to the root's own.

@@ -65,9 +65,17 @@ pub struct Attributes {
 
 impl Attributes {
     /// Read and execute.
-    pub const READ_EXECUTE: Self = Self { writable: false, execute: true, devices: false };
+    pub const READ_EXECUTE: Self = Self {
+        writable: false,
+        execute: true,
+        devices: false,
+    };
     /// Read.
-    pub const READ: Self = Self { writable: false, execute: false, devices: false };
+    pub const READ: Self = Self {
+        writable: false,
+        execute: false,
+        devices: false,
+    };
 }
 
 /// Which `/proc`.
@@ -211,9 +219,15 @@ impl Step {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Clone(_) | Self::TimeNamespace | Self::NoNestedNamespaces | Self::Hostname(_) => "namespaces",
+            Self::Clone(_) | Self::TimeNamespace | Self::NoNestedNamespaces | Self::Hostname(_) => {
+                "namespaces"
+            }
             Self::MapIds { .. } | Self::ActAsRoot | Self::DropGroups | Self::SetIds { .. } => "identity",
-            Self::RootTmpfs(_) | Self::RootBind(_) | Self::RootOverlay(..) | Self::SealRoot | Self::PivotRoot => "root",
+            Self::RootTmpfs(_)
+            | Self::RootBind(_)
+            | Self::RootOverlay(..)
+            | Self::SealRoot
+            | Self::PivotRoot => "root",
             Self::Directory(..) | Self::Link(..) | Self::File(..) | Self::Point(_) => "make",
             Self::Bind(..)
             | Self::Tmpfs(..)
@@ -254,7 +268,11 @@ impl fmt::Display for Attributes {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Clone(n) => write!(f, "user mount pid{} ipc uts cgroup", if n.net { " net" } else { "" }),
+            Self::Clone(n) => write!(
+                f,
+                "user mount pid{} ipc uts cgroup",
+                if n.net { " net" } else { "" }
+            ),
             Self::MapIds { uids, gids, by } => {
                 let by = match by {
                     MapWriter::Child => "no helper",
@@ -265,7 +283,9 @@ impl fmt::Display for Step {
                 write!(f, "users {uids}; groups {gids}; {by}")
             }
             Self::TimeNamespace => f.write_str("time, clocks from 0"),
-            Self::NoNestedNamespaces => f.write_str("no user namespace inside (user.max_user_namespaces = 0)"),
+            Self::NoNestedNamespaces => {
+                f.write_str("no user namespace inside (user.max_user_namespaces = 0)")
+            }
             Self::ActAsRoot => f.write_str("mounts are made as uid 0 inside"),
             Self::RootTmpfs(size) => write!(f, "tmpfs {size}"),
             Self::RootBind(source) => write!(f, "host {source}, read-only nosuid nodev"),
@@ -302,10 +322,19 @@ impl fmt::Display for Step {
             Self::SetIds { uid, gid } => write!(f, "uid {uid} gid {gid}"),
             Self::Capabilities(kept) => write!(f, "capabilities kept: {kept}; securebits locked"),
             Self::NoNewPrivileges => f.write_str("no new privileges"),
-            Self::Landlock { abi, network, scopes, rules } => {
+            Self::Landlock {
+                abi,
+                network,
+                scopes,
+                rules,
+            } => {
                 write!(f, "ABI {abi}, {} rules", rules.len())?;
                 f.write_str(if *network { ", no TCP" } else { "" })?;
-                f.write_str(if *scopes { ", signals and abstract sockets scoped" } else { "" })
+                f.write_str(if *scopes {
+                    ", signals and abstract sockets scoped"
+                } else {
+                    ""
+                })
             }
             Self::Init => f.write_str("init as pid 1, the command below it"),
             Self::Session => f.write_str("a session of its own"),

@@ -3,7 +3,9 @@
 use super::limits::Resource;
 use super::resolve::Root;
 use crate::model::{Bytes, CapabilitySet, HostPath, InRoot, Level, Origin, Protection, Set, Span};
-use crate::profile::schema::{HomeMode, MapKind, NetworkMode, ProcMode, RootMode, TerminalMode, UserSpec, WorkdirMode};
+use crate::profile::schema::{
+    HomeMode, MapKind, NetworkMode, ProcMode, RootMode, TerminalMode, UserSpec, WorkdirMode,
+};
 use crate::seccomp::Table;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -154,7 +156,10 @@ impl Enforcement {
     /// The level of a protection; what no profile mentions is preferred.
     #[must_use]
     pub fn level(&self, protection: Protection) -> Set<Level> {
-        self.0.get(&protection).cloned().unwrap_or(Set::new(Level::Prefer, Origin::Default))
+        self.0
+            .get(&protection)
+            .cloned()
+            .unwrap_or(Set::new(Level::Prefer, Origin::Default))
     }
 
     /// Whether it is asked for at all.

@@ -10,7 +10,12 @@ use std::os::unix::ffi::OsStrExt;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Builds the whole environment; later sources replace earlier ones by name.
-pub(super) fn build(profile: &Environment, caller: &[(OsString, OsString)], home: &InRoot, user: Option<&str>) -> Vec<EnvVar> {
+pub(super) fn build(
+    profile: &Environment,
+    caller: &[(OsString, OsString)],
+    home: &InRoot,
+    user: Option<&str>,
+) -> Vec<EnvVar> {
     let mut out = Vec::new();
     put(&mut out, "PATH".as_ref(), PATH.into(), &Origin::Default);
     put(&mut out, "HOME".as_ref(), home.as_path().into(), &Origin::Default);
@@ -30,7 +35,11 @@ pub(super) fn build(profile: &Environment, caller: &[(OsString, OsString)], home
 }
 
 fn pass(out: &mut Vec<EnvVar>, profile: &Environment, caller: &[(OsString, OsString)], by_flag: bool) {
-    for pattern in profile.pass.iter().filter(|p| matches!(p.origin, Origin::Flag { .. }) == by_flag) {
+    for pattern in profile
+        .pass
+        .iter()
+        .filter(|p| matches!(p.origin, Origin::Flag { .. }) == by_flag)
+    {
         for (name, value) in caller.iter().filter(|(name, _)| matches(&pattern.value, name)) {
             put(out, name, value.clone(), &pattern.origin);
         }
@@ -38,7 +47,11 @@ fn pass(out: &mut Vec<EnvVar>, profile: &Environment, caller: &[(OsString, OsStr
 }
 
 fn put(out: &mut Vec<EnvVar>, name: &OsStr, value: OsString, origin: &Origin) {
-    let new = EnvVar { name: name.to_owned(), value, origin: origin.clone() };
+    let new = EnvVar {
+        name: name.to_owned(),
+        value,
+        origin: origin.clone(),
+    };
     match out.iter_mut().find(|v| v.name == name) {
         Some(old) => *old = new,
         None => out.push(new),
@@ -59,16 +72,38 @@ mod tests {
 
     #[test]
     fn nothing_passes_that_is_not_named() {
-        let caller: Vec<(OsString, OsString)> =
-            [("LC_ALL", "C"), ("LC_TIME", "C"), ("AWS_SECRET", "x"), ("PATH", "/evil")].map(|(n, v)| (n.into(), v.into())).into();
-        let mut profile = Environment { pass: vec![Set::new("LC_*".into(), Origin::Default)], ..Environment::default() };
-        profile.set.insert("A".into(), Set::new("1".into(), Origin::flag("--env A=1")));
+        let caller: Vec<(OsString, OsString)> = [
+            ("LC_ALL", "C"),
+            ("LC_TIME", "C"),
+            ("AWS_SECRET", "x"),
+            ("PATH", "/evil"),
+        ]
+        .map(|(n, v)| (n.into(), v.into()))
+        .into();
+        let mut profile = Environment {
+            pass: vec![Set::new("LC_*".into(), Origin::Default)],
+            ..Environment::default()
+        };
+        profile
+            .set
+            .insert("A".into(), Set::new("1".into(), Origin::flag("--env A=1")));
         let home = InRoot::new("/home/u").expect("a path");
-        let names: Vec<String> =
-            build(&profile, &caller, &home, Some("u")).iter().map(|v| format!("{}={}", v.name.display(), v.value.display())).collect();
+        let names: Vec<String> = build(&profile, &caller, &home, Some("u"))
+            .iter()
+            .map(|v| format!("{}={}", v.name.display(), v.value.display()))
+            .collect();
         assert_eq!(
             names,
-            [&format!("PATH={PATH}"), "HOME=/home/u", "container=sbx", "USER=u", "LOGNAME=u", "LC_ALL=C", "LC_TIME=C", "A=1"]
+            [
+                &format!("PATH={PATH}"),
+                "HOME=/home/u",
+                "container=sbx",
+                "USER=u",
+                "LOGNAME=u",
+                "LC_ALL=C",
+                "LC_TIME=C",
+                "A=1"
+            ]
         );
     }
 }

@@ -61,7 +61,10 @@ impl Resource {
     /// The kernel's number.
     #[must_use]
     pub fn number(self) -> u32 {
-        TABLE.iter().find(|(r, ..)| *r == self).map_or(u32::MAX, |(.., n)| *n)
+        TABLE
+            .iter()
+            .find(|(r, ..)| *r == self)
+            .map_or(u32::MAX, |(.., n)| *n)
     }
 }
 

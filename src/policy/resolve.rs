@@ -5,8 +5,8 @@ use super::environment;
 use super::limits::Resource;
 use crate::model::{Bytes, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
 use crate::profile::schema::{
-    Execute, HomeMode, MapKind, Maybe, Mount, MountMode, NetworkMode, ProcMode, Profile, RootMode, TerminalMode, UserSpec,
-    WorkdirMode,
+    Execute, HomeMode, MapKind, Maybe, Mount, MountMode, NetworkMode, ProcMode, Profile, RootMode,
+    TerminalMode, UserSpec, WorkdirMode,
 };
 use crate::seccomp;
 use std::ffi::OsString;
@@ -70,7 +70,11 @@ pub enum Error {
 }
 
 fn refuse<T>(what: impl Into<String>, origin: &Origin, why: impl Into<String>) -> Result<T, Error> {
-    Err(Error::Value { what: what.into(), origin: origin.clone(), why: why.into() })
+    Err(Error::Value {
+        what: what.into(),
+        origin: origin.clone(),
+        why: why.into(),
+    })
 }
 
 fn or<T: Clone>(value: &Maybe<T>, default: T) -> Set<T> {
@@ -88,7 +92,11 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
     let network = network(profile)?;
     let root_mode = or(&profile.filesystem.root, RootMode::ReadOnly);
     if root_mode.value == RootMode::Kept {
-        return refuse("filesystem.root = \"kept\"", &root_mode.origin, "not supported yet; use read-only or ephemeral");
+        return refuse(
+            "filesystem.root = \"kept\"",
+            &root_mode.origin,
+            "not supported yet; use read-only or ephemeral",
+        );
     }
     let enforcement = Enforcement(profile.enforcement.clone());
     let home_mode = or(&profile.filesystem.home, HomeMode::Empty);
@@ -127,7 +135,12 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         memory: profile.limits.memory.clone(),
         cpu: profile.limits.cpu.clone(),
         time: profile.limits.time.clone(),
-        environment: environment::build(&profile.environment, &request.environment, &home, request.user.as_deref()),
+        environment: environment::build(
+            &profile.environment,
+            &request.environment,
+            &home,
+            request.user.as_deref(),
+        ),
         home: (home, home_mode),
         workspace,
         terminal: or(&profile.terminal.mode, TerminalMode::Auto),
@@ -142,19 +155,36 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
 fn network(profile: &Profile) -> Result<Set<NetworkMode>, Error> {
     let mode = or(&profile.network.mode, NetworkMode::None);
     if matches!(mode.value, NetworkMode::Gateway | NetworkMode::Nat) {
-        return refuse("this network mode", &mode.origin, "not supported yet; use none or host");
+        return refuse(
+            "this network mode",
+            &mode.origin,
+            "not supported yet; use none or host",
+        );
     }
     if let Some(rule) = profile.network.allow.first() {
-        return refuse(format!("network.allow `{}`", rule.value), &rule.origin, "rules by name are not supported yet");
+        return refuse(
+            format!("network.allow `{}`", rule.value),
+            &rule.origin,
+            "rules by name are not supported yet",
+        );
     }
     if let Some(port) = profile.network.publish.first() {
-        return refuse(format!("port `{}`", port.value), &port.origin, "published ports are not supported yet");
+        return refuse(
+            format!("port `{}`", port.value),
+            &port.origin,
+            "published ports are not supported yet",
+        );
     }
     Ok(mode)
 }
 
 fn table(profile: &Profile) -> Result<seccomp::Table, Error> {
-    let families = profile.syscalls.socket_families.clone().map(|f| f.value).unwrap_or_default();
+    let families = profile
+        .syscalls
+        .socket_families
+        .clone()
+        .map(|f| f.value)
+        .unwrap_or_default();
     Ok(seccomp::resolve(&seccomp::Spec {
         allow: &profile.syscalls.allow,
         deny: &profile.syscalls.deny,
@@ -166,7 +196,11 @@ fn table(profile: &Profile) -> Result<seccomp::Table, Error> {
 fn capabilities(profile: &Profile) -> Result<Set<CapabilitySet>, Error> {
     let wanted = or(&profile.identity.capabilities, Vec::new());
     if let Some(bad) = wanted.value.iter().find(|c| c.undoes_the_sandbox()) {
-        return refuse(format!("capability {bad}"), &wanted.origin, "it would let the command undo the sandbox; leave it out");
+        return refuse(
+            format!("capability {bad}"),
+            &wanted.origin,
+            "it would let the command undo the sandbox; leave it out",
+        );
     }
     Ok(wanted.map(|list| list.into_iter().collect()))
 }
@@ -174,11 +208,18 @@ fn capabilities(profile: &Profile) -> Result<Set<CapabilitySet>, Error> {
 fn hostname(profile: &Profile) -> Result<Set<String>, Error> {
     let name = or(&profile.namespaces.hostname, "sbx".to_owned());
     let fine = (1..=64).contains(&name.value.len())
-        && name.value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+        && name
+            .value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
         && !name.value.starts_with('-');
     if !fine {
         let what = format!("host name `{}`", name.value.escape_debug());
-        return refuse(what, &name.origin, "use 1 to 64 letters, digits, dots and hyphens");
+        return refuse(
+            what,
+            &name.origin,
+            "use 1 to 64 letters, digits, dots and hyphens",
+        );
     }
     Ok(name)
 }
@@ -195,7 +236,10 @@ fn home_inside(request: &Request) -> InRoot {
 /// The working directory, unless handing it over would hand over the whole home or more (`cd; sbx run …`).
 fn workspace(profile: &Profile, request: &Request, notes: &mut Vec<String>) -> Result<Workspace, Error> {
     let mode = or(&profile.filesystem.workdir, WorkdirMode::None);
-    let none = |mode: Set<WorkdirMode>| Workspace { mode: mode.map(|_| WorkdirMode::None), source: None };
+    let none = |mode: Set<WorkdirMode>| Workspace {
+        mode: mode.map(|_| WorkdirMode::None),
+        source: None,
+    };
     // An image brings its own tree: the caller's directory is added to it only when a flag asks, as with docker and podman.
     let asked = request.root == Root::Host || matches!(mode.origin, Origin::Flag { .. });
     if mode.value == WorkdirMode::None || !asked {
@@ -205,21 +249,37 @@ fn workspace(profile: &Profile, request: &Request, notes: &mut Vec<String>) -> R
         notes.push("the working directory has been deleted, so there is none inside".into());
         return Ok(none(mode));
     };
-    let too_much = current == Path::new("/") || request.home.as_ref().is_some_and(|home| home.starts_with(current));
+    let too_much = current == Path::new("/")
+        || request
+            .home
+            .as_ref()
+            .is_some_and(|home| home.starts_with(current));
     if too_much {
-        let what = if current == Path::new("/") { "the root directory" } else { "your home directory or holds it" };
+        let what = if current == Path::new("/") {
+            "the root directory"
+        } else {
+            "your home directory or holds it"
+        };
         notes.push(format!(
             "the working directory is {what}, so it is not shown inside; start sbx in a directory of its own, or use -v"
         ));
         return Ok(none(mode));
     }
     match HostPath::new(current.clone()) {
-        Ok(source) => Ok(Workspace { mode, source: Some(source) }),
+        Ok(source) => Ok(Workspace {
+            mode,
+            source: Some(source),
+        }),
         Err(e) => refuse("the working directory", &mode.origin, e.to_string()),
     }
 }
 
-fn start_in(request: &Request, workspace: &Workspace, home: &InRoot, home_mode: HomeMode) -> Result<InRoot, Error> {
+fn start_in(
+    request: &Request,
+    workspace: &Workspace,
+    home: &InRoot,
+    home_mode: HomeMode,
+) -> Result<InRoot, Error> {
     if let Some(asked) = &request.start_in {
         let origin = Origin::flag(format!("-w {}", asked.display()));
         return InRoot::new(asked).or_else(|e| refuse("the directory to start in", &origin, e.to_string()));
@@ -236,10 +296,18 @@ fn start_in(request: &Request, workspace: &Workspace, home: &InRoot, home_mode: 
 
 fn host_path(text: &str, request: &Request) -> Result<HostPath, String> {
     let path = match text.strip_prefix("~/") {
-        Some(rest) => request.home.as_ref().ok_or("it starts with ~/ and HOME is not known")?.join(rest),
+        Some(rest) => request
+            .home
+            .as_ref()
+            .ok_or("it starts with ~/ and HOME is not known")?
+            .join(rest),
         None if text == "~" => request.home.clone().ok_or("it is ~ and HOME is not known")?,
         None if text.starts_with('/') => PathBuf::from(text),
-        None => request.current.as_ref().ok_or("it is relative and the working directory is gone")?.join(text),
+        None => request
+            .current
+            .as_ref()
+            .ok_or("it is relative and the working directory is gone")?
+            .join(text),
     };
     HostPath::new(path).map_err(|e| e.to_string())
 }
@@ -254,7 +322,10 @@ fn forbidden(source: &Path, request: &Request) -> Option<&'static str> {
         return Some("it is your home directory, or holds it: name the directories that are needed");
     }
     for (place, why) in [
-        ("/proc", "the host's /proc shows every process: the sandbox has its own"),
+        (
+            "/proc",
+            "the host's /proc shows every process: the sandbox has its own",
+        ),
         ("/sys", "the host's /sys controls devices: it is not handed over"),
         ("/dev", "device nodes are given one by one, with --device"),
     ] {
@@ -285,20 +356,46 @@ fn bind(mount: &Set<Mount>, request: &Request, execute_written: bool) -> Result<
         }
     };
     if target == InRoot::root() {
-        return refuse(what(), origin, "nothing can be mounted over the root: give the directory as the image instead");
+        return refuse(
+            what(),
+            origin,
+            "nothing can be mounted over the root: give the directory as the image instead",
+        );
     }
     let writable = value.mode == MountMode::Writable;
     let execute = value.execute.unwrap_or(!writable || execute_written);
-    Ok(Set::new(Bind { source, target, writable, execute, optional: value.optional }, origin.clone()))
+    Ok(Set::new(
+        Bind {
+            source,
+            target,
+            writable,
+            execute,
+            optional: value.optional,
+        },
+        origin.clone(),
+    ))
 }
 
-fn binds(profile: &Profile, request: &Request, workspace: &Workspace, execute_written: bool) -> Result<Vec<Set<Bind>>, Error> {
+fn binds(
+    profile: &Profile,
+    request: &Request,
+    workspace: &Workspace,
+    execute_written: bool,
+) -> Result<Vec<Set<Bind>>, Error> {
     let mut all: Vec<Set<Bind>> = Vec::new();
-    if let (Some(source), WorkdirMode::ReadOnly | WorkdirMode::Writable) = (&workspace.source, workspace.mode.value) {
+    if let (Some(source), WorkdirMode::ReadOnly | WorkdirMode::Writable) =
+        (&workspace.source, workspace.mode.value)
+    {
         let writable = workspace.mode.value == WorkdirMode::Writable;
         let target = InRoot::new(source.as_path())
             .or_else(|e| refuse("the working directory", &workspace.mode.origin, e.to_string()))?;
-        let bind = Bind { source: source.clone(), target, writable, execute: !writable || execute_written, optional: false };
+        let bind = Bind {
+            source: source.clone(),
+            target,
+            writable,
+            execute: !writable || execute_written,
+            optional: false,
+        };
         all.push(Set::new(bind, workspace.mode.origin.clone()));
     }
     for mount in &profile.filesystem.mounts {
@@ -316,35 +413,73 @@ fn scratch(profile: &Profile, size: Bytes, execute_written: bool) -> Result<Vec<
         let Set { value, origin } = tmpfs;
         let mode = match &value.mode {
             None => 0o1777,
-            Some(text) => u32::from_str_radix(text, 8).ok().filter(|m| *m <= 0o1777).map_or_else(
-                || refuse(format!("tmpfs mode `{}`", text.escape_debug()), origin, "write octal digits, for example 1777"),
-                Ok,
-            )?,
+            Some(text) => u32::from_str_radix(text, 8)
+                .ok()
+                .filter(|m| *m <= 0o1777)
+                .map_or_else(
+                    || {
+                        refuse(
+                            format!("tmpfs mode `{}`", text.escape_debug()),
+                            origin,
+                            "write octal digits, for example 1777",
+                        )
+                    },
+                    Ok,
+                )?,
         };
         if value.target == InRoot::root() {
-            return refuse("a tmpfs over the root", origin, "use filesystem.root = \"ephemeral\" instead");
+            return refuse(
+                "a tmpfs over the root",
+                origin,
+                "use filesystem.root = \"ephemeral\" instead",
+            );
         }
-        let (size, execute) = (value.size.unwrap_or(size), value.execute.unwrap_or(execute_written));
-        all.push(Set::new(Scratch { target: value.target.clone(), size, mode, execute }, origin.clone()));
+        let (size, execute) = (
+            value.size.unwrap_or(size),
+            value.execute.unwrap_or(execute_written),
+        );
+        all.push(Set::new(
+            Scratch {
+                target: value.target.clone(),
+                size,
+                mode,
+                execute,
+            },
+            origin.clone(),
+        ));
     }
     all.sort_by_key(|s: &Set<Scratch>| s.value.target.as_path().components().count());
     Ok(all)
 }
 
 fn devices(profile: &Profile) -> Result<Vec<Set<Device>>, Error> {
-    profile.filesystem.devices.iter().map(|set| {
-        let Set { value, origin } = set;
-        let what = || format!("device `{}`", value.source.escape_debug());
-        let source = HostPath::new(&value.source).or_else(|e| refuse(what(), origin, e.to_string()))?;
-        if !source.as_path().starts_with("/dev") || source.as_path().components().any(|c| c.as_os_str() == "..") {
-            return refuse(what(), origin, "devices are nodes under /dev");
-        }
-        let target = match &value.target {
-            Some(target) => target.clone(),
-            None => InRoot::new(source.as_path()).or_else(|e| refuse(what(), origin, e.to_string()))?,
-        };
-        Ok(Set::new(Device { source, target, optional: value.optional }, origin.clone()))
-    }).collect()
+    profile
+        .filesystem
+        .devices
+        .iter()
+        .map(|set| {
+            let Set { value, origin } = set;
+            let what = || format!("device `{}`", value.source.escape_debug());
+            let source = HostPath::new(&value.source).or_else(|e| refuse(what(), origin, e.to_string()))?;
+            if !source.as_path().starts_with("/dev")
+                || source.as_path().components().any(|c| c.as_os_str() == "..")
+            {
+                return refuse(what(), origin, "devices are nodes under /dev");
+            }
+            let target = match &value.target {
+                Some(target) => target.clone(),
+                None => InRoot::new(source.as_path()).or_else(|e| refuse(what(), origin, e.to_string()))?,
+            };
+            Ok(Set::new(
+                Device {
+                    source,
+                    target,
+                    optional: value.optional,
+                },
+                origin.clone(),
+            ))
+        })
+        .collect()
 }
 
 /// `[limits]` and `--ulimit` as setrlimit(2) takes them; an explicit `--ulimit` wins over the limit of the same resource.
@@ -376,10 +511,13 @@ fn limits(profile: &Profile) -> Result<Vec<Set<Limit>>, Error> {
             return refuse(format!("ulimit `{}`", name.escape_debug()), &limit.origin, why);
         };
         if limit.value.soft > limit.value.hard {
-            return refuse(format!("ulimit `{name}`"), &limit.origin, "the soft limit is above the hard one");
+            return refuse(
+                format!("ulimit `{name}`"),
+                &limit.origin,
+                "the soft limit is above the hard one",
+            );
         }
         put(resource, limit.value.soft, limit.value.hard, &limit.origin);
     }
     Ok(all)
 }
-

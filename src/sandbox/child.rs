@@ -35,7 +35,11 @@ impl Child<'_> {
             Operation::AwaitMaps => self.await_maps(),
             Operation::UnshareTime => process::unshare(0x80),
             Operation::ActAsRoot => cred::set_group(0).and_then(|()| cred::set_user(0)),
-            Operation::Open { slot, path, attributes } => self.open(*slot, path, *attributes),
+            Operation::Open {
+                slot,
+                path,
+                attributes,
+            } => self.open(*slot, path, *attributes),
             Operation::RootTmpfs(options) => self.root_tmpfs(options),
             Operation::RootBind(slot) => {
                 let tree = self.take(*slot)?;
@@ -49,7 +53,11 @@ impl Child<'_> {
                 let tree = self.take(*slot)?;
                 self.attach(&tree, at, Resolve::IN_ROOT)
             }
-            Operation::Tmpfs { at, options, attributes } => {
+            Operation::Tmpfs {
+                at,
+                options,
+                attributes,
+            } => {
                 let tree = fresh_tmpfs(options, *attributes)?;
                 self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
             }
@@ -59,14 +67,19 @@ impl Child<'_> {
                 let tree = fresh(c"mqueue", &[], MINIMAL)?;
                 self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
             }
-            Operation::WorkspaceOverlay { lower, at, scratch, attributes } => {
-                self.workspace_overlay(lower, at, scratch, *attributes)
-            }
+            Operation::WorkspaceOverlay {
+                lower,
+                at,
+                scratch,
+                attributes,
+            } => self.workspace_overlay(lower, at, scratch, *attributes),
             Operation::Mask { at, null } => self.mask(at, *null),
             Operation::ReadOnly(at) => self.read_only(at),
-            Operation::SealRoot => {
-                mount::set_attributes(self.root()?, Attributes(Attributes::READ_ONLY | Attributes::NO_SUID), false)
-            }
+            Operation::SealRoot => mount::set_attributes(
+                self.root()?,
+                Attributes(Attributes::READ_ONLY | Attributes::NO_SUID),
+                false,
+            ),
             Operation::PivotRoot => self.pivot(),
             _ => self.confine(operation),
         }
@@ -93,7 +106,11 @@ impl Child<'_> {
             Operation::Session => self.session(),
             Operation::CloseRange => fs::close_range_at_exec(3),
             Operation::Seccomp(filter) => seccomp::install(filter),
-            Operation::Exec { candidates, arguments, environment } => execute(candidates, arguments, environment),
+            Operation::Exec {
+                candidates,
+                arguments,
+                environment,
+            } => execute(candidates, arguments, environment),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -110,7 +127,10 @@ impl Child<'_> {
     }
 
     fn take(&mut self, slot: usize) -> Result<OwnedFd> {
-        self.slots.get_mut(slot).and_then(Option::take).ok_or(Errno::EBADF)
+        self.slots
+            .get_mut(slot)
+            .and_then(Option::take)
+            .ok_or(Errno::EBADF)
     }
 
     fn open(&mut self, slot: usize, path: &CStr, attributes: Attributes) -> Result<()> {
@@ -138,20 +158,42 @@ impl Child<'_> {
         let staging = fresh_tmpfs(scratch, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
         self.attach_root(staging)?;
         let staging = self.root.take().ok_or(Errno::EBADF)?;
-        let tree = overlay(staging.as_fd(), lower, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
+        let tree = overlay(
+            staging.as_fd(),
+            lower,
+            Attributes(Attributes::NO_SUID | Attributes::NO_DEV),
+        )?;
         fs::make_directory(staging.as_fd(), c"root", 0o755)?;
-        let point = fs::open_beneath(staging.as_fd(), c"root", libc::O_PATH, 0, Resolve::BENEATH_NO_LINKS)?;
+        let point = fs::open_beneath(
+            staging.as_fd(),
+            c"root",
+            libc::O_PATH,
+            0,
+            Resolve::BENEATH_NO_LINKS,
+        )?;
         mount::move_mount(tree.as_fd(), point.as_fd())?;
         self.root = Some(tree);
         Ok(())
     }
 
-    fn workspace_overlay(&mut self, lower: &CStr, at: &Place, scratch: &TmpfsOptions, attributes: Attributes) -> Result<()> {
+    fn workspace_overlay(
+        &mut self,
+        lower: &CStr,
+        at: &Place,
+        scratch: &TmpfsOptions,
+        attributes: Attributes,
+    ) -> Result<()> {
         let staging = fresh_tmpfs(scratch, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
         // Mounted at the very place that the overlay hides, because overlay takes no detached upper layer before Linux 6.15.
         self.attach(&staging, at, Resolve::IN_ROOT)?;
         let tree = overlay(staging.as_fd(), lower, attributes)?;
-        let upper = fs::open_beneath(staging.as_fd(), c"upper", libc::O_RDONLY | libc::O_DIRECTORY, 0, Resolve::BENEATH_NO_LINKS)?;
+        let upper = fs::open_beneath(
+            staging.as_fd(),
+            c"upper",
+            libc::O_RDONLY | libc::O_DIRECTORY,
+            0,
+            Resolve::BENEATH_NO_LINKS,
+        )?;
         Message::Upper.send(self.control, Some(upper.as_fd()))?;
         mount::move_mount(tree.as_fd(), staging.as_fd())
     }
@@ -208,7 +250,13 @@ impl Child<'_> {
 
     fn mask(&mut self, at: &Place, null: usize) -> Result<()> {
         let null = self.take(null)?;
-        let target = match fs::open_beneath(self.root()?, &at.path, libc::O_PATH | libc::O_NOFOLLOW, 0, Resolve::IN_ROOT) {
+        let target = match fs::open_beneath(
+            self.root()?,
+            &at.path,
+            libc::O_PATH | libc::O_NOFOLLOW,
+            0,
+            Resolve::IN_ROOT,
+        ) {
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return Ok(()),
             other => other?,
         };
@@ -223,10 +271,11 @@ impl Child<'_> {
 
     /// A mount point itself is changed; anything else is covered by a read-only view of itself.
     fn read_only(&self, at: &Place) -> Result<()> {
-        let target = match fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, Resolve::IN_ROOT_NO_LINKS) {
-            Err(Errno::ENOENT) => return Ok(()),
-            other => other?,
-        };
+        let target =
+            match fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, Resolve::IN_ROOT_NO_LINKS) {
+                Err(Errno::ENOENT) => return Ok(()),
+                other => other?,
+            };
         let attributes = Attributes(Attributes::READ_ONLY | Attributes::NO_SUID);
         match mount::set_attributes(target.as_fd(), attributes, false) {
             Err(Errno::EINVAL) => {
@@ -247,7 +296,13 @@ impl Child<'_> {
     }
 
     fn terminal(&mut self) -> Result<()> {
-        let master = fs::open_beneath(self.root()?, c"dev/pts/ptmx", libc::O_RDWR, 0, Resolve::IN_ROOT_NO_LINKS)?;
+        let master = fs::open_beneath(
+            self.root()?,
+            c"dev/pts/ptmx",
+            libc::O_RDWR,
+            0,
+            Resolve::IN_ROOT_NO_LINKS,
+        )?;
         tty::unlock_slave(master.as_fd())?;
         self.slave = Some(tty::open_slave(master.as_fd())?);
         Message::Master.send(self.control, Some(master.as_fd()))
@@ -257,7 +312,11 @@ impl Child<'_> {
         let flags = libc::O_PATH | libc::O_DIRECTORY;
         let directory = fs::open_beneath(self.root()?, &at.path, flags, 0, Resolve::IN_ROOT)?;
         fs::change_directory(directory.as_fd())?;
-        if fs::working_directory_is_inside()? { Ok(()) } else { Err(Errno::EXDEV) }
+        if fs::working_directory_is_inside()? {
+            Ok(())
+        } else {
+            Err(Errno::EXDEV)
+        }
     }
 
     fn landlock_rule(&mut self, at: &Place, access: Access) -> Result<()> {
@@ -381,7 +440,8 @@ fn rights(access: Access, abi: ABI) -> BitFlags<AccessFs> {
     }
     if access.write {
         // No device node can be made inside, whatever capability is kept.
-        rights |= AccessFs::from_write(abi) & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
+        rights |=
+            AccessFs::from_write(abi) & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
     }
     if access.device {
         rights |= AccessFs::WriteFile | AccessFs::IoctlDev;
@@ -390,7 +450,11 @@ fn rights(access: Access, abi: ABI) -> BitFlags<AccessFs> {
 }
 
 /// Tries each place; what execvp(3) answers: not found only if nothing was found anywhere.
-fn execute(candidates: &[std::ffi::CString], arguments: &process::Strings, environment: &process::Strings) -> Result<()> {
+fn execute(
+    candidates: &[std::ffi::CString],
+    arguments: &process::Strings,
+    environment: &process::Strings,
+) -> Result<()> {
     let mut answer = Errno::ENOENT;
     for path in candidates {
         match process::execute(path, arguments, environment) {

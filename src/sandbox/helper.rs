@@ -13,8 +13,14 @@ pub(super) fn write_maps(by: &MapWriter, uids: &IdMap, gids: &IdMap, pid: i32) -
             direct("gid_map", gids, pid)
         }
         MapWriter::Helpers { newuidmap, newgidmap } => {
-            let users = newuidmap.as_ref().map(|helper| start(helper, uids, pid)).transpose()?;
-            let groups = newgidmap.as_ref().map(|helper| start(helper, gids, pid)).transpose()?;
+            let users = newuidmap
+                .as_ref()
+                .map(|helper| start(helper, uids, pid))
+                .transpose()?;
+            let groups = newgidmap
+                .as_ref()
+                .map(|helper| start(helper, gids, pid))
+                .transpose()?;
             users.map_or(Ok(()), |h| finish("newuidmap", h))?;
             groups.map_or(Ok(()), |h| finish("newgidmap", h))
         }
@@ -22,15 +28,28 @@ pub(super) fn write_maps(by: &MapWriter, uids: &IdMap, gids: &IdMap, pid: i32) -
 }
 
 fn direct(file: &str, map: &IdMap, pid: i32) -> Result<(), String> {
-    let lines: String = map.0.iter().map(|r| format!("{} {} {}\n", r.inside, r.host, r.count)).collect();
-    std::fs::write(format!("/proc/{pid}/{file}"), lines).map_err(|e| format!("cannot write {file} ({map}): {e}"))
+    let lines: String = map
+        .0
+        .iter()
+        .map(|r| format!("{} {} {}\n", r.inside, r.host, r.count))
+        .collect();
+    std::fs::write(format!("/proc/{pid}/{file}"), lines)
+        .map_err(|e| format!("cannot write {file} ({map}): {e}"))
 }
 
 /// Only numbers follow the helper's name, so nothing can become an option of it. Its environment is empty.
-#[allow(clippy::disallowed_methods, reason = "this is the place where helpers are started")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the place where helpers are started"
+)]
 fn start(helper: &HostPath, map: &IdMap, pid: i32) -> Result<Child, String> {
     let mut command = Command::new(helper.as_path());
-    command.env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     command.arg(pid.to_string());
     for range in &map.0 {
         command.args([range.inside, range.host, range.count].map(|n| n.to_string()));

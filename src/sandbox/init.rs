@@ -33,7 +33,11 @@ pub(super) fn serve(child: &mut Child<'_>, command: i32) -> Result<Infallible> {
             let _ = ended.send(control, None);
             process::exit_now(0);
         }
-        let watch = |fd| Watch { fd, write: false, ready: false };
+        let watch = |fd| Watch {
+            fd,
+            write: false,
+            ready: false,
+        };
         let mut watches = [watch(control.as_raw_fd()), watch(signals.as_raw_fd())];
         socket::poll(&mut watches, -1)?;
         if watches[1].ready {
@@ -87,9 +91,16 @@ fn let_go_of_streams() -> Result<()> {
 
 /// Whatever the caller of sbx had open is not ours to keep open.
 fn close_all_but(control: BorrowedFd<'_>, signals: &OwnedFd) -> Result<()> {
-    let (a, b) = (control.as_raw_fd().cast_unsigned(), signals.as_raw_fd().cast_unsigned());
+    let (a, b) = (
+        control.as_raw_fd().cast_unsigned(),
+        signals.as_raw_fd().cast_unsigned(),
+    );
     let (low, high) = (a.min(b), a.max(b));
-    for (first, last) in [(3, low.saturating_sub(1)), (low + 1, high.saturating_sub(1)), (high + 1, u32::MAX)] {
+    for (first, last) in [
+        (3, low.saturating_sub(1)),
+        (low + 1, high.saturating_sub(1)),
+        (high + 1, u32::MAX),
+    ] {
         if first <= last {
             fs::close_range(first, last)?;
         }

@@ -52,7 +52,10 @@ impl Message {
         Some(match kind {
             1 => Self::MapsWritten,
             2 => Self::Signal(a, b != 0),
-            3 => Self::Failed { step: a.cast_unsigned(), errno: b },
+            3 => Self::Failed {
+                step: a.cast_unsigned(),
+                errno: b,
+            },
             4 => Self::Master,
             5 => Self::Upper,
             6 => Self::Started,
@@ -92,7 +95,10 @@ impl Message {
             u32::from_ne_bytes(word)
         };
         let message = Self::from_numbers(word(0), word(1).cast_signed(), word(2).cast_signed());
-        message.filter(|_| got == SIZE).map(|m| Some((m, fd))).ok_or(Errno::EPROTO)
+        message
+            .filter(|_| got == SIZE)
+            .map(|m| Some((m, fd)))
+            .ok_or(Errno::EPROTO)
     }
 }
 
@@ -117,7 +123,9 @@ mod tests {
         ];
         for message in all {
             message.send(one.as_fd(), Some(one.as_fd())).expect("sent");
-            let (got, fd) = Message::receive(other.as_fd(), true).expect("received").expect("open");
+            let (got, fd) = Message::receive(other.as_fd(), true)
+                .expect("received")
+                .expect("open");
             assert_eq!(got, message);
             assert!(fd.is_some());
         }

@@ -38,7 +38,11 @@ pub(super) enum Operation {
     /// Becomes uid 0 and gid 0 inside.
     ActAsRoot,
     /// Opens a part of the host's tree as a detached copy, with its attributes, into a slot.
-    Open { slot: usize, path: CString, attributes: mount::Attributes },
+    Open {
+        slot: usize,
+        path: CString,
+        attributes: mount::Attributes,
+    },
     /// The root is a tmpfs.
     RootTmpfs(TmpfsOptions),
     /// The root is what a slot holds.
@@ -54,7 +58,11 @@ pub(super) enum Operation {
     /// Mounts what a slot holds.
     Attach { slot: usize, at: Place },
     /// Mounts a tmpfs.
-    Tmpfs { at: Place, options: TmpfsOptions, attributes: mount::Attributes },
+    Tmpfs {
+        at: Place,
+        options: TmpfsOptions,
+        attributes: mount::Attributes,
+    },
     /// Mounts a `/proc`.
     Proc { at: Place, own_processes: bool },
     /// Mounts a devpts.
@@ -62,7 +70,12 @@ pub(super) enum Operation {
     /// Mounts an mqueue.
     Mqueue(Place),
     /// Mounts an overlay over the workspace and sends its upper directory to the supervisor.
-    WorkspaceOverlay { lower: CString, at: Place, scratch: TmpfsOptions, attributes: mount::Attributes },
+    WorkspaceOverlay {
+        lower: CString,
+        at: Place,
+        scratch: TmpfsOptions,
+        attributes: mount::Attributes,
+    },
     /// Hides a file behind `/dev/null`, a directory behind an empty tmpfs; passes over what is not there.
     Mask { at: Place, null: usize },
     /// Read-only from here on; passes over what is not there.
@@ -104,7 +117,11 @@ pub(super) enum Operation {
     /// The filter.
     Seccomp(Vec<Instruction>),
     /// execve, for each place in turn where the command may be.
-    Exec { candidates: Vec<CString>, arguments: Strings, environment: Strings },
+    Exec {
+        candidates: Vec<CString>,
+        arguments: Strings,
+        environment: Strings,
+    },
 }
 
 /// Which of the standard streams are terminals, and so go through a pseudo-terminal of the sandbox's own.

@@ -5,7 +5,8 @@ use crate::model::{Bytes, InRoot};
 use crate::plan::{Attributes, MapWriter, Plan, ProcKind, Step};
 use crate::sys::process::{CloneFlags, Strings};
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated, Scope,
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated,
+    Scope,
 };
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -86,7 +87,9 @@ impl Ids {
             Step::SetIds { uid, gid } => Some((*uid, *gid)),
             _ => None,
         });
-        Self { give_to: command.filter(|(uid, _)| own != Some(*uid)) }
+        Self {
+            give_to: command.filter(|(uid, _)| own != Some(*uid)),
+        }
     }
 }
 
@@ -105,7 +108,11 @@ fn place(at: &InRoot) -> Result<Place, PrepareError> {
         _ => None,
     };
     let name = at.name().unwrap_or(OsStr::new("."));
-    Ok(Place { path: relative(at.relative())?, parent, name: text(name.as_bytes(), "a path")? })
+    Ok(Place {
+        path: relative(at.relative())?,
+        parent,
+        name: text(name.as_bytes(), "a path")?,
+    })
 }
 
 fn tmpfs(size: Bytes, mode: u32, owner: Option<(u32, u32)>) -> Result<TmpfsOptions, PrepareError> {
@@ -113,7 +120,11 @@ fn tmpfs(size: Bytes, mode: u32, owner: Option<(u32, u32)>) -> Result<TmpfsOptio
         Some((uid, gid)) => Some((text(uid.to_string(), "a uid")?, text(gid.to_string(), "a gid")?)),
         None => None,
     };
-    Ok(TmpfsOptions { size: text(size.0.to_string(), "a size")?, mode: text(format!("{mode:o}"), "a mode")?, owner })
+    Ok(TmpfsOptions {
+        size: text(size.0.to_string(), "a size")?,
+        mode: text(format!("{mode:o}"), "a mode")?,
+        owner,
+    })
 }
 
 /// The host's paths are opened before anything else: with the caller's own rights, and before a new root hides them.
@@ -124,10 +135,24 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
         let (source, attributes) = match &planned.step {
             Step::Bind(source, _, attributes) => (path(source.as_path())?, *attributes),
             Step::RootBind(source) => (path(source.as_path())?, Attributes::READ_EXECUTE),
-            Step::Mask(_) => (c"/dev/null".to_owned(), Attributes { writable: true, execute: false, devices: true }),
+            Step::Mask(_) => (
+                c"/dev/null".to_owned(),
+                Attributes {
+                    writable: true,
+                    execute: false,
+                    devices: true,
+                },
+            ),
             _ => continue,
         };
-        opens.push((index, Operation::Open { slot: p.slots, path: source, attributes: bits(attributes) }));
+        opens.push((
+            index,
+            Operation::Open {
+                slot: p.slots,
+                path: source,
+                attributes: bits(attributes),
+            },
+        ));
         p.slots += 1;
     }
     p.operations = opens;
@@ -141,8 +166,12 @@ impl Prepared {
 
     /// Before the sources are opened: what needs the host's `/proc`, or changes who we are.
     fn put_first(&mut self, index: u32, operation: Operation) {
-        let at = self.operations.iter().position(|(_, o)| matches!(o, Operation::Open { .. }));
-        self.operations.insert(at.unwrap_or(self.operations.len()), (index, operation));
+        let at = self
+            .operations
+            .iter()
+            .position(|(_, o)| matches!(o, Operation::Open { .. }));
+        self.operations
+            .insert(at.unwrap_or(self.operations.len()), (index, operation));
     }
 
     fn step(&mut self, index: u32, step: &Step, ids: &Ids, slot: &mut usize) -> Result<(), PrepareError> {
@@ -160,7 +189,13 @@ impl Prepared {
         Ok(())
     }
 
-    fn later_step(&mut self, index: u32, step: &Step, ids: &Ids, slot: &mut usize) -> Result<(), PrepareError> {
+    fn later_step(
+        &mut self,
+        index: u32,
+        step: &Step,
+        ids: &Ids,
+        slot: &mut usize,
+    ) -> Result<(), PrepareError> {
         match step {
             Step::RootTmpfs(size) => self.put(index, Operation::RootTmpfs(tmpfs(*size, 0o755, None)?)),
             Step::RootBind(_) => {
@@ -169,28 +204,64 @@ impl Prepared {
             }
             Step::RootOverlay(lower, size) => {
                 let lower = lower_directory(lower.as_path())?;
-                self.put(index, Operation::RootOverlay { lower, scratch: tmpfs(*size, 0o755, None)? });
+                self.put(
+                    index,
+                    Operation::RootOverlay {
+                        lower,
+                        scratch: tmpfs(*size, 0o755, None)?,
+                    },
+                );
             }
             Step::Directory(at, mode) => self.put(index, Operation::Directory(place(at)?, *mode)),
             Step::Link(at, target) => self.put(index, Operation::Link(place(at)?, path(target)?)),
             Step::File(at, bytes) => self.put(index, Operation::File(place(at)?, bytes.clone())),
             Step::Point(at) => self.put(index, Operation::File(place(at)?, Vec::new())),
             Step::Bind(_, at, _) => {
-                self.put(index, Operation::Attach { slot: *slot, at: place(at)? });
+                self.put(
+                    index,
+                    Operation::Attach {
+                        slot: *slot,
+                        at: place(at)?,
+                    },
+                );
                 *slot += 1;
             }
             Step::Mask(at) => {
-                self.put(index, Operation::Mask { at: place(at)?, null: *slot });
+                self.put(
+                    index,
+                    Operation::Mask {
+                        at: place(at)?,
+                        null: *slot,
+                    },
+                );
                 *slot += 1;
             }
             Step::Tmpfs(at, size, mode, attributes) => {
                 let options = tmpfs(*size, *mode, ids.give_to)?;
-                self.put(index, Operation::Tmpfs { at: place(at)?, options, attributes: bits(*attributes) });
+                self.put(
+                    index,
+                    Operation::Tmpfs {
+                        at: place(at)?,
+                        options,
+                        attributes: bits(*attributes),
+                    },
+                );
             }
             Step::WorkspaceOverlay(lower, at, size, attributes) => {
-                let (lower, scratch) = (lower_directory(lower.as_path())?, tmpfs(*size, 0o700, ids.give_to)?);
+                let (lower, scratch) = (
+                    lower_directory(lower.as_path())?,
+                    tmpfs(*size, 0o700, ids.give_to)?,
+                );
                 let attributes = bits(*attributes);
-                self.put(index, Operation::WorkspaceOverlay { lower, at: place(at)?, scratch, attributes });
+                self.put(
+                    index,
+                    Operation::WorkspaceOverlay {
+                        lower,
+                        at: place(at)?,
+                        scratch,
+                        attributes,
+                    },
+                );
             }
             _ => return self.confining_step(index, step, ids),
         }
@@ -201,7 +272,13 @@ impl Prepared {
         match step {
             Step::Proc(at, kind) => {
                 let own_processes = *kind == ProcKind::OwnProcesses;
-                self.put(index, Operation::Proc { at: place(at)?, own_processes });
+                self.put(
+                    index,
+                    Operation::Proc {
+                        at: place(at)?,
+                        own_processes,
+                    },
+                );
             }
             Step::Devpts(at) => self.put(index, Operation::Devpts(place(at)?)),
             Step::Mqueue(at) => self.put(index, Operation::Mqueue(place(at)?)),
@@ -219,17 +296,36 @@ impl Prepared {
             Step::Limits(limits) => {
                 for l in limits {
                     let resource = l.resource.number();
-                    self.put(index, Operation::Limit { resource, soft: l.soft, hard: l.hard });
+                    self.put(
+                        index,
+                        Operation::Limit {
+                            resource,
+                            soft: l.soft,
+                            hard: l.hard,
+                        },
+                    );
                 }
             }
             Step::DropGroups => self.put(index, Operation::DropGroups),
             Step::SetIds { uid, gid } => {
                 let change = ids.give_to.is_some();
-                self.put(index, Operation::SetIds { uid: *uid, gid: *gid, change });
+                self.put(
+                    index,
+                    Operation::SetIds {
+                        uid: *uid,
+                        gid: *gid,
+                        change,
+                    },
+                );
             }
             Step::Capabilities(kept) => self.put(index, Operation::Capabilities(kept.0)),
             Step::NoNewPrivileges => self.put(index, Operation::NoNewPrivileges),
-            Step::Landlock { abi, network, scopes, rules } => {
+            Step::Landlock {
+                abi,
+                network,
+                scopes,
+                rules,
+            } => {
                 self.abi = ABI::from(i32::from(*abi));
                 self.ruleset = Some(ruleset(self.abi, *network, *scopes)?);
                 for rule in rules {
@@ -250,9 +346,19 @@ impl Prepared {
         Ok(())
     }
 
-    fn map_ids(&mut self, index: u32, uids: &crate::model::IdMap, gids: &crate::model::IdMap, by: &MapWriter) -> Result<(), PrepareError> {
+    fn map_ids(
+        &mut self,
+        index: u32,
+        uids: &crate::model::IdMap,
+        gids: &crate::model::IdMap,
+        by: &MapWriter,
+    ) -> Result<(), PrepareError> {
         let line = |map: &crate::model::IdMap| {
-            map.0.iter().map(|r| format!("{} {} {}\n", r.inside, r.host, r.count)).collect::<String>().into_bytes()
+            map.0
+                .iter()
+                .map(|r| format!("{} {} {}\n", r.inside, r.host, r.count))
+                .collect::<String>()
+                .into_bytes()
         };
         let own_users = match by {
             MapWriter::Child => true,
@@ -263,12 +369,21 @@ impl Prepared {
             self.put_first(index, Operation::AwaitMaps);
         }
         if own_users {
-            self.put_first(index, Operation::KernelFile(text("/proc/self/uid_map", "a path")?, line(uids)));
+            self.put_first(
+                index,
+                Operation::KernelFile(text("/proc/self/uid_map", "a path")?, line(uids)),
+            );
         }
         if *by == MapWriter::Child {
             // Without a helper the kernel wants setgroups(2) denied first (CVE-2014-8989).
-            self.put_first(index, Operation::KernelFile(text("/proc/self/setgroups", "a path")?, b"deny".to_vec()));
-            self.put_first(index, Operation::KernelFile(text("/proc/self/gid_map", "a path")?, line(gids)));
+            self.put_first(
+                index,
+                Operation::KernelFile(text("/proc/self/setgroups", "a path")?, b"deny".to_vec()),
+            );
+            self.put_first(
+                index,
+                Operation::KernelFile(text("/proc/self/gid_map", "a path")?, line(gids)),
+            );
         } else {
             self.maps = Some((by.clone(), uids.clone(), gids.clone()));
         }
@@ -279,9 +394,16 @@ impl Prepared {
     fn time_namespace(&mut self, index: u32) -> Result<(), PrepareError> {
         use nix::time::{ClockId, clock_gettime};
         let seconds = |clock| clock_gettime(clock).map_or(0, |t| t.tv_sec());
-        let offsets = format!("monotonic -{} 0\nboottime -{} 0\n", seconds(ClockId::CLOCK_MONOTONIC), seconds(ClockId::CLOCK_BOOTTIME));
+        let offsets = format!(
+            "monotonic -{} 0\nboottime -{} 0\n",
+            seconds(ClockId::CLOCK_MONOTONIC),
+            seconds(ClockId::CLOCK_BOOTTIME)
+        );
         self.put_first(index, Operation::UnshareTime);
-        self.put_first(index, Operation::KernelFile(text("/proc/self/timens_offsets", "a path")?, offsets.into_bytes()));
+        self.put_first(
+            index,
+            Operation::KernelFile(text("/proc/self/timens_offsets", "a path")?, offsets.into_bytes()),
+        );
         Ok(())
     }
 }
@@ -312,8 +434,9 @@ fn lower_directory(directory: &Path) -> Result<CString, PrepareError> {
 }
 
 fn ruleset(abi: ABI, network: bool, scopes: bool) -> Result<RulesetCreated, PrepareError> {
-    let mut ruleset =
-        Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(abi))?;
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(abi))?;
     if network {
         ruleset = ruleset.handle_access(AccessNet::from_all(ABI::V4))?;
     }
@@ -330,16 +453,27 @@ fn exec(command: &[OsString], environment: &[(OsString, OsString)]) -> Result<Op
     if name.as_bytes().contains(&b'/') {
         candidates.push(text(name.as_bytes(), "the command")?);
     } else if !name.is_empty() {
-        let search = environment.iter().find(|(n, _)| n == "PATH").map(|(_, v)| v.as_bytes()).unwrap_or_default();
+        let search = environment
+            .iter()
+            .find(|(n, _)| n == "PATH")
+            .map(|(_, v)| v.as_bytes())
+            .unwrap_or_default();
         for directory in search.split(|b| *b == b':').filter(|d| d.starts_with(b"/")) {
             candidates.push(text([directory, b"/", name.as_bytes()].concat(), "the command")?);
         }
     }
-    let arguments = command.iter().map(|a| text(a.as_bytes(), "an argument")).collect::<Result<_, _>>()?;
+    let arguments = command
+        .iter()
+        .map(|a| text(a.as_bytes(), "an argument"))
+        .collect::<Result<_, _>>()?;
     let mut variables = Vec::with_capacity(environment.len());
     for (name, value) in environment {
         let line = [name.as_bytes(), b"=", value.as_bytes()].concat();
         variables.push(text(OsString::from_vec(line).into_vec(), "the environment")?);
     }
-    Ok(Operation::Exec { candidates, arguments: Strings::new(arguments), environment: Strings::new(variables) })
+    Ok(Operation::Exec {
+        candidates,
+        arguments: Strings::new(arguments),
+        environment: Strings::new(variables),
+    })
 }

@@ -82,7 +82,14 @@ impl Prepared {
             }
             Side::Parent(pidfd, pid) => {
                 drop(theirs);
-                let running = Running { pidfd, pid, control, signals, since, init };
+                let running = Running {
+                    pidfd,
+                    pid,
+                    control,
+                    signals,
+                    since,
+                    init,
+                };
                 if let Some((by, uids, gids)) = maps {
                     if let Err(why) = helper::write_maps(&by, &uids, &gids, pid) {
                         running.destroy();
@@ -145,17 +152,30 @@ fn child_main(
 }
 
 fn fail(control: BorrowedFd<'_>, step: u32, errno: Errno) -> ! {
-    let _ = Message::Failed { step, errno: errno as i32 }.send(control, None);
+    let _ = Message::Failed {
+        step,
+        errno: errno as i32,
+    }
+    .send(control, None);
     process::exit_now(125)
 }
 
 /// Makes the command's process and becomes init. Comes back only when that process could not be made.
-fn start_below(child: &mut Child<'_>, rest: &[(u32, Operation)], step: u32, stack: &mut [u8]) -> Result<(), Errno> {
+fn start_below(
+    child: &mut Child<'_>,
+    rest: &[(u32, Operation)],
+    step: u32,
+    stack: &mut [u8],
+) -> Result<(), Errno> {
     init::harden()?;
     if child.slave.is_some() {
         child.lead_session()?;
     }
-    let mut below = Below { child, operations: rest, failed: None };
+    let mut below = Below {
+        child,
+        operations: rest,
+        failed: None,
+    };
     let pid = process::vfork_run(stack, run_below, (&raw mut below).cast::<c_void>())?;
     if let Some((step, errno)) = below.failed {
         fail(child.control, step, errno);
@@ -167,7 +187,9 @@ fn start_below(child: &mut Child<'_>, rest: &[(u32, Operation)], step: u32, stac
 }
 
 extern "C" fn run_below(data: *mut c_void) -> libc::c_int {
-    let Some(below) = process::borrow_shared::<Below<'_, '_>>(data) else { return 125 };
+    let Some(below) = process::borrow_shared::<Below<'_, '_>>(data) else {
+        return 125;
+    };
     for (step, operation) in below.operations {
         if let Err(errno) = below.child.run(operation) {
             below.failed = Some((*step, errno));

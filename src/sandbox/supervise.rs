@@ -97,7 +97,10 @@ impl Running {
             system: Duration::from_micros(usage.system_micros),
             memory_peak: usage.peak_bytes,
         };
-        Ok(Supervised { outcome, upper: state.upper })
+        Ok(Supervised {
+            outcome,
+            upper: state.upper,
+        })
     }
 
     fn wait_for_end(
@@ -108,8 +111,16 @@ impl Running {
         give_up_rights: bool,
     ) -> Result<(Status, Usage), SuperviseError> {
         loop {
-            let watch = |fd, wanted: bool| Watch { fd: if wanted { fd } else { -1 }, write: false, ready: false };
-            let mut watches = [Watch { fd: -1, write: false, ready: false }; 7];
+            let watch = |fd, wanted: bool| Watch {
+                fd: if wanted { fd } else { -1 },
+                write: false,
+                ready: false,
+            };
+            let mut watches = [Watch {
+                fd: -1,
+                write: false,
+                ready: false,
+            }; 7];
             watches[0] = watch(self.control.as_raw_fd(), state.channel);
             watches[1] = watch(self.signals.as_raw_fd(), true);
             watches[2] = watch(self.pidfd.as_raw_fd(), true);
@@ -147,7 +158,13 @@ impl Running {
         }
     }
 
-    fn hear(&self, state: &mut State, streams: Streams, own: Streams, give_up_rights: bool) -> Result<(), Errno> {
+    fn hear(
+        &self,
+        state: &mut State,
+        streams: Streams,
+        own: Streams,
+        give_up_rights: bool,
+    ) -> Result<(), Errno> {
         let (message, fd) = match Message::receive(self.control.as_fd(), false) {
             Ok(Some(heard)) => heard,
             Ok(None) => {
@@ -160,7 +177,10 @@ impl Running {
         match message {
             Message::Failed { step, errno } => {
                 let step = usize::try_from(step).unwrap_or(usize::MAX);
-                state.failed = Some(StartError::Step { step, errno: Errno::from_raw(errno) });
+                state.failed = Some(StartError::Step {
+                    step,
+                    errno: Errno::from_raw(errno),
+                });
             }
             Message::Master => state.relay = fd.map(|master| Relay::new(master, streams, own)),
             Message::Upper => state.upper = fd,
@@ -228,7 +248,10 @@ impl State {
     /// Milliseconds until the time is up, for poll.
     fn patience(&self) -> i32 {
         let Some(deadline) = self.deadline else { return -1 };
-        let left = deadline.saturating_duration_since(Instant::now()).as_millis().saturating_add(1);
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .as_millis()
+            .saturating_add(1);
         i32::try_from(left).unwrap_or(i32::MAX)
     }
 }

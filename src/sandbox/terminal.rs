@@ -16,7 +16,11 @@ struct Buffer {
 }
 
 impl Buffer {
-    const EMPTY: Self = Self { bytes: [0; 4096], start: 0, end: 0 };
+    const EMPTY: Self = Self {
+        bytes: [0; 4096],
+        start: 0,
+        end: 0,
+    };
 
     fn is_empty(&self) -> bool {
         self.start == self.end
@@ -61,10 +65,20 @@ impl Relay {
             [true, false, false] => 0,
             [false, false, false] => 1,
         };
-        let saved = if own.terminal[0] { tty::modes(std::io::stdin().as_fd()).ok() } else { None };
+        let saved = if own.terminal[0] {
+            tty::modes(std::io::stdin().as_fd()).ok()
+        } else {
+            None
+        };
         let input = streams.terminal[0];
-        let mut relay =
-            Self { master: Some(master), input, saved, output, inward: Buffer::EMPTY, outward: Buffer::EMPTY };
+        let mut relay = Self {
+            master: Some(master),
+            input,
+            saved,
+            output,
+            inward: Buffer::EMPTY,
+            outward: Buffer::EMPTY,
+        };
         relay.resume();
         relay
     }
@@ -97,7 +111,11 @@ impl Relay {
     /// What to wait for: reading and writing of the master, of standard input, of the output.
     pub(super) fn watches(&self) -> [Watch; 4] {
         let master = self.master.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        let watch = |wanted: bool, fd: i32, write: bool| Watch { fd: if wanted { fd } else { -1 }, write, ready: false };
+        let watch = |wanted: bool, fd: i32, write: bool| Watch {
+            fd: if wanted { fd } else { -1 },
+            write,
+            ready: false,
+        };
         [
             watch(self.outward.is_empty(), master, false),
             watch(!self.inward.is_empty(), master, true),

@@ -83,11 +83,21 @@ struct CapData {
 /// # Errors
 /// `EPERM` when a set would grow.
 pub fn set_capabilities(effective: u64, inheritable: u64) -> Result<()> {
-    let header = CapHeader { version: VERSION_3, pid: 0 };
+    let header = CapHeader {
+        version: VERSION_3,
+        pid: 0,
+    };
     let half = |shift: u32| {
-        #[allow(clippy::cast_possible_truncation, reason = "half of the bits at a time is what the call takes")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "half of the bits at a time is what the call takes"
+        )]
         let bits = |set: u64| (set >> shift) as u32;
-        CapData { effective: bits(effective), permitted: bits(effective), inheritable: bits(inheritable) }
+        CapData {
+            effective: bits(effective),
+            permitted: bits(effective),
+            inheritable: bits(inheritable),
+        }
     };
     let data = [half(0), half(32)];
     // SAFETY: header and data have the layout of version 3, which takes two elements.
@@ -99,12 +109,22 @@ pub fn set_capabilities(effective: u64, inheritable: u64) -> Result<()> {
 /// # Errors
 /// `EPERM` when one is not permitted.
 pub fn make_inheritable(kept: u64) -> Result<()> {
-    let header = CapHeader { version: VERSION_3, pid: 0 };
-    let mut data = [CapData { effective: 0, permitted: 0, inheritable: 0 }; 2];
+    let header = CapHeader {
+        version: VERSION_3,
+        pid: 0,
+    };
+    let mut data = [CapData {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+    }; 2];
     // SAFETY: header and data have the layout of version 3, which takes two elements.
     check(unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) })?;
     for (half, shift) in data.iter_mut().zip([0, 32]) {
-        #[allow(clippy::cast_possible_truncation, reason = "half of the bits at a time is what the call takes")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "half of the bits at a time is what the call takes"
+        )]
         {
             half.inheritable = (kept >> shift) as u32;
         }
@@ -135,7 +155,12 @@ pub fn lock_securebits() -> Result<()> {
     const NO_SETUID_FIXUP: libc::c_ulong = 0xc;
     const KEEP_CAPS_LOCKED: libc::c_ulong = 0x20;
     const NO_CAP_AMBIENT_RAISE: libc::c_ulong = 0xc0;
-    prctl(libc::PR_SET_SECUREBITS, NOROOT | NO_SETUID_FIXUP | KEEP_CAPS_LOCKED | NO_CAP_AMBIENT_RAISE, 0).map(|_| ())
+    prctl(
+        libc::PR_SET_SECUREBITS,
+        NOROOT | NO_SETUID_FIXUP | KEEP_CAPS_LOCKED | NO_CAP_AMBIENT_RAISE,
+        0,
+    )
+    .map(|_| ())
 }
 
 /// No exec gives rights any more.
@@ -170,8 +195,14 @@ pub fn die_with_parent() -> Result<()> {
 pub fn new_session_keyring() -> Result<()> {
     const JOIN_SESSION_KEYRING: libc::c_long = 1;
     // SAFETY: a null name asks for an anonymous keyring.
-    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) })
-        .map(|_| ())
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            JOIN_SESSION_KEYRING,
+            std::ptr::null::<libc::c_char>(),
+        )
+    })
+    .map(|_| ())
 }
 
 /// Sets a resource limit; one that lies above the caller's own hard limit is lowered to it.
@@ -184,7 +215,10 @@ pub fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<()> {
     // SAFETY: `now` is live and of the right type.
     check_int(unsafe { libc::getrlimit(resource, &raw mut now) })?;
     let hard = hard.min(now.rlim_max);
-    let wanted = libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard };
+    let wanted = libc::rlimit {
+        rlim_cur: soft.min(hard),
+        rlim_max: hard,
+    };
     // SAFETY: `wanted` is live and of the right type.
     check_int(unsafe { libc::setrlimit(resource, &raw const wanted) }).map(|_| ())
 }

@@ -40,7 +40,11 @@ pub fn open_beneath(
         how.flags = u64::from((flags | libc::O_CLOEXEC | libc::O_NOCTTY) as u32);
     }
     // O_PATH takes no mode and openat2 is strict about it.
-    how.mode = if flags & libc::O_CREAT == 0 { 0 } else { u64::from(mode) };
+    how.mode = if flags & libc::O_CREAT == 0 {
+        0
+    } else {
+        u64::from(mode)
+    };
     how.resolve = resolve.0;
     if flags & libc::O_PATH != 0 {
         #[allow(clippy::cast_sign_loss, reason = "flag bits")]
@@ -113,11 +117,18 @@ pub fn set_mode(file: BorrowedFd<'_>, mode: u32) -> Result<()> {
 pub fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         // SAFETY: the buffer is live and its length is given.
-        let answer = check(unsafe { libc::write(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) as libc::c_long });
+        let answer = check(unsafe {
+            libc::write(file.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) as libc::c_long
+        });
         match answer {
             Err(super::Errno::EINTR) => {}
             Err(e) => return Err(e),
-            Ok(n) => bytes = usize::try_from(n).ok().and_then(|n| bytes.get(n..)).unwrap_or_default(),
+            Ok(n) => {
+                bytes = usize::try_from(n)
+                    .ok()
+                    .and_then(|n| bytes.get(n..))
+                    .unwrap_or_default()
+            }
         }
     }
     Ok(())
@@ -205,5 +216,21 @@ pub fn close_range(first: u32, last: u32) -> Result<()> {
 /// `EBADF` when nothing is open there.
 pub fn borrow_numbered(number: RawFd) -> Result<std::fs::File> {
     // SAFETY: only numbers are passed; F_DUPFD_CLOEXEC makes a new descriptor.
-    check_int(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) }).map(owned).map(std::fs::File::from)
+    check_int(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) })
+        .map(owned)
+        .map(std::fs::File::from)
+}
+
+/// Whether a file carries an extended attribute.
+///
+/// # Errors
+/// As fgetxattr(2), without `ENODATA` and `ENOTSUP`.
+pub fn has_attribute(file: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
+    // SAFETY: `name` is NUL-terminated; a null buffer of size 0 asks for the length only.
+    let length = unsafe { libc::fgetxattr(file.as_raw_fd(), name.as_ptr(), std::ptr::null_mut(), 0) };
+    match check(length as libc::c_long) {
+        Ok(_) => Ok(true),
+        Err(super::Errno::ENODATA | super::Errno::ENOTSUP) => Ok(false),
+        Err(errno) => Err(errno),
+    }
 }

@@ -19,12 +19,20 @@ pub type Result<T> = std::result::Result<T, Errno>;
 
 /// Turns the kernel's `-1` into the errno.
 fn check(answer: libc::c_long) -> Result<libc::c_long> {
-    if answer == -1 { Err(Errno::last()) } else { Ok(answer) }
+    if answer == -1 {
+        Err(Errno::last())
+    } else {
+        Ok(answer)
+    }
 }
 
 /// The same for calls that answer an `int`.
 fn check_int(answer: libc::c_int) -> Result<libc::c_int> {
-    if answer == -1 { Err(Errno::last()) } else { Ok(answer) }
+    if answer == -1 {
+        Err(Errno::last())
+    } else {
+        Ok(answer)
+    }
 }
 
 /// Calls again for as long as a signal interrupts.

@@ -70,7 +70,12 @@ pub fn open_tree_at(object: BorrowedFd<'_>) -> Result<OwnedFd> {
 /// # Errors
 /// `EPERM` when a locked attribute would be cleared; never happens for setting.
 pub fn set_attributes(tree: BorrowedFd<'_>, set: Attributes, recursive: bool) -> Result<()> {
-    let attr = MountAttr { set: set.0, clear: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
+    let attr = MountAttr {
+        set: set.0,
+        clear: 0,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: 0,
+    };
     let deep = if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: `attr` has the kernel's layout and its size is given; the descriptor is live.
     check(unsafe {
@@ -140,8 +145,17 @@ pub fn fsconfig_string(fs: BorrowedFd<'_>, key: &CStr, value: &CStr) -> Result<(
 pub fn fsconfig_flag(fs: BorrowedFd<'_>, key: &CStr) -> Result<()> {
     let none = std::ptr::null::<libc::c_char>();
     // SAFETY: `key` is NUL-terminated and lives through the call; a flag has no value.
-    check(unsafe { libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), FSCONFIG_SET_FLAG, key.as_ptr(), none, 0) })
-        .map(|_| ())
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_fsconfig,
+            fs.as_raw_fd(),
+            FSCONFIG_SET_FLAG,
+            key.as_ptr(),
+            none,
+            0,
+        )
+    })
+    .map(|_| ())
 }
 
 /// Makes the file system's superblock.
@@ -151,7 +165,17 @@ pub fn fsconfig_flag(fs: BorrowedFd<'_>, key: &CStr) -> Result<()> {
 pub fn fsconfig_create(fs: BorrowedFd<'_>) -> Result<()> {
     let none = std::ptr::null::<libc::c_char>();
     // SAFETY: the command takes neither key nor value.
-    check(unsafe { libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), FSCONFIG_CMD_CREATE, none, none, 0) }).map(|_| ())
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_fsconfig,
+            fs.as_raw_fd(),
+            FSCONFIG_CMD_CREATE,
+            none,
+            none,
+            0,
+        )
+    })
+    .map(|_| ())
 }
 
 /// A detached mount of it.

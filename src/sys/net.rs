@@ -20,7 +20,10 @@ pub fn loopback_up() -> Result<()> {
             *to = *from as libc::c_char;
         }
     }
-    #[allow(clippy::cast_possible_truncation, reason = "the flags are a short in this request")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the flags are a short in this request"
+    )]
     {
         request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
     }

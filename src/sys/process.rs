@@ -71,13 +71,22 @@ pub fn fork() -> Result<Side> {
 ///
 /// # Errors
 /// `EAGAIN` when the limit of processes is reached.
-pub fn vfork_run(stack: &mut [u8], body: extern "C" fn(*mut c_void) -> libc::c_int, data: *mut c_void) -> Result<libc::pid_t> {
+pub fn vfork_run(
+    stack: &mut [u8],
+    body: extern "C" fn(*mut c_void) -> libc::c_int,
+    data: *mut c_void,
+) -> Result<libc::pid_t> {
     let top = stack.as_mut_ptr_range().end;
     let top = top.wrapping_sub(top.align_offset(16).wrapping_sub(16) & 15);
     // SAFETY: the child runs on `stack`, which outlives it here because CLONE_VFORK holds this process until the child has left
     // the shared memory; `body` never returns into this frame; there is no other thread.
     check_int(unsafe {
-        libc::clone(body, top.cast(), libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, data)
+        libc::clone(
+            body,
+            top.cast(),
+            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+            data,
+        )
     })
 }
 
@@ -107,7 +116,10 @@ impl Strings {
     pub fn new(strings: Vec<std::ffi::CString>) -> Self {
         let mut pointers: Vec<_> = strings.iter().map(|s| s.as_ptr()).collect();
         pointers.push(std::ptr::null());
-        Self { _kept: strings, pointers }
+        Self {
+            _kept: strings,
+            pointers,
+        }
     }
 }
 
@@ -153,13 +165,18 @@ pub struct Usage {
 ///
 /// # Errors
 /// `ECHILD` when there is none.
-pub fn wait(pid: libc::pid_t, block: bool, stopped_too: bool) -> Result<Option<(libc::pid_t, Status, Usage)>> {
+pub fn wait(
+    pid: libc::pid_t,
+    block: bool,
+    stopped_too: bool,
+) -> Result<Option<(libc::pid_t, Status, Usage)>> {
     let options = if block { 0 } else { libc::WNOHANG } | if stopped_too { libc::WUNTRACED } else { 0 };
     let mut raw = 0;
     // SAFETY: `rusage` is a plain C struct for which all zeroes is a valid value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: both out-parameters are live and of the right type.
-    let found = uninterrupted(|| check_int(unsafe { libc::wait4(pid, &raw mut raw, options, &raw mut usage) }))?;
+    let found =
+        uninterrupted(|| check_int(unsafe { libc::wait4(pid, &raw mut raw, options, &raw mut usage) }))?;
     if found == 0 {
         return Ok(None);
     }
@@ -179,7 +196,8 @@ pub fn wait(pid: libc::pid_t, block: bool, stopped_too: bool) -> Result<Option<(
 pub fn signal_pidfd(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     let none = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: a null siginfo asks for the same as kill(2).
-    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) }).map(|_| ())
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) })
+        .map(|_| ())
 }
 
 /// kill(2). A negative pid names a process group.

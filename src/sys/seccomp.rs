@@ -29,7 +29,10 @@ struct Program {
 pub fn install(filter: &[Instruction]) -> Result<()> {
     const SET_MODE_FILTER: libc::c_ulong = 1;
     let length = u16::try_from(filter.len()).map_err(|_| super::Errno::EINVAL)?;
-    let program = Program { length, filter: filter.as_ptr() };
+    let program = Program {
+        length,
+        filter: filter.as_ptr(),
+    };
     // SAFETY: `program` points to `length` live instructions; the kernel copies and checks them.
     check(unsafe { libc::syscall(libc::SYS_seccomp, SET_MODE_FILTER, 0, &raw const program) }).map(|_| ())
 }

@@ -28,7 +28,8 @@ impl SignalSet {
 /// None in practice.
 pub fn set_mask(set: &SignalSet) -> Result<()> {
     // SAFETY: the set is live; the old one is not asked for.
-    check_int(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set.0, std::ptr::null_mut()) }).map(|_| ())
+    check_int(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set.0, std::ptr::null_mut()) })
+        .map(|_| ())
 }
 
 /// A descriptor that reads the given (blocked) signals.
@@ -37,7 +38,8 @@ pub fn set_mask(set: &SignalSet) -> Result<()> {
 /// `EMFILE`.
 pub fn signal_fd(set: &SignalSet) -> Result<OwnedFd> {
     // SAFETY: the set is live; -1 asks for a new descriptor.
-    let fd = check_int(unsafe { libc::signalfd(-1, &raw const set.0, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })?;
+    let fd =
+        check_int(unsafe { libc::signalfd(-1, &raw const set.0, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })?;
     // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
@@ -62,7 +64,11 @@ pub fn next_signal(fd: BorrowedFd<'_>) -> Result<Option<Arrived>> {
     let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
     // SAFETY: the buffer is live and its size is given.
     let answer = check(unsafe {
-        libc::read(fd.as_raw_fd(), (&raw mut info).cast(), size_of::<libc::signalfd_siginfo>()) as libc::c_long
+        libc::read(
+            fd.as_raw_fd(),
+            (&raw mut info).cast(),
+            size_of::<libc::signalfd_siginfo>(),
+        ) as libc::c_long
     });
     match answer {
         Err(super::Errno::EAGAIN | super::Errno::EINTR) => Ok(None),

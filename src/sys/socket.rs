@@ -11,7 +11,12 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     let mut fds: [RawFd; 2] = [-1; 2];
     // SAFETY: the array has room for two descriptors.
     check_int(unsafe {
-        libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, fds.as_mut_ptr())
+        libc::socketpair(
+            libc::AF_UNIX,
+            libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC,
+            0,
+            fds.as_mut_ptr(),
+        )
     })?;
     // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
     let one = unsafe { OwnedFd::from_raw_fd(fds[0]) };
@@ -29,7 +34,10 @@ struct Control([u8; 32]);
 /// # Errors
 /// `EPIPE` when the other end is closed.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result<()> {
-    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut part = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
     let mut control = Control([0; 32]);
     // SAFETY: `msghdr` is a plain C struct for which all zeroes is a valid value.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -43,7 +51,11 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) ->
         let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
         // SAFETY: as above; a pure computation.
         let length = unsafe { libc::CMSG_LEN(4) } as usize;
-        let filled = libc::cmsghdr { cmsg_len: length, cmsg_level: libc::SOL_SOCKET, cmsg_type: libc::SCM_RIGHTS };
+        let filled = libc::cmsghdr {
+            cmsg_len: length,
+            cmsg_level: libc::SOL_SOCKET,
+            cmsg_type: libc::SCM_RIGHTS,
+        };
         // SAFETY: `header` points into the control buffer, aligned to 8.
         unsafe { header.write(filled) };
         // SAFETY: as above.
@@ -52,8 +64,12 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) ->
         unsafe { data.cast::<RawFd>().write_unaligned(fd.as_raw_fd()) };
     }
     // SAFETY: everything that `message` points to lives through the call.
-    super::uninterrupted(|| check(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) as libc::c_long }))
-        .map(|_| ())
+    super::uninterrupted(|| {
+        check(unsafe {
+            libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) as libc::c_long
+        })
+    })
+    .map(|_| ())
 }
 
 /// Receives one message; 0 bytes mean that the other end is closed.
@@ -61,7 +77,10 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) ->
 /// # Errors
 /// `EAGAIN` when `wait` is off and there is none.
 pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8], wait: bool) -> Result<(usize, Option<OwnedFd>)> {
-    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut part = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
     let mut control = Control([0; 32]);
     // SAFETY: `msghdr` is a plain C struct for which all zeroes is a valid value.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -71,7 +90,9 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8], wait: bool) -> Result<(
     message.msg_controllen = control.0.len();
     let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
     // SAFETY: everything that `message` points to lives through the call.
-    let got = super::uninterrupted(|| check(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) as libc::c_long }))?;
+    let got = super::uninterrupted(|| {
+        check(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) as libc::c_long })
+    })?;
     // SAFETY: the kernel has filled `message`; the control buffer is live.
     let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
     let mut fd = None;
@@ -106,9 +127,17 @@ pub struct Watch {
 /// # Errors
 /// As poll(2).
 pub fn poll(watches: &mut [Watch], millis: i32) -> Result<()> {
-    let mut fds = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 8];
+    let mut fds = [libc::pollfd {
+        fd: -1,
+        events: 0,
+        revents: 0,
+    }; 8];
     for (fd, watch) in fds.iter_mut().zip(watches.iter()) {
-        *fd = libc::pollfd { fd: watch.fd, events: if watch.write { libc::POLLOUT } else { libc::POLLIN }, revents: 0 };
+        *fd = libc::pollfd {
+            fd: watch.fd,
+            events: if watch.write { libc::POLLOUT } else { libc::POLLIN },
+            revents: 0,
+        };
     }
     let count = watches.len().min(fds.len()) as libc::nfds_t;
     // SAFETY: the array is live and at least `count` long.
