@@ -1,29 +1,53 @@
-//! stub
+//! Which profiles a run is made under: those that are named, the one of the working directory, and the flags.
+
+use super::out;
 use super::report::Report;
 use super::run_args::SandboxArgs;
-use crate::model::*;
-use crate::profile::Profile;
-use crate::profile::schema::*;
-/// s
+use crate::profile::library::LOCAL;
+use crate::profile::{Library, Profile, show, tighten};
+use std::path::{Path, PathBuf};
+
+/// What was chosen.
 #[derive(Debug)]
-#[allow(missing_docs, reason = "s")]
 pub struct Chosen {
+    /// Everything merged.
     pub profile: Profile,
+    /// The names, as given.
     pub names: String,
+    /// SHA-256 of what they come to.
     pub digest: String,
 }
-/// s
+
+/// The user's profiles, and the built-in ones.
+#[must_use]
+pub fn library(uid: u32) -> Library {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let config = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|h| h.join(".config")));
+    Library { directory: config.map(|c| c.join("sbx/profiles")), uid }
+}
+
+/// Merges, left to right: the profiles that are named (`default` when none is), then what the working directory tightens, then the
+/// flags, which are the user's own word.
+///
 /// # Errors
-/// s
-pub fn choose(args: &SandboxArgs, _: Option<&std::path::Path>, _: u32) -> Result<Chosen, Report> {
-    let mut p = args.profile(&[])?;
-    if p.filesystem.workdir.is_none() {
-        p.filesystem.workdir = Some(Set::new(WorkdirMode::ReadOnly, Origin::Default));
+/// For profiles and flags that are wrong, and for a working directory's profile that widens.
+pub fn choose(args: &SandboxArgs, current: Option<&Path>, uid: u32) -> Result<Chosen, Report> {
+    let library = library(uid);
+    let given = if args.profile.is_empty() { vec!["default".to_owned()] } else { args.profile.clone() };
+    let mut profile = Profile::default();
+    for name in &given {
+        profile = profile.merge(library.load(name).map_err(Report::sbx)?);
     }
-    p.limits.pids = Some(Set::new(256, Origin::Default));
-    Ok(Chosen {
-        profile: p,
-        names: "strict".into(),
-        digest: String::new(),
-    })
+    let mut names = given.join("+");
+    if let Some(local) = current.map(|c| c.join(LOCAL)).filter(|p| p.symlink_metadata().is_ok()) {
+        let source = library.file(&local).map_err(Report::sbx)?;
+        profile = tighten::tighten(&profile, &source).map_err(Report::sbx)?;
+        out::words(format_args!("sbx: {LOCAL} of this directory tightens the profile"));
+        names.push('+');
+        names.push_str(LOCAL);
+    }
+    let kept = profile.identity.capabilities.clone().map(|c| c.value).unwrap_or_default();
+    profile = profile.merge(args.profile(&kept)?);
+    let digest = show::digest(&profile);
+    Ok(Chosen { profile, names, digest })
 }

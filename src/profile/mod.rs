@@ -1,5 +1,14 @@
 //! TOML profiles: the schema, reading with positions, inheritance, merging, the built-in ones.
 
+pub mod diagnostic;
+pub mod library;
+mod merge;
+pub mod read;
 pub mod schema;
+pub mod show;
+pub mod tighten;
+pub mod words;
 
+pub use diagnostic::{Error, Source};
+pub use library::Library;
 pub use schema::Profile;
