@@ -23,5 +23,13 @@ pub fn words(text: impl fmt::Display) {
 /// Text from outside (a profile, an image, a file name) with everything escaped that a terminal would act on.
 #[must_use]
 pub fn escaped(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
 }

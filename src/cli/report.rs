@@ -31,7 +31,11 @@ pub struct Report {
 impl Report {
     /// A failure without hints.
     pub fn new(kind: Kind, message: impl fmt::Display) -> Self {
-        Self { kind, message: message.to_string(), hints: Vec::new() }
+        Self {
+            kind,
+            message: message.to_string(),
+            hints: Vec::new(),
+        }
     }
 
     /// sbx failed or refused.

@@ -82,7 +82,16 @@ impl Capability {
     pub fn undoes_the_sandbox(self) -> bool {
         matches!(
             NAMES.get(usize::from(self.0)),
-            Some(&("SYS_ADMIN" | "SYS_RESOURCE" | "SYS_PTRACE" | "SETPCAP" | "SYS_MODULE" | "SYS_RAWIO" | "BPF" | "MKNOD"))
+            Some(
+                &("SYS_ADMIN"
+                    | "SYS_RESOURCE"
+                    | "SYS_PTRACE"
+                    | "SETPCAP"
+                    | "SYS_MODULE"
+                    | "SYS_RAWIO"
+                    | "BPF"
+                    | "MKNOD")
+            )
         )
     }
 }
@@ -161,8 +170,14 @@ mod tests {
 
     #[test]
     fn names_and_numbers() {
-        assert_eq!("cap_sys_admin".parse::<Capability>().map(Capability::number), Ok(21));
-        assert_eq!("CHECKPOINT_RESTORE".parse::<Capability>().map(Capability::number), Ok(40));
+        assert_eq!(
+            "cap_sys_admin".parse::<Capability>().map(Capability::number),
+            Ok(21)
+        );
+        assert_eq!(
+            "CHECKPOINT_RESTORE".parse::<Capability>().map(Capability::number),
+            Ok(40)
+        );
         assert!("ROOT".parse::<Capability>().is_err());
         let set: CapabilitySet = Capability::all().collect();
         assert_eq!(set.0, (1 << 41) - 1);

@@ -22,7 +22,11 @@ impl IdMap {
     /// A map of one id.
     #[must_use]
     pub fn single(inside: u32, host: u32) -> Self {
-        Self(vec![IdRange { inside, host, count: 1 }])
+        Self(vec![IdRange {
+            inside,
+            host,
+            count: 1,
+        }])
     }
 
     /// The host id of an id inside.

@@ -72,6 +72,9 @@ impl<T> Set<T> {
 
     /// Keeps the origin, changes the value.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Set<U> {
-        Set { value: f(self.value), origin: self.origin }
+        Set {
+            value: f(self.value),
+            origin: self.origin,
+        }
     }
 }

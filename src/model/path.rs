@@ -161,7 +161,10 @@ mod tests {
     #[test]
     fn in_root_is_normal() {
         for (text, clean) in [("/", "/"), ("//a//b/", "/a/b"), ("/a/./b", "/a/b")] {
-            assert_eq!(InRoot::new(text).map(|p| p.as_path().to_owned()), Ok(PathBuf::from(clean)));
+            assert_eq!(
+                InRoot::new(text).map(|p| p.as_path().to_owned()),
+                Ok(PathBuf::from(clean))
+            );
         }
         for text in ["", "a", "/a/..", "/../etc", "/a\0b"] {
             assert!(InRoot::new(text).is_err(), "{text:?}");

@@ -81,7 +81,10 @@ impl FromStr for Span {
                 "d" => 86_400_000,
                 _ => return Err(bad()),
             };
-            let part = number.checked_mul(millis).map(Duration::from_millis).ok_or_else(bad)?;
+            let part = number
+                .checked_mul(millis)
+                .map(Duration::from_millis)
+                .ok_or_else(bad)?;
             total = total.checked_add(part).ok_or_else(bad)?;
             rest = next;
         }
@@ -126,7 +129,13 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (text, bytes) in [("0", 0), ("4096", 4096), ("64M", 64 << 20), ("1g", 1 << 30), ("3KiB", 3072)] {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("64M", 64 << 20),
+            ("1g", 1 << 30),
+            ("3KiB", 3072),
+        ] {
             assert_eq!(text.parse::<Bytes>(), Ok(Bytes(bytes)), "{text}");
         }
         for text in ["", "M", "-1", "1.5G", "99999999999T", "1 G", "0x10"] {
@@ -138,12 +147,24 @@ mod tests {
 
     #[test]
     fn spans() {
-        for (text, millis) in [("10m", 600_000), ("1h30m", 5_400_000), ("500ms", 500), ("90", 90_000)] {
-            assert_eq!(text.parse::<Span>(), Ok(Span(Duration::from_millis(millis))), "{text}");
+        for (text, millis) in [
+            ("10m", 600_000),
+            ("1h30m", 5_400_000),
+            ("500ms", 500),
+            ("90", 90_000),
+        ] {
+            assert_eq!(
+                text.parse::<Span>(),
+                Ok(Span(Duration::from_millis(millis))),
+                "{text}"
+            );
         }
         for text in ["", "m", "10x", "-5s", "1.5h", "99999999999999999999s", "ms10"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
-        assert_eq!("5400s".parse::<Span>().map(|s| s.to_string()), Ok("90m".to_owned()));
+        assert_eq!(
+            "5400s".parse::<Span>().map(|s| s.to_string()),
+            Ok("90m".to_owned())
+        );
     }
 }

@@ -371,14 +371,23 @@ impl std::str::FromStr for UserSpec {
                 return id.map(Some).ok_or_else(bad);
             }
             let first_is_fine = !part.starts_with(['-', '+']);
-            let name = part.chars().all(|c| !c.is_control() && !matches!(c, ':' | ',' | '/' | ' '));
-            if first_is_fine && name { Ok(None) } else { Err(bad()) }
+            let name = part
+                .chars()
+                .all(|c| !c.is_control() && !matches!(c, ':' | ',' | '/' | ' '));
+            if first_is_fine && name {
+                Ok(None)
+            } else {
+                Err(bad())
+            }
         };
         let gid = group.map(number).transpose()?;
         match (number(user)?, gid) {
             (Some(uid), None) => Ok(Self::Ids { uid, gid: None }),
             (Some(uid), Some(Some(gid))) => Ok(Self::Ids { uid, gid: Some(gid) }),
-            _ => Ok(Self::Names { user: user.to_owned(), group: group.map(str::to_owned) }),
+            _ => Ok(Self::Names {
+                user: user.to_owned(),
+                group: group.map(str::to_owned),
+            }),
         }
     }
 }
@@ -399,7 +408,10 @@ impl From<UserSpec> for String {
             UserSpec::Ids { uid, gid: None } => uid.to_string(),
             UserSpec::Ids { uid, gid: Some(gid) } => format!("{uid}:{gid}"),
             UserSpec::Names { user, group: None } => user,
-            UserSpec::Names { user, group: Some(group) } => format!("{user}:{group}"),
+            UserSpec::Names {
+                user,
+                group: Some(group),
+            } => format!("{user}:{group}"),
         }
     }
 }
