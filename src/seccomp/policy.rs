@@ -1,0 +1,196 @@
+//! The `[syscalls]` of a profile to a [`Table`] of verdicts.
+
+use super::errno::{self, ENOSYS, EPERM};
+use super::groups;
+use super::guard::{self, GUARDS, SOCKET_FAMILIES};
+use super::nearest::nearest;
+use super::sockets::Family;
+use super::table;
+use super::verdict::{Answer, Check, Verdict};
+use super::verdicts::{Entry, Named, Table};
+use crate::model::{Origin, Set};
+use std::collections::BTreeMap;
+
+/// What a profile says about system calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec<'a> {
+    /// Names and `@groups` that are allowed.
+    pub allow: &'a [Set<String>],
+    /// Names and `@groups` that are refused, with the name of the errno. Stronger than `allow`; a name is stronger than a group, and
+    /// a later group in alphabetical order stronger than an earlier one.
+    pub deny: &'a BTreeMap<String, Set<String>>,
+    /// Names of [`GUARDS`].
+    pub guards: &'a [Set<String>],
+    /// Names of [`Family`], for the guard `socket-families`.
+    pub socket_families: &'a [String],
+}
+
+/// What is wrong with a profile's `[syscalls]`. Names come from outside and are escaped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// No such call or group.
+    #[error("`{name}` ({origin}) is no system call of x86_64 and no group: did you mean `{nearest}`?")]
+    UnknownCall {
+        /// What was written.
+        name: String,
+        /// Where.
+        origin: Origin,
+        /// What may have been meant.
+        nearest: &'static str,
+    },
+    /// No such guard.
+    #[error("`{name}` ({origin}) is not a guard of system calls: did you mean `{nearest}`?")]
+    UnknownGuard {
+        /// What was written.
+        name: String,
+        /// Where.
+        origin: Origin,
+        /// What may have been meant.
+        nearest: &'static str,
+    },
+    /// No such errno.
+    #[error(
+        "`{errno}` ({origin}) is not the name of an error to answer `{name}` with: did you mean `{nearest}`?"
+    )]
+    UnknownErrno {
+        /// The call or group.
+        name: String,
+        /// What was written.
+        errno: String,
+        /// Where.
+        origin: Origin,
+        /// What may have been meant.
+        nearest: &'static str,
+    },
+    /// No such socket family.
+    #[error("`{name}` is not a socket family that can be allowed: write unix, inet, inet6 or netlink-route")]
+    UnknownFamily {
+        /// What was written.
+        name: String,
+    },
+    /// The families would have no effect.
+    #[error("socket-families is set and nothing enforces it: add \"socket-families\" to syscalls.guards")]
+    FamiliesWithoutGuard,
+    /// The command could not be started.
+    #[error(
+        "execve is refused ({origin}), so the command itself could not be started: allow execve without conditions"
+    )]
+    NoExecve {
+        /// Who refuses it.
+        origin: Origin,
+    },
+}
+
+/// Resolves names and groups to one verdict for every call that is known.
+///
+/// # Errors
+/// When a name is not known, or execve is not allowed.
+pub fn resolve(spec: &Spec<'_>) -> Result<Table, SpecError> {
+    let allowed = allowed(spec.allow)?;
+    let denied = denied(spec.deny)?;
+    let mut guards = guards(spec)?;
+    let entries = table::all().map(|(number, name)| {
+        let entry = match (denied.get(&number), allowed.get(&number)) {
+            (Some((errno, origin)), _) => Entry::always(Answer::Errno(*errno), origin),
+            // Its flags lie in memory, where no filter can look; libraries fall back to clone.
+            (None, _) if name == "clone3" => Entry::always(Answer::Errno(ENOSYS), &Origin::Default),
+            (None, Some(origin)) => match guards.remove(name) {
+                None => Entry::always(Answer::Allow, origin),
+                Some(guarded) => Entry::guarded(guarded, origin),
+            },
+            (None, None) => Entry::always(Answer::Errno(EPERM), &Origin::Default),
+        };
+        (number, entry)
+    });
+    let table = Table::new(entries.collect(), Answer::Errno(ENOSYS));
+    match table.execve() {
+        Some(entry) if entry.verdict != Verdict::Always(Answer::Allow) => Err(SpecError::NoExecve {
+            origin: entry.origin.clone(),
+        }),
+        _ => Ok(table),
+    }
+}
+
+/// The numbers that a name or group stands for.
+fn members(name: &str, origin: &Origin) -> Result<Vec<u32>, SpecError> {
+    let found = match groups::find(name) {
+        Some(group) => Some(group.calls().filter_map(table::number).collect()),
+        None => table::number(name).map(|number| vec![number]),
+    };
+    found.ok_or_else(|| SpecError::UnknownCall {
+        name: name.escape_debug().to_string(),
+        origin: origin.clone(),
+        nearest: match name.starts_with('@') {
+            true => nearest(name, groups::GROUPS.iter().map(|group| group.name)),
+            false => nearest(name, table::all().map(|(_, name)| name)),
+        },
+    })
+}
+
+fn allowed(allow: &[Set<String>]) -> Result<BTreeMap<u32, &Origin>, SpecError> {
+    let mut allowed = BTreeMap::new();
+    for entry in allow {
+        for number in members(&entry.value, &entry.origin)? {
+            // The first that allows it is named: later profiles only add.
+            allowed.entry(number).or_insert(&entry.origin);
+        }
+    }
+    Ok(allowed)
+}
+
+fn denied(deny: &BTreeMap<String, Set<String>>) -> Result<BTreeMap<u32, (u16, &Origin)>, SpecError> {
+    let mut denied = BTreeMap::new();
+    // `@` sorts before every letter: groups come first, and names overrule them. `_sysctl` too sorts behind it.
+    for (name, Set { value, origin }) in deny {
+        let errno = errno::number(value).ok_or_else(|| SpecError::UnknownErrno {
+            name: name.escape_debug().to_string(),
+            errno: value.escape_debug().to_string(),
+            origin: origin.clone(),
+            nearest: nearest(value, errno::names()),
+        })?;
+        denied.extend(
+            members(name, origin)?
+                .into_iter()
+                .map(|number| (number, (errno, origin))),
+        );
+    }
+    Ok(denied)
+}
+
+/// The checks of each call, in the order of [`GUARDS`] and not of the profile: merging profiles must not change an answer.
+fn guards(spec: &Spec<'_>) -> Result<BTreeMap<&'static str, Vec<(Named, Check)>>, SpecError> {
+    for Set { value, origin } in spec.guards {
+        guard::find(value).ok_or_else(|| SpecError::UnknownGuard {
+            name: value.escape_debug().to_string(),
+            origin: origin.clone(),
+            nearest: nearest(value, GUARDS.iter().map(|guard| guard.name)),
+        })?;
+    }
+    let families = families(spec)?;
+    let mut checks: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for guard in GUARDS {
+        let Some(set) = spec.guards.iter().find(|set| set.value == guard.name) else {
+            continue;
+        };
+        for (call, check) in guard.checks(&families) {
+            let named = Named {
+                guard: guard.name,
+                origin: set.origin.clone(),
+            };
+            checks.entry(call).or_default().push((named, check));
+        }
+    }
+    Ok(checks)
+}
+
+fn families(spec: &Spec<'_>) -> Result<Vec<Family>, SpecError> {
+    if !spec.socket_families.is_empty() && !spec.guards.iter().any(|set| set.value == SOCKET_FAMILIES) {
+        return Err(SpecError::FamiliesWithoutGuard);
+    }
+    let family = |name: &String| {
+        Family::find(name).ok_or_else(|| SpecError::UnknownFamily {
+            name: name.escape_debug().to_string(),
+        })
+    };
+    spec.socket_families.iter().map(family).collect()
+}
