@@ -21,9 +21,16 @@ pub struct Chosen {
 /// The user's profiles, and the built-in ones.
 #[must_use]
 pub fn library(uid: u32) -> Library {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
     let config = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|h| h.join(".config")));
-    Library { directory: config.map(|c| c.join("sbx/profiles")), uid }
+    Library {
+        directory: config.map(|c| c.join("sbx/profiles")),
+        uid,
+    }
 }
 
 /// Merges, left to right: the profiles that are named (`default` when none is), then what the working directory tightens, then the
@@ -33,21 +40,39 @@ pub fn library(uid: u32) -> Library {
 /// For profiles and flags that are wrong, and for a working directory's profile that widens.
 pub fn choose(args: &SandboxArgs, current: Option<&Path>, uid: u32) -> Result<Chosen, Report> {
     let library = library(uid);
-    let given = if args.profile.is_empty() { vec!["default".to_owned()] } else { args.profile.clone() };
+    let given = if args.profile.is_empty() {
+        vec!["default".to_owned()]
+    } else {
+        args.profile.clone()
+    };
     let mut profile = Profile::default();
     for name in &given {
         profile = profile.merge(library.load(name).map_err(Report::sbx)?);
     }
     let mut names = given.join("+");
-    if let Some(local) = current.map(|c| c.join(LOCAL)).filter(|p| p.symlink_metadata().is_ok()) {
+    if let Some(local) = current
+        .map(|c| c.join(LOCAL))
+        .filter(|p| p.symlink_metadata().is_ok())
+    {
         let source = library.file(&local).map_err(Report::sbx)?;
         profile = tighten::tighten(&profile, &source).map_err(Report::sbx)?;
-        out::words(format_args!("sbx: {LOCAL} of this directory tightens the profile"));
+        out::words(format_args!(
+            "sbx: {LOCAL} of this directory tightens the profile"
+        ));
         names.push('+');
         names.push_str(LOCAL);
     }
-    let kept = profile.identity.capabilities.clone().map(|c| c.value).unwrap_or_default();
+    let kept = profile
+        .identity
+        .capabilities
+        .clone()
+        .map(|c| c.value)
+        .unwrap_or_default();
     profile = profile.merge(args.profile(&kept)?);
     let digest = show::digest(&profile);
-    Ok(Chosen { profile, names, digest })
+    Ok(Chosen {
+        profile,
+        names,
+        digest,
+    })
 }

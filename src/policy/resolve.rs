@@ -66,7 +66,7 @@ pub enum Error {
     NoCommand,
     /// The system call table.
     #[error(transparent)]
-    Syscalls(#[from] seccomp::Error),
+    Syscalls(#[from] seccomp::SpecError),
 }
 
 fn refuse<T>(what: impl Into<String>, origin: &Origin, why: impl Into<String>) -> Result<T, Error> {

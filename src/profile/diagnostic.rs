@@ -39,7 +39,12 @@ impl Source {
     #[must_use]
     pub fn new(name: &str, built_in: bool, text: &str) -> Self {
         let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
-        Self { name: name.into(), built_in, text: text.into(), lines: starts.collect() }
+        Self {
+            name: name.into(),
+            built_in,
+            text: text.into(),
+            lines: starts.collect(),
+        }
     }
 
     /// Line and column of a byte, both counted from 1.
@@ -47,7 +52,11 @@ impl Source {
     pub fn position(&self, at: usize) -> (u32, u32) {
         let line = self.lines.partition_point(|start| *start <= at).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
-        let column = self.text.get(start..at).map_or(0, |before| before.chars().count()) + 1;
+        let column = self
+            .text
+            .get(start..at)
+            .map_or(0, |before| before.chars().count())
+            + 1;
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         (number(line), number(column))
     }
@@ -57,9 +66,16 @@ impl Source {
     pub fn origin(&self, span: &Range<usize>) -> Origin {
         let (line, column) = self.position(span.start);
         if self.built_in {
-            Origin::BuiltIn { profile: Arc::clone(&self.name), line }
+            Origin::BuiltIn {
+                profile: Arc::clone(&self.name),
+                line,
+            }
         } else {
-            Origin::File { path: Arc::clone(&self.name), line, column }
+            Origin::File {
+                path: Arc::clone(&self.name),
+                line,
+                column,
+            }
         }
     }
 
@@ -69,20 +85,40 @@ impl Source {
         let message = message.into();
         let (line, column) = self.position(span.start);
         let rendered = self.render(span, &message, help.as_deref());
-        Error { path: self.name.to_string(), line, column, message, help, rendered }
+        Error {
+            path: self.name.to_string(),
+            line,
+            column,
+            message,
+            help,
+            rendered,
+        }
     }
 
     fn render(&self, span: Range<usize>, message: &str, help: Option<&str>) -> String {
         // Control characters of a hostile file must not reach the terminal; each becomes one character, so spans still fit by column.
-        let clean: String = self.text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect();
-        let text = if clean.len() == self.text.len() { clean.as_str() } else { &self.text };
-        let text = if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') { "" } else { text };
+        let clean: String = self
+            .text
+            .chars()
+            .map(|c| if c.is_control() && c != '\n' { '?' } else { c })
+            .collect();
+        let text = if clean.len() == self.text.len() {
+            clean.as_str()
+        } else {
+            &self.text
+        };
+        let text = if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+            ""
+        } else {
+            text
+        };
         let end = span.end.max(span.start).min(text.len());
         let span = span.start.min(end)..end;
         let path = self.name.escape_debug().to_string();
         let label = help.unwrap_or_default();
-        let snippet =
-            Snippet::source(text).path(path.as_str()).annotation(AnnotationKind::Primary.span(span).label(label));
+        let snippet = Snippet::source(text)
+            .path(path.as_str())
+            .annotation(AnnotationKind::Primary.span(span).label(label));
         let report = &[Level::ERROR.primary_title(message).element(snippet)];
         Renderer::plain().render(report)
     }
@@ -98,7 +134,14 @@ impl Error {
             Some(help) => format!("profile {path}: {message}; {help}"),
             None => format!("profile {path}: {message}"),
         };
-        Self { path, line: 0, column: 0, message, help, rendered }
+        Self {
+            path,
+            line: 0,
+            column: 0,
+            message,
+            help,
+            rendered,
+        }
     }
 }
 
@@ -106,7 +149,12 @@ impl Error {
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = 1 + word.chars().count() / 4;
-    known.into_iter().map(|k| (distance(word, k), k)).filter(|(d, _)| *d <= limit).min().map(|(_, k)| k)
+    known
+        .into_iter()
+        .map(|k| (distance(word, k), k))
+        .filter(|(d, _)| *d <= limit)
+        .min()
+        .map(|(_, k)| k)
 }
 
 fn distance(a: &str, b: &str) -> usize {

@@ -74,13 +74,29 @@ impl Library {
     /// The names of all profiles, the user's first.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        let entries = self.directory.iter().filter_map(|d| fs::read_dir(d).ok()).flatten().filter_map(Result::ok);
+        let entries = self
+            .directory
+            .iter()
+            .filter_map(|d| fs::read_dir(d).ok())
+            .flatten()
+            .filter_map(Result::ok);
         let mut names: Vec<String> = entries
-            .filter_map(|e| e.file_name().to_str().and_then(|n| n.strip_suffix(".toml")).map(str::to_owned))
+            .filter_map(|e| {
+                e.file_name()
+                    .to_str()
+                    .and_then(|n| n.strip_suffix(".toml"))
+                    .map(str::to_owned)
+            })
             .filter(|n| is_name(n))
             .collect();
         names.sort();
-        names.extend(BUILT_IN.iter().map(|(n, _)| (*n).to_owned()).filter(|n| !names.contains(n)).collect::<Vec<_>>());
+        names.extend(
+            BUILT_IN
+                .iter()
+                .map(|(n, _)| (*n).to_owned())
+                .filter(|n| !names.contains(n))
+                .collect::<Vec<_>>(),
+        );
         names
     }
 
@@ -94,18 +110,32 @@ impl Library {
     }
 
     fn extend(&self, source: &Source, parsed: Parsed, chain: &mut Vec<String>) -> Result<Profile, Error> {
-        let near = if source.built_in { None } else { Path::new(&*source.name).parent() };
+        let near = if source.built_in {
+            None
+        } else {
+            Path::new(&*source.name).parent()
+        };
         let mut all = Profile::default();
         for base in &parsed.extends {
             let own_name = chain.last().is_some_and(|last| *last == base.value);
             if chain.contains(&base.value) && !(own_name && !source.built_in) || chain.len() >= DEEPEST {
-                let message = format!("`extends` runs in a circle or too deep: {} -> {}", chain.join(" -> "), base.value.escape_debug());
-                return Err(Error::whole(&source.name, message, Some("remove one of them".into())));
+                let message = format!(
+                    "`extends` runs in a circle or too deep: {} -> {}",
+                    chain.join(" -> "),
+                    base.value.escape_debug()
+                );
+                return Err(Error::whole(
+                    &source.name,
+                    message,
+                    Some("remove one of them".into()),
+                ));
             }
             // The user's own `strict` may extend the built-in one of that name.
             let next = match BUILT_IN.iter().find(|(n, _)| own_name && *n == base.value) {
                 Some((name, text)) => Source::new(name, true, text),
-                None => self.source(&base.value, near).map_err(|e| Error::whole(&source.name, format!("{}: {e}", base.origin), None))?,
+                None => self
+                    .source(&base.value, near)
+                    .map_err(|e| Error::whole(&source.name, format!("{}: {e}", base.origin), None))?,
             };
             chain.push(base.value.clone());
             all = all.merge(self.resolve(&next, chain)?);
@@ -122,37 +152,58 @@ impl Library {
         let name = path.display().to_string();
         let fail = |message: String, help: Option<String>| Error::whole(&name, message, help);
         // O_NONBLOCK: opening a FIFO must not wait for somebody to write into it.
-        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path);
         let mut file: File = opened.map_err(|e| fail(e.to_string(), None))?;
         let meta = file.metadata().map_err(|e| fail(e.to_string(), None))?;
         if !meta.is_file() {
             return Err(fail("not a regular file".into(), None));
         }
         if meta.uid() != self.uid && meta.uid() != 0 {
-            let help = format!("only your own and root's profiles are used: copy it, or chown {} {name}", self.uid);
+            let help = format!(
+                "only your own and root's profiles are used: copy it, or chown {} {name}",
+                self.uid
+            );
             return Err(fail(format!("it belongs to uid {}", meta.uid()), Some(help)));
         }
         if meta.mode() & 0o022 != 0 {
-            return Err(fail("others may write it".into(), Some(format!("chmod go-w {name}"))));
+            return Err(fail(
+                "others may write it".into(),
+                Some(format!("chmod go-w {name}")),
+            ));
         }
         let mut bytes = Vec::new();
-        let too_large = || fail("larger than 1 MiB".into(), Some("a profile is a page, not a book".into()));
+        let too_large = || {
+            fail(
+                "larger than 1 MiB".into(),
+                Some("a profile is a page, not a book".into()),
+            )
+        };
         if meta.len() > LARGEST {
             return Err(too_large());
         }
-        file.by_ref().take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| fail(e.to_string(), None))?;
+        file.by_ref()
+            .take(LARGEST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| fail(e.to_string(), None))?;
         if bytes.len() as u64 > LARGEST {
             return Err(too_large());
         }
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Source::new(&name, false, &text)),
-            Err(e) => Err(fail(format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to()), None)),
+            Err(e) => Err(fail(
+                format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to()),
+                None,
+            )),
         }
     }
 }
 
 fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
-

@@ -27,7 +27,11 @@ fn both<T: PartialEq>(mut earlier: Vec<Set<T>>, later: Vec<Set<T>>) -> Vec<Set<T
     earlier
 }
 
-fn by_target<T, K: PartialEq>(mut earlier: Vec<Set<T>>, later: Vec<Set<T>>, target: impl Fn(&T) -> K) -> Vec<Set<T>> {
+fn by_target<T, K: PartialEq>(
+    mut earlier: Vec<Set<T>>,
+    later: Vec<Set<T>>,
+    target: impl Fn(&T) -> K,
+) -> Vec<Set<T>> {
     for new in later {
         earlier.retain(|old| target(&old.value) != target(&new.value));
         earlier.push(new);
@@ -55,7 +59,8 @@ impl Profile {
         a.allow = both(std::mem::take(&mut a.allow), b.allow);
         a.publish = both(std::mem::take(&mut a.publish), b.publish);
         let (a, b) = (&mut self.syscalls, other.syscalls);
-        a.deny.retain(|word, _| !b.allow.iter().any(|allowed| allowed.value == *word));
+        a.deny
+            .retain(|word, _| !b.allow.iter().any(|allowed| allowed.value == *word));
         a.allow = both(std::mem::take(&mut a.allow), b.allow);
         a.deny = by_key(std::mem::take(&mut a.deny), b.deny);
         a.guards = both(std::mem::take(&mut a.guards), b.guards);
@@ -81,7 +86,9 @@ fn filesystem(a: super::schema::Filesystem, b: super::schema::Filesystem) -> sup
         proc: later(a.proc, b.proc),
         tmp: later(a.tmp, b.tmp),
         execute: later(a.execute, b.execute),
-        mounts: by_target(a.mounts, b.mounts, |m| m.target.clone().unwrap_or_else(|| m.source.clone())),
+        mounts: by_target(a.mounts, b.mounts, |m| {
+            m.target.clone().unwrap_or_else(|| m.source.clone())
+        }),
         tmpfs: by_target(a.tmpfs, b.tmpfs, |t| t.target.clone()),
         devices: by_target(a.devices, b.devices, |d| d.source.clone()),
         masked: both(a.masked, b.masked),

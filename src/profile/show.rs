@@ -33,12 +33,20 @@ pub enum Shape {
 /// Every value that a profile sets, in the order of the schema.
 #[must_use]
 pub fn entries(p: &Profile) -> Vec<Entry> {
-    KEYS.iter().filter(|k| k.name != "extends").filter_map(|k| entry(p, k.section, k.name)).collect()
+    KEYS.iter()
+        .filter(|k| k.name != "extends")
+        .filter_map(|k| entry(p, k.section, k.name))
+        .collect()
 }
 
 fn entry(p: &Profile, section: &'static str, key: &'static str) -> Option<Entry> {
     let (shape, items) = items(p, section, key)?;
-    (!items.is_empty()).then_some(Entry { section, key, items, shape })
+    (!items.is_empty()).then_some(Entry {
+        section,
+        key,
+        items,
+        shape,
+    })
 }
 
 type Items = (Shape, Vec<(String, Origin)>);
@@ -48,7 +56,9 @@ fn items(p: &Profile, section: &str, key: &str) -> Option<Items> {
         ("", _) => one(&p.description, |t| quoted(t)),
         ("identity", "map") => word(&p.identity.map),
         ("identity", "user") => one(&p.identity.user, |u| quoted(&String::from(u.clone()))),
-        ("identity", _) => one(&p.identity.capabilities, |c| list(c.iter().map(|c| quoted(&c.to_string())))),
+        ("identity", _) => one(&p.identity.capabilities, |c| {
+            list(c.iter().map(|c| quoted(&c.to_string())))
+        }),
         ("filesystem", _) => filesystem(p, key),
         ("network", "mode") => word(&p.network.mode),
         ("network", "allow") => many(&p.network.allow, |t| quoted(t)),
@@ -64,8 +74,14 @@ fn items(p: &Profile, section: &str, key: &str) -> Option<Items> {
         ("namespaces", "hostname") => one(&p.namespaces.hostname, |t| quoted(t)),
         ("namespaces", _) => one(&p.namespaces.init, ToString::to_string),
         _ => {
-            let (_, level) = p.enforcement.iter().find(|(protection, _)| protection.key() == key)?;
-            Some((Shape::One, vec![(quoted(level.value.word()), level.origin.clone())]))
+            let (_, level) = p
+                .enforcement
+                .iter()
+                .find(|(protection, _)| protection.key() == key)?;
+            Some((
+                Shape::One,
+                vec![(quoted(level.value.word()), level.origin.clone())],
+            ))
         }
     }
 }
@@ -101,7 +117,9 @@ fn limits(p: &Profile, key: &str) -> Option<Items> {
 }
 
 fn one<T>(value: &Maybe<T>, write: impl Fn(&T) -> String) -> Option<Items> {
-    value.as_ref().map(|s| (Shape::One, vec![(write(&s.value), s.origin.clone())]))
+    value
+        .as_ref()
+        .map(|s| (Shape::One, vec![(write(&s.value), s.origin.clone())]))
 }
 
 fn word<T: Word>(value: &Maybe<T>) -> Option<Items> {
@@ -109,11 +127,22 @@ fn word<T: Word>(value: &Maybe<T>) -> Option<Items> {
 }
 
 fn many<T>(values: &[Set<T>], write: impl Fn(&T) -> String) -> Option<Items> {
-    Some((Shape::List, values.iter().map(|s| (write(&s.value), s.origin.clone())).collect()))
+    Some((
+        Shape::List,
+        values
+            .iter()
+            .map(|s| (write(&s.value), s.origin.clone()))
+            .collect(),
+    ))
 }
 
 fn table<T>(values: &BTreeMap<String, Set<T>>, write: impl Fn(&T) -> String) -> Option<Items> {
-    let line = |(name, s): (&String, &Set<T>)| (format!("{} = {}", quoted(name), write(&s.value)), s.origin.clone());
+    let line = |(name, s): (&String, &Set<T>)| {
+        (
+            format!("{} = {}", quoted(name), write(&s.value)),
+            s.origin.clone(),
+        )
+    };
     Some((Shape::Table, values.iter().map(line).collect()))
 }
 
@@ -139,12 +168,25 @@ fn quoted(text: &str) -> String {
 }
 
 fn ulimit(u: Ulimit) -> String {
-    let number = |n: u64| if n == u64::MAX { "unlimited".to_owned() } else { n.to_string() };
-    if u.soft == u.hard { number(u.soft) } else { format!("{}:{}", number(u.soft), number(u.hard)) }
+    let number = |n: u64| {
+        if n == u64::MAX {
+            "unlimited".to_owned()
+        } else {
+            n.to_string()
+        }
+    };
+    if u.soft == u.hard {
+        number(u.soft)
+    } else {
+        format!("{}:{}", number(u.soft), number(u.hard))
+    }
 }
 
 fn fields(all: &[(&str, Option<String>)]) -> String {
-    let written: Vec<String> = all.iter().filter_map(|(k, v)| v.as_ref().map(|v| format!("{k} = {v}"))).collect();
+    let written: Vec<String> = all
+        .iter()
+        .filter_map(|(k, v)| v.as_ref().map(|v| format!("{k} = {v}")))
+        .collect();
     format!("{{ {} }}", written.join(", "))
 }
 
@@ -152,7 +194,10 @@ fn mount(m: &Mount) -> String {
     fields(&[
         ("source", Some(quoted(&m.source))),
         ("target", m.target.as_deref().map(quoted)),
-        ("mode", (m.mode != MountMode::ReadOnly).then(|| quoted(m.mode.word()))),
+        (
+            "mode",
+            (m.mode != MountMode::ReadOnly).then(|| quoted(m.mode.word())),
+        ),
         ("optional", m.optional.then(|| "true".to_owned())),
         ("execute", m.execute.map(|e| e.to_string())),
     ])
@@ -179,7 +224,12 @@ impl Entry {
     /// The value as one piece of TOML.
     #[must_use]
     pub fn value(&self) -> String {
-        let all = self.items.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(", ");
+        let all = self
+            .items
+            .iter()
+            .map(|(text, _)| text.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
         match self.shape {
             Shape::One => all,
             Shape::List => format!("[{all}]"),
@@ -208,7 +258,11 @@ pub fn toml(p: &Profile, origins: bool) -> String {
                 let _ = writeln!(out, "{} = {value}  # {origin}", entry.key);
             }
             (shape, items) => {
-                let (open, close) = if shape == Shape::List { ('[', ']') } else { ('{', '}') };
+                let (open, close) = if shape == Shape::List {
+                    ('[', ']')
+                } else {
+                    ('{', '}')
+                };
                 let _ = writeln!(out, "{} = {open}", entry.key);
                 for (value, origin) in items {
                     let _ = writeln!(out, "    {value},  # {origin}");
@@ -224,8 +278,10 @@ pub fn toml(p: &Profile, origins: bool) -> String {
 #[must_use]
 pub fn digest(p: &Profile) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(toml(p, false)).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Sha256::digest(toml(p, false))
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }

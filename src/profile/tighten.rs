@@ -25,14 +25,29 @@ pub fn tighten(base: &Profile, local: &Source) -> Result<Profile, Error> {
 }
 
 fn refuse(local: &Source, key: &str, origin: &Origin) -> Error {
-    let Origin::File { line, .. } = origin else { return Error::whole(&local.name, format!("`{key}` widens"), None) };
+    let Origin::File { line, .. } = origin else {
+        return Error::whole(&local.name, format!("`{key}` widens"), None);
+    };
     let line = usize::try_from(*line).unwrap_or(1);
-    let start = local.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
-    let text = local.text.get(start..).and_then(|t| t.lines().next()).unwrap_or_default();
+    let start = local
+        .text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum::<usize>();
+    let text = local
+        .text
+        .get(start..)
+        .and_then(|t| t.lines().next())
+        .unwrap_or_default();
     let indent = text.len() - text.trim_start().len();
     let span = start + indent..start + text.trim_end().len();
     let help = "a profile found in the working directory may only tighten; use --profile FILE if you mean it";
-    local.fault(span, format!("`{key}` would widen the profile in force"), Some(help.to_owned()))
+    local.fault(
+        span,
+        format!("`{key}` would widen the profile in force"),
+        Some(help.to_owned()),
+    )
 }
 
 /// The first value of `local` that gives more than `base` does.
@@ -43,8 +58,20 @@ fn refuse(local: &Source, key: &str, origin: &Origin) -> Error {
 pub fn widening<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> {
     let (b, l) = (base, local);
     rank("identity.map", &b.identity.map, &l.identity.map)
-        .or_else(|| l.identity.user.as_ref().filter(|u| b.identity.user.as_ref().is_none_or(|o| o.value != u.value)).map(|u| ("identity.user", &u.origin)))
-        .or_else(|| more_of("identity.capabilities", &b.identity.capabilities, &l.identity.capabilities))
+        .or_else(|| {
+            l.identity
+                .user
+                .as_ref()
+                .filter(|u| b.identity.user.as_ref().is_none_or(|o| o.value != u.value))
+                .map(|u| ("identity.user", &u.origin))
+        })
+        .or_else(|| {
+            more_of(
+                "identity.capabilities",
+                &b.identity.capabilities,
+                &l.identity.capabilities,
+            )
+        })
         .or_else(|| rank("filesystem.root", &b.filesystem.root, &l.filesystem.root))
         .or_else(|| rank("filesystem.workdir", &b.filesystem.workdir, &l.filesystem.workdir))
         .or_else(|| rank("filesystem.home", &b.filesystem.home, &l.filesystem.home))
@@ -58,13 +85,37 @@ pub fn widening<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> 
         .or_else(|| any("network.allow", &l.network.allow))
         .or_else(|| any("network.publish", &l.network.publish))
         .or_else(|| any("syscalls.allow", &l.syscalls.allow))
-        .or_else(|| l.syscalls.deny.values().find(|e| e.value == "0").map(|e| ("syscalls.deny", &e.origin)))
-        .or_else(|| more_of("syscalls.socket-families", &b.syscalls.socket_families, &l.syscalls.socket_families))
+        .or_else(|| {
+            l.syscalls
+                .deny
+                .values()
+                .find(|e| e.value == "0")
+                .map(|e| ("syscalls.deny", &e.origin))
+        })
+        .or_else(|| {
+            more_of(
+                "syscalls.socket-families",
+                &b.syscalls.socket_families,
+                &l.syscalls.socket_families,
+            )
+        })
         .or_else(|| limits(b, l))
         .or_else(|| any("environment.pass", &l.environment.pass))
-        .or_else(|| l.environment.set.values().next().map(|s| ("environment.set", &s.origin)))
+        .or_else(|| {
+            l.environment
+                .set
+                .values()
+                .next()
+                .map(|s| ("environment.set", &s.origin))
+        })
         .or_else(|| rank("terminal.mode", &b.terminal.mode, &l.terminal.mode))
-        .or_else(|| l.namespaces.init.as_ref().filter(|i| !i.value).map(|i| ("namespaces.init", &i.origin)))
+        .or_else(|| {
+            l.namespaces
+                .init
+                .as_ref()
+                .filter(|i| !i.value)
+                .map(|i| ("namespaces.init", &i.origin))
+        })
         .or_else(|| enforcement(b, l))
 }
 
@@ -78,14 +129,20 @@ fn rank<'a, T: Word>(key: &'static str, base: &Maybe<T>, local: &'a Maybe<T>) ->
 
 fn above<'a, T: Ord>(key: &'static str, base: &Maybe<T>, local: &'a Maybe<T>) -> Option<Widening<'a>> {
     let local = local.as_ref()?;
-    base.as_ref().is_some_and(|b| local.value > b.value).then_some((key, &local.origin))
+    base.as_ref()
+        .is_some_and(|b| local.value > b.value)
+        .then_some((key, &local.origin))
 }
 
 fn any<'a, T>(key: &'static str, local: &'a [Set<T>]) -> Option<Widening<'a>> {
     local.first().map(|first| (key, &first.origin))
 }
 
-fn more_of<'a, T: PartialEq>(key: &'static str, base: &Maybe<Vec<T>>, local: &'a Maybe<Vec<T>>) -> Option<Widening<'a>> {
+fn more_of<'a, T: PartialEq>(
+    key: &'static str,
+    base: &Maybe<Vec<T>>,
+    local: &'a Maybe<Vec<T>>,
+) -> Option<Widening<'a>> {
     let local = local.as_ref()?;
     let held = |x: &T| base.as_ref().is_some_and(|b| b.value.contains(x));
     (!local.value.iter().all(held)).then_some((key, &local.origin))
@@ -110,7 +167,10 @@ fn enforcement<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> {
         Level::Require => 2,
     };
     local.enforcement.iter().find_map(|(protection, level)| {
-        let held = base.enforcement.get(protection).map_or(Level::Prefer, |l| l.value);
+        let held = base
+            .enforcement
+            .get(protection)
+            .map_or(Level::Prefer, |l| l.value);
         (weight(level.value) < weight(held)).then_some(("enforcement", &level.origin))
     })
 }

@@ -52,7 +52,10 @@ pub trait Word: Copy + PartialEq + Sized + 'static {
 
     /// The word for a value.
     fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, v)| *v == self).map_or("?", |(w, _)| w)
+        Self::WORDS
+            .iter()
+            .find(|(_, v)| *v == self)
+            .map_or("?", |(w, _)| w)
     }
 }
 
@@ -76,7 +79,12 @@ words! {
 }
 
 const fn key(section: &'static str, name: &'static str, takes: Takes, about: &'static str) -> Key {
-    Key { section, name, takes, about }
+    Key {
+        section,
+        name,
+        takes,
+        about,
+    }
 }
 
 const LEVEL: Takes = Takes::Word(&["require", "prefer", "off"]);
@@ -90,57 +98,240 @@ pub const MOUNT: &[(&str, Takes)] = &[
     ("execute", Takes::Bool),
 ];
 /// Keys of a `filesystem.tmpfs` entry.
-pub const TMPFS: &[(&str, Takes)] =
-    &[("target", Takes::Text), ("size", Takes::Size), ("mode", Takes::Text), ("execute", Takes::Bool)];
+pub const TMPFS: &[(&str, Takes)] = &[
+    ("target", Takes::Text),
+    ("size", Takes::Size),
+    ("mode", Takes::Text),
+    ("execute", Takes::Bool),
+];
 /// Keys of a `filesystem.devices` entry.
-pub const DEVICE: &[(&str, Takes)] = &[("source", Takes::Text), ("target", Takes::Text), ("optional", Takes::Bool)];
+pub const DEVICE: &[(&str, Takes)] = &[
+    ("source", Takes::Text),
+    ("target", Takes::Text),
+    ("optional", Takes::Bool),
+];
 
 /// Every key there is.
 pub const KEYS: &[Key] = &[
     key("", "description", Takes::Text, "one line for people"),
-    key("", "extends", Takes::Texts, "profiles to start from, by name or path; later ones win"),
-    key("identity", "map", Takes::Word(&["auto", "caller", "range", "host-root"]), "how ids are mapped"),
-    key("identity", "user", Takes::Text, "image, root, caller, UID[:GID] or NAME[:GROUP]"),
-    key("identity", "capabilities", Takes::Texts, "kept inside the user namespace; replaced as a whole"),
-    key("filesystem", "root", Takes::Word(&["read-only", "ephemeral", "kept"]), "how the root may be written"),
-    key("filesystem", "workdir", Takes::Word(&["none", "read-only", "overlay", "writable"]), "the working directory"),
-    key("filesystem", "home", Takes::Word(&["none", "empty"]), "the caller's home directory inside"),
-    key("filesystem", "proc", Takes::Word(&["none", "own-processes", "masked"]), "what /proc shows"),
-    key("filesystem", "tmp", Takes::Size, "size of /tmp, /dev/shm and of every tmpfs that names none"),
-    key("filesystem", "execute", Takes::Word(&["read-only-places", "anywhere"]), "where programs may be executed from"),
-    key("filesystem", "mounts", Takes::Tables(MOUNT), "bind mounts; add up, the same target replaces"),
-    key("filesystem", "tmpfs", Takes::Tables(TMPFS), "tmpfs mounts; add up, the same target replaces"),
-    key("filesystem", "devices", Takes::Tables(DEVICE), "device nodes of the host; add up"),
-    key("filesystem", "masked", Takes::Texts, "paths inside that are hidden; add up"),
-    key("network", "mode", Takes::Word(&["none", "gateway", "nat", "host"]), "which network the sandbox has"),
-    key("network", "allow", Takes::Texts, "destinations for the gateway; add up"),
+    key(
+        "",
+        "extends",
+        Takes::Texts,
+        "profiles to start from, by name or path; later ones win",
+    ),
+    key(
+        "identity",
+        "map",
+        Takes::Word(&["auto", "caller", "range", "host-root"]),
+        "how ids are mapped",
+    ),
+    key(
+        "identity",
+        "user",
+        Takes::Text,
+        "image, root, caller, UID[:GID] or NAME[:GROUP]",
+    ),
+    key(
+        "identity",
+        "capabilities",
+        Takes::Texts,
+        "kept inside the user namespace; replaced as a whole",
+    ),
+    key(
+        "filesystem",
+        "root",
+        Takes::Word(&["read-only", "ephemeral", "kept"]),
+        "how the root may be written",
+    ),
+    key(
+        "filesystem",
+        "workdir",
+        Takes::Word(&["none", "read-only", "overlay", "writable"]),
+        "the working directory",
+    ),
+    key(
+        "filesystem",
+        "home",
+        Takes::Word(&["none", "empty"]),
+        "the caller's home directory inside",
+    ),
+    key(
+        "filesystem",
+        "proc",
+        Takes::Word(&["none", "own-processes", "masked"]),
+        "what /proc shows",
+    ),
+    key(
+        "filesystem",
+        "tmp",
+        Takes::Size,
+        "size of /tmp, /dev/shm and of every tmpfs that names none",
+    ),
+    key(
+        "filesystem",
+        "execute",
+        Takes::Word(&["read-only-places", "anywhere"]),
+        "where programs may be executed from",
+    ),
+    key(
+        "filesystem",
+        "mounts",
+        Takes::Tables(MOUNT),
+        "bind mounts; add up, the same target replaces",
+    ),
+    key(
+        "filesystem",
+        "tmpfs",
+        Takes::Tables(TMPFS),
+        "tmpfs mounts; add up, the same target replaces",
+    ),
+    key(
+        "filesystem",
+        "devices",
+        Takes::Tables(DEVICE),
+        "device nodes of the host; add up",
+    ),
+    key(
+        "filesystem",
+        "masked",
+        Takes::Texts,
+        "paths inside that are hidden; add up",
+    ),
+    key(
+        "network",
+        "mode",
+        Takes::Word(&["none", "gateway", "nat", "host"]),
+        "which network the sandbox has",
+    ),
+    key(
+        "network",
+        "allow",
+        Takes::Texts,
+        "destinations for the gateway; add up",
+    ),
     key("network", "publish", Takes::Texts, "published ports; add up"),
-    key("syscalls", "allow", Takes::Texts, "calls and @groups; add up, and lift an earlier profile's deny"),
-    key("syscalls", "deny", Takes::TextMap, "calls and @groups, with the errno to answer; stronger than allow"),
-    key("syscalls", "guards", Takes::Texts, "named conditions on arguments; add up"),
-    key("syscalls", "socket-families", Takes::Texts, "families that socket(2) may take; replaced as a whole"),
-    key("limits", "memory", Takes::Size, "of the whole sandbox where a cgroup can be had, else of each process"),
+    key(
+        "syscalls",
+        "allow",
+        Takes::Texts,
+        "calls and @groups; add up, and lift an earlier profile's deny",
+    ),
+    key(
+        "syscalls",
+        "deny",
+        Takes::TextMap,
+        "calls and @groups, with the errno to answer; stronger than allow",
+    ),
+    key(
+        "syscalls",
+        "guards",
+        Takes::Texts,
+        "named conditions on arguments; add up",
+    ),
+    key(
+        "syscalls",
+        "socket-families",
+        Takes::Texts,
+        "families that socket(2) may take; replaced as a whole",
+    ),
+    key(
+        "limits",
+        "memory",
+        Takes::Size,
+        "of the whole sandbox where a cgroup can be had, else of each process",
+    ),
     key("limits", "pids", Takes::Number, "processes and threads at once"),
     key("limits", "cpu", Takes::Processors, "processors, for example 1.5"),
-    key("limits", "time", Takes::Span, "wall-clock time after which everything is killed"),
+    key(
+        "limits",
+        "time",
+        Takes::Span,
+        "wall-clock time after which everything is killed",
+    ),
     key("limits", "open-files", Takes::Number, "for each process"),
-    key("limits", "file-size", Takes::Size, "the largest file that can be written"),
+    key(
+        "limits",
+        "file-size",
+        Takes::Size,
+        "the largest file that can be written",
+    ),
     key("limits", "locked-memory", Takes::Size, "for each process"),
-    key("limits", "ulimits", Takes::Ulimits, "by docker's names, \"SOFT\" or \"SOFT:HARD\""),
-    key("environment", "pass", Takes::Texts, "variables taken from the caller; a trailing * is allowed; add up"),
-    key("environment", "set", Takes::TextMap, "fixed variables; later ones replace"),
-    key("terminal", "mode", Takes::Word(&["auto", "always"]), "when there is a pseudo-terminal"),
+    key(
+        "limits",
+        "ulimits",
+        Takes::Ulimits,
+        "by docker's names, \"SOFT\" or \"SOFT:HARD\"",
+    ),
+    key(
+        "environment",
+        "pass",
+        Takes::Texts,
+        "variables taken from the caller; a trailing * is allowed; add up",
+    ),
+    key(
+        "environment",
+        "set",
+        Takes::TextMap,
+        "fixed variables; later ones replace",
+    ),
+    key(
+        "terminal",
+        "mode",
+        Takes::Word(&["auto", "always"]),
+        "when there is a pseudo-terminal",
+    ),
     key("namespaces", "hostname", Takes::Text, "the host name inside"),
     key("namespaces", "init", Takes::Bool, "whether a small init is pid 1"),
     key("enforcement", "seccomp", LEVEL, "the system call filter"),
-    key("enforcement", "landlock", LEVEL, "Landlock's file system rules (Linux 5.13)"),
-    key("enforcement", "landlock-network", LEVEL, "Landlock's TCP rules (Linux 6.7), behind the net namespace"),
-    key("enforcement", "landlock-scopes", LEVEL, "Landlock's scopes (Linux 6.12), behind the pid and net namespaces"),
-    key("enforcement", "groups", LEVEL, "the caller's supplementary groups are dropped"),
-    key("enforcement", "private-proc", LEVEL, "/proc shows own processes only (Linux 5.8)"),
-    key("enforcement", "nested-namespaces", LEVEL, "no user namespace can be made inside"),
-    key("enforcement", "time-namespace", LEVEL, "the host's uptime is hidden (Linux 5.6)"),
-    key("enforcement", "memory", LEVEL, "limits.memory holds for the sandbox as a whole"),
+    key(
+        "enforcement",
+        "landlock",
+        LEVEL,
+        "Landlock's file system rules (Linux 5.13)",
+    ),
+    key(
+        "enforcement",
+        "landlock-network",
+        LEVEL,
+        "Landlock's TCP rules (Linux 6.7), behind the net namespace",
+    ),
+    key(
+        "enforcement",
+        "landlock-scopes",
+        LEVEL,
+        "Landlock's scopes (Linux 6.12), behind the pid and net namespaces",
+    ),
+    key(
+        "enforcement",
+        "groups",
+        LEVEL,
+        "the caller's supplementary groups are dropped",
+    ),
+    key(
+        "enforcement",
+        "private-proc",
+        LEVEL,
+        "/proc shows own processes only (Linux 5.8)",
+    ),
+    key(
+        "enforcement",
+        "nested-namespaces",
+        LEVEL,
+        "no user namespace can be made inside",
+    ),
+    key(
+        "enforcement",
+        "time-namespace",
+        LEVEL,
+        "the host's uptime is hidden (Linux 5.6)",
+    ),
+    key(
+        "enforcement",
+        "memory",
+        LEVEL,
+        "limits.memory holds for the sandbox as a whole",
+    ),
     key("enforcement", "pids", LEVEL, "limits.pids is enforced"),
     key("enforcement", "cpu", LEVEL, "limits.cpu is enforced"),
 ];

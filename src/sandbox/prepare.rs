@@ -42,7 +42,7 @@ pub enum PrepareError {
     Landlock(#[from] landlock::RulesetError),
     /// The filter could not be made.
     #[error(transparent)]
-    Seccomp(#[from] crate::seccomp::Error),
+    Seccomp(#[from] crate::seccomp::CompileError),
 }
 
 /// Prepares a plan.
@@ -339,7 +339,7 @@ impl Prepared {
             }
             Step::Session => self.put(index, Operation::Session),
             Step::CloseRange => self.put(index, Operation::CloseRange),
-            Step::Seccomp(table) => self.put(index, Operation::Seccomp(table.compile()?)),
+            Step::Seccomp(table) => self.put(index, Operation::Seccomp(table.compile()?.instructions)),
             Step::Exec { command, environment } => self.put(index, exec(command, environment)?),
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! A BPF program as seccomp(2) takes it.
 
+pub use crate::sys::seccomp::Instruction;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -21,33 +22,6 @@ pub mod code {
     pub const JUMP_SET: u16 = 0x45;
     /// `BPF_RET | BPF_K`
     pub const RETURN: u16 = 0x06;
-}
-
-/// One instruction, laid out as the kernel's `struct sock_filter`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(C)]
-pub struct Instruction {
-    /// One of [`code`].
-    pub code: u16,
-    /// How many instructions a conditional jump skips when the comparison holds.
-    pub jt: u8,
-    /// How many when it does not.
-    pub jf: u8,
-    /// The operand.
-    pub k: u32,
-}
-
-impl Instruction {
-    /// An instruction that does not branch.
-    #[must_use]
-    pub fn plain(code: u16, k: u32) -> Self {
-        Self {
-            code,
-            jt: 0,
-            jf: 0,
-            k,
-        }
-    }
 }
 
 /// One whole filter.

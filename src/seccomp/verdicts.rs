@@ -150,6 +150,22 @@ impl Table {
         counts
     }
 
+    /// One line for people.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let Counts {
+            allowed,
+            guarded,
+            refused,
+        } = self.counts();
+        let all = allowed + guarded + refused;
+        let carried_out = allowed + guarded;
+        format!(
+            "{carried_out} of {all} calls allowed ({guarded} by their arguments), {refused} refused, others {}",
+            self.others
+        )
+    }
+
     /// The filter.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::{Result, check};
 
 /// One instruction of classic BPF, laid out as the kernel's `sock_filter`.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Instruction {
     /// Operation.
     pub code: u16,
@@ -14,6 +14,19 @@ pub struct Instruction {
     pub jf: u8,
     /// Operand.
     pub k: u32,
+}
+
+impl Instruction {
+    /// An instruction that does not branch.
+    #[must_use]
+    pub fn plain(code: u16, k: u32) -> Self {
+        Self {
+            code,
+            jt: 0,
+            jf: 0,
+            k,
+        }
+    }
 }
 
 #[repr(C)]
