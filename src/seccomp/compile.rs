@@ -9,7 +9,7 @@
 use super::arguments::{self, PASS};
 use super::errno::ENOSYS;
 use super::program::{Instruction, Program, code};
-use super::table::{ARCH, X32};
+use super::table::{self, ARCH, X32};
 use super::verdict::{Answer, Check, Verdict};
 use std::collections::BTreeMap;
 
@@ -182,7 +182,7 @@ impl<'a> Writer<'a> {
         let (below, above) = match ranges {
             [] => return Err(CompileError::Form),
             [one] => return Ok(self.leaf(one.leaf)),
-            more => more.split_at(more.len() / 2),
+            more => more.split_at(middle(more)),
         };
         let Some(&Range { start, .. }) = above.first() else {
             return Err(CompileError::Form);
@@ -218,6 +218,13 @@ impl<'a> Writer<'a> {
         self.returns.insert(answer, label);
         label
     }
+}
+
+/// Where to part ranges (two at least) so that about as many numbers lie below as above: the kernel asks for each number once.
+fn middle(ranges: &[Range]) -> usize {
+    let number = |range: Option<&Range>| range.map_or(0, |range| range.start.min(table::LAST));
+    let half = number(ranges.first()).midpoint(number(ranges.last()));
+    (1..ranges.len()).min_by_key(|at| number(ranges.get(*at)).abs_diff(half)).unwrap_or(1)
 }
 
 #[cfg(test)]
