@@ -1,0 +1,16 @@
+//! The real binary, run as whoever runs these tests: `scripts/test` does it as an ordinary user and as root.
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests start processes, stop at the first surprise, and have no public interface"
+)]
+
+mod util;
+
+mod smoke;

@@ -1,0 +1,216 @@
+//! What the tests share: a directory of one's own, one sbx command line, what came out of it, and skips that are counted.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The binary under test: `$SBX_TEST_BINARY`, or the one that cargo built beside the tests.
+pub fn binary() -> PathBuf {
+    std::env::var_os("SBX_TEST_BINARY")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_sbx")), PathBuf::from)
+}
+
+/// Whether these tests run as root.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Notes a skip where `scripts/test` counts it (`$SBX_TEST_SKIPS`) and says it. CI allows only the keys that it names.
+pub fn skip(key: &str, reason: &str) {
+    eprintln!("SKIP({key}): {reason}");
+    if let Some(path) = std::env::var_os("SBX_TEST_SKIPS") {
+        let mut file = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(path)
+            .expect("$SBX_TEST_SKIPS");
+        writeln!(file, "SKIP({key}): {reason}").expect("$SBX_TEST_SKIPS");
+    }
+}
+
+/// A directory of the test's own, removed with it. World-readable, since under root the sandbox runs as another id.
+pub struct Dir(tempfile::TempDir);
+
+impl Dir {
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("sbx-test-")
+            .tempdir()
+            .expect("a temporary directory");
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("chmod");
+        Self(dir)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes a file, with the directories on its way.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("mkdir");
+        std::fs::write(&path, content).expect("write");
+        path
+    }
+
+    /// Writes a file that can be executed.
+    pub fn script(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.write(name, content);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+        path
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+}
+
+/// One sbx command line. Environment and standard input are empty unless a test says otherwise; the working directory is one that
+/// nothing is in.
+pub struct Sbx {
+    command: Command,
+    input: Vec<u8>,
+    _home: Dir,
+}
+
+impl Sbx {
+    /// `sbx VERB…`, with a home of its own.
+    pub fn new<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
+        let home = Dir::new();
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("HOME", home.path())
+            .current_dir(home.path());
+        Self {
+            command,
+            input: Vec::new(),
+            _home: home,
+        }
+    }
+
+    /// `sbx run --profile PROFILE …`; flags, image and command follow by [`Sbx::args`].
+    pub fn run(profile: &str) -> Self {
+        Self::new(["run", "--quiet", "--profile", profile])
+    }
+
+    /// `sbx run --profile PROFILE host -- sh -c SCRIPT`
+    pub fn sh(profile: &str, script: &str) -> Self {
+        Self::run(profile).args(["host", "--", "sh", "-c", script])
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn within(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
+    pub fn stdin(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// The command itself, for what this type has no word for.
+    pub fn into_command(self) -> (Command, Dir) {
+        (self.command, self._home)
+    }
+
+    /// Runs it to its end, with all three streams as pipes.
+    pub fn out(mut self) -> Out {
+        let mut child = self
+            .command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("sbx starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        let input = std::mem::take(&mut self.input);
+        let writer = std::thread::spawn(move || {
+            // A command that does not read its input is no failure.
+            let _ = stdin.write_all(&input);
+        });
+        let output = child.wait_with_output().expect("sbx ends");
+        writer.join().expect("the writer");
+        Out {
+            code: output.status.code(),
+            signal: output.status.signal(),
+            stdout: output.stdout,
+            stderr: output.stderr,
+        }
+    }
+}
+
+/// What came out.
+pub struct Out {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+impl Out {
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// Exit code 0, or the test fails with everything that was said. Gives standard output without the last newline.
+    #[track_caller]
+    pub fn ok(&self) -> String {
+        self.code(0);
+        self.stdout().trim_end_matches('\n').to_owned()
+    }
+
+    /// This exit code, or the test fails.
+    #[track_caller]
+    pub fn code(&self, expected: i32) -> &Self {
+        assert_eq!(
+            self.code,
+            Some(expected),
+            "signal {:?}\n--- stdout\n{}\n--- stderr\n{}",
+            self.signal,
+            self.stdout(),
+            self.stderr()
+        );
+        self
+    }
+
+    /// Standard error holds this text.
+    #[track_caller]
+    pub fn says(&self, text: &str) -> &Self {
+        assert!(
+            self.stderr().contains(text),
+            "`{text}` is not in standard error:\n{}",
+            self.stderr()
+        );
+        self
+    }
+}
+
+/// Waits until something holds, looking every 5 ms.
+pub fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
