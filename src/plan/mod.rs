@@ -7,6 +7,7 @@ mod identity;
 mod landlock;
 mod loss;
 mod step;
+pub mod why;
 
 pub use build::{build, places};
 pub use identity::Identity;
