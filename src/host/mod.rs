@@ -1,5 +1,6 @@
 //! stub
 pub mod sources;
+pub mod synthetic;
 use crate::model::host::*;
 use crate::model::*;
 /// s
@@ -62,6 +63,8 @@ pub fn presumed() -> Result<Host, String> {
             name: Some("tester".into()),
             home: std::env::var_os("HOME").map(Into::into),
             writes_maps: uid == 0,
+            outer_uids: vec![],
+            outer_gids: vec![],
         },
         user_namespaces: Fact::Works,
         id_helpers: IdHelpers {
