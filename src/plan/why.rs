@@ -1,12 +1,14 @@
 //! Pure: a plan to the answer to "can this be done inside, what decides, and what would change it?".
 
+use super::links;
+use super::place::{Holds, holds};
 use super::step::{Attributes, Plan, ProcKind, Step};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
 use crate::profile::schema::NetworkMode;
 use crate::seccomp::{Verdict, guard};
 use serde::Serialize;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 /// What is to be done with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -51,52 +53,15 @@ impl Answer {
     }
 }
 
-/// How many symbolic links are followed (as the kernel does, path_resolution(7)).
-const LINKS: usize = 40;
-
 /// Whether a path inside can be used.
 #[must_use]
 pub fn path(plan: &Plan, policy: &Policy, asked: &InRoot, wanted: Use) -> Answer {
-    let (at, followed) = follow(plan, asked);
+    let at = links::follow(&plan.steps, asked);
     let mut answer = governed(plan, policy, &at, wanted);
-    if followed {
+    if at != *asked {
         answer.because.insert(0, format!("{asked} leads to {at}"));
     }
     answer
-}
-
-/// Follows the links that the plan makes. Those that lie in mounts of the host are the host's to follow.
-fn follow(plan: &Plan, asked: &InRoot) -> (InRoot, bool) {
-    let mut at = asked.clone();
-    for turn in 0..LINKS {
-        let next = plan.steps.iter().find_map(|p| match &p.step {
-            Step::Link(link, target) => {
-                let rest = at.as_path().strip_prefix(link.as_path()).ok()?;
-                let base = link.parent().unwrap_or_else(InRoot::root);
-                InRoot::new(normal(&base.as_path().join(target).join(rest))).ok()
-            }
-            _ => None,
-        });
-        match next {
-            Some(next) => at = next,
-            None => return (at, turn > 0),
-        }
-    }
-    (at, true)
-}
-
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::from("/");
-    for part in path.components() {
-        match part {
-            Component::ParentDir => {
-                out.pop();
-            }
-            Component::Normal(name) => out.push(name),
-            _ => {}
-        }
-    }
-    out
 }
 
 /// The last step that mounts or makes something at the path or above it decides.
@@ -117,17 +82,13 @@ fn governed(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use) -> Answer {
     }
 }
 
+/// Where a step decides what can be done.
 fn place(step: &Step) -> Option<InRoot> {
     match step {
         Step::RootTmpfs(_) | Step::RootBind(_) | Step::RootOverlay(..) => Some(InRoot::root()),
-        Step::Bind(_, at, _)
-        | Step::Tmpfs(at, ..)
-        | Step::Proc(at, _)
-        | Step::Devpts(at)
-        | Step::WorkspaceOverlay(_, at, ..)
-        | Step::Mask(at)
-        | Step::ReadOnly(at) => Some(at.clone()),
-        _ => None,
+        step => holds(step)
+            .filter(|(_, what)| *what != Holds::Made)
+            .map(|(at, _)| at.clone()),
     }
 }
 
