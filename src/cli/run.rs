@@ -11,6 +11,7 @@ use crate::policy::Policy;
 use crate::profile::schema::TerminalMode;
 use crate::sandbox::{self, StartError, Streams, SuperviseError, Supervised, workspace};
 use clap::Args;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 /// Arguments of `run`.
@@ -68,37 +69,50 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Report> {
 
 fn attempt(args: &RunArgs, record: &mut Record) -> Result<ExitCode, Report> {
     let own = Streams::of_this_process();
-    let Asked { policy, mut host } = request::ask(&args.sandbox)?;
-    record.profile(&policy);
+    // Never freed: the process ends soon, and freeing writes to pages that it shares with its child, so that each is copied first.
+    let mut asked = ManuallyDrop::new(request::ask(&args.sandbox)?);
     let mut learned = false;
     loop {
-        let plan = request::plan(&policy, &mut host, own.any())?;
+        let plan = request::plan(&mut asked, own.any()).inspect_err(|_| record.profile(&asked))?;
+        let plan = ManuallyDrop::new(plan);
         record.losses.clone_from(&plan.losses);
-        let streams = if policy.terminal.value == TerminalMode::Always {
-            Streams { terminal: [true; 3] }
-        } else {
-            own
-        };
-        match start(args, &plan, streams, own) {
-            Ok(supervised) => return finish(args, &policy, supervised, record),
-            Err(SuperviseError::Start(StartError::Step { step, errno }))
-                if !learned && learn(&plan, step, &mut host) =>
+        match start(args, &asked, &plan, own, record) {
+            Ok(supervised) => return finish(args, &asked.policy, supervised, record),
+            // A fact that was presumed does not hold here: plan once more, with what is known now.
+            Err(SuperviseError::Start(StartError::Step { step, .. }))
+                if !learned && learn(&plan, step, &mut asked.host) =>
             {
-                // A fact that was presumed does not hold here: plan once more, with what is known now.
-                let _ = errno;
                 learned = true;
             }
-            Err(error) => return Err(explain(&plan, &host, &error)),
+            Err(error) => {
+                record.profile(&asked);
+                return Err(explain(&plan, &asked.host, &error));
+            }
         }
     }
 }
 
-fn start(args: &RunArgs, plan: &Plan, streams: Streams, own: Streams) -> Result<Supervised, SuperviseError> {
+fn start(
+    args: &RunArgs,
+    asked: &Asked,
+    plan: &Plan,
+    own: Streams,
+    record: &mut Record,
+) -> Result<Supervised, SuperviseError> {
+    let streams = if asked.policy.terminal.value == TerminalMode::Always {
+        Streams { terminal: [true; 3] }
+    } else {
+        own
+    };
     let prepared = sandbox::prepare(plan).map_err(|e| StartError::Maps(e.to_string()))?;
     if !args.quiet {
         announce(plan);
     }
     let running = prepared.spawn(streams)?;
+    if args.result.is_some() {
+        // The child is at work meanwhile: hashing takes as long as several of its mounts.
+        record.profile(asked);
+    }
     let time = plan.time.map(|t| t.0);
     running.supervise(time, streams, own, !(args.apply || args.diff))
 }
@@ -215,8 +229,8 @@ fn hints(mut report: Report, step: &str, error: &SuperviseError, host: &Host) ->
 ///
 /// # Errors
 /// As [`run`], before anything happens.
-pub fn plan_of(args: &SandboxArgs) -> Result<(Policy, Plan), Report> {
-    let Asked { policy, mut host } = request::ask(args)?;
-    let plan = request::plan(&policy, &mut host, Streams::of_this_process().any())?;
-    Ok((policy, plan))
+pub fn plan_of(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
+    let mut asked = request::ask(args)?;
+    let plan = request::plan(&mut asked, Streams::of_this_process().any())?;
+    Ok((asked, plan))
 }

@@ -224,7 +224,9 @@ impl<'a> Writer<'a> {
 fn middle(ranges: &[Range]) -> usize {
     let number = |range: Option<&Range>| range.map_or(0, |range| range.start.min(table::LAST));
     let half = number(ranges.first()).midpoint(number(ranges.last()));
-    (1..ranges.len())
+    let above = ranges.partition_point(|range| number(Some(range)) < half);
+    (above.saturating_sub(1)..=above)
+        .filter(|at| (1..ranges.len()).contains(at))
         .min_by_key(|at| number(ranges.get(*at)).abs_diff(half))
         .unwrap_or(1)
 }

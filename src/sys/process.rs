@@ -71,7 +71,7 @@ pub fn fork() -> Result<Side> {
 ///
 /// # Errors
 /// `EAGAIN` when the limit of processes is reached.
-pub fn vfork_run<T>(stack: &mut [u8], body: fn(&mut T) -> libc::c_int, data: &mut T) -> Result<libc::pid_t> {
+pub fn vfork_run<T>(stack: &mut Stack, body: fn(&mut T) -> libc::c_int, data: &mut T) -> Result<libc::pid_t> {
     struct Call<'a, T> {
         body: fn(&mut T) -> libc::c_int,
         data: &'a mut T,
@@ -81,19 +81,57 @@ pub fn vfork_run<T>(stack: &mut [u8], body: fn(&mut T) -> libc::c_int, data: &mu
         let call = unsafe { &mut *call.cast::<Call<'_, T>>() };
         (call.body)(call.data)
     }
-    let top = stack.as_mut_ptr_range().end;
-    let top = top.wrapping_sub(top.align_offset(16).wrapping_sub(16) & 15);
     let mut call = Call { body, data };
     // SAFETY: the child runs on `stack`, which outlives it here because CLONE_VFORK holds this process until the child has left
     // the shared memory; `body` never returns into this frame; there is no other thread.
     check_int(unsafe {
         libc::clone(
             enter::<T>,
-            top.cast(),
+            stack.base.wrapping_byte_add(stack.length),
             libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
             (&raw mut call).cast(),
         )
     })
+}
+
+/// Memory for the stack of [`vfork_run`], above a page that cannot be written: an overflow ends in SIGSEGV and not in the heap.
+#[derive(Debug)]
+pub struct Stack {
+    base: *mut c_void,
+    length: usize,
+}
+
+impl Stack {
+    const GUARD: usize = 4096;
+
+    /// Maps `length` bytes, a multiple of the page size. Pages cost nothing until they are written.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn new(length: usize) -> Result<Self> {
+        let length = length + Self::GUARD;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), length, libc::PROT_NONE, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let stack = Self { base, length };
+        let (above, writable) = (
+            base.wrapping_byte_add(Self::GUARD),
+            libc::PROT_READ | libc::PROT_WRITE,
+        );
+        // SAFETY: this part of the mapping was made above and nobody knows of it yet.
+        check_int(unsafe { libc::mprotect(above, length - Self::GUARD, writable) })?;
+        Ok(stack)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no process runs on it when nobody can name it any more.
+        unsafe { libc::munmap(self.base, self.length) };
+    }
 }
 
 /// Ends this process at once: no destructor, no exit handler of the parent's copy runs.
