@@ -34,6 +34,9 @@ pub struct Prepared {
 /// Something in the plan that the kernel cannot be given.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
+    /// The plan is not one that may be carried out.
+    #[error(transparent)]
+    Plan(#[from] crate::plan::Violation),
     /// The kernel takes no NUL inside a string.
     #[error("{0} contains a NUL byte")]
     Nul(String),
@@ -48,8 +51,9 @@ pub enum PrepareError {
 /// Prepares a plan.
 ///
 /// # Errors
-/// For strings with NUL, and where Landlock or the filter cannot be made.
+/// For a plan that breaks a rule of its own, strings with NUL, and where Landlock or the filter cannot be made.
 pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
+    plan.verify()?;
     let mut p = Prepared {
         operations: Vec::with_capacity(plan.steps.len() * 2),
         slots: 0,
