@@ -22,7 +22,7 @@ fn host_path(path: &str) -> HostPath {
     HostPath::new(path).expect(path)
 }
 
-fn request(root: Root, host: &Host, profile: &Profile) -> Request {
+fn request(root: Root, host: &Host) -> Request {
     Request {
         root,
         command: vec!["make".into(), "check".into()],
@@ -66,7 +66,7 @@ fn all_there(policy: &Policy, host: &Host) -> Facts {
 }
 
 fn plan_of(profile: &Profile, root: Root, host: &Host) -> Result<Plan, Refusal> {
-    let policy = resolve(profile, &request(root, host, profile)).expect("a policy");
+    let policy = resolve(profile, &request(root, host)).expect("a policy");
     build(&policy, host, &all_there(&policy, host))
 }
 

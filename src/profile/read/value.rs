@@ -28,7 +28,7 @@ impl<'a> At<'a> {
     pub(super) fn wrong_type(&self, wanted: &str) -> Error {
         let got = self.value.get_ref().type_str();
         self.fault(
-            format!("`{}` is not a {got}", self.key),
+            format!("`{}` takes no {got}", self.key),
             format!("write {wanted}"),
         )
     }
