@@ -3,10 +3,10 @@
 use super::files;
 use crate::model::host::UserNamespaceRefusal as Refusal;
 use crate::sys::Errno;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The traces. Absent sysctls are those that this kernel does not have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Clues {
     /// `kernel.unprivileged_userns_clone` (Debian's and Arch's patch).
     pub(crate) userns_clone: Option<u64>,
@@ -18,8 +18,12 @@ pub(crate) struct Clues {
     pub(crate) chroot: bool,
     /// A seccomp filter is on this process already, as in a container.
     pub(crate) filtered: bool,
-    /// The files that docker and podman leave in their containers, or a process 1 that says so.
+    /// The files that docker and podman leave in their containers.
     pub(crate) container: Option<Container>,
+    /// What is mounted over parts of `/proc`: the kernel then refuses a new one (`mount_too_revealing`).
+    pub(crate) masked_proc: Vec<String>,
+    /// This very executable, for an AppArmor profile that names it.
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// Which program made the container that sbx runs in.
@@ -43,19 +47,21 @@ impl Clues {
         } else {
             Path::new("/.dockerenv").exists().then_some(Container::Docker)
         };
+        let mounts = text("/proc/self/mountinfo");
         Self {
             userns_clone: files::sysctl("kernel/unprivileged_userns_clone"),
             max_user_namespaces: files::sysctl("user/max_user_namespaces"),
             apparmor: files::sysctl("kernel/apparmor_restrict_unprivileged_userns"),
-            chroot: chroot(&text("/proc/self/mountinfo")),
+            chroot: chroot(&mounts),
             filtered: filtered(&text("/proc/self/status")),
             container,
+            masked_proc: masked_proc(&mounts),
+            program: std::env::current_exe().ok(),
         }
     }
 
     /// What an errno means here. `made`: the namespace was made, and then could not be used.
-    pub(crate) fn refusal(&self, made: bool, errno: i32) -> Refusal {
-        let errno = Errno::from_raw(errno);
+    pub(crate) fn refusal(&self, made: bool, errno: Errno) -> Refusal {
         match errno {
             Errno::EPERM | Errno::EACCES if self.apparmor == Some(1) => Refusal::AppArmor,
             Errno::EPERM if self.userns_clone == Some(0) => Refusal::Sysctl,
@@ -73,8 +79,20 @@ impl Clues {
 
 /// mountinfo shows the mounts below this process's root: in a chroot that is no mount point, none of them is `/`.
 fn chroot(mountinfo: &str) -> bool {
-    let mut points = mountinfo.lines().filter_map(|l| l.split(' ').nth(4)).peekable();
+    let mut points = points(mountinfo).peekable();
     points.peek().is_some() && points.all(|p| p != "/")
+}
+
+fn points(mountinfo: &str) -> impl Iterator<Item = &str> {
+    mountinfo.lines().filter_map(|l| l.split(' ').nth(4))
+}
+
+/// A mount on one of the kernel's own empty directories, as `binfmt_misc` on every machine with systemd, hides nothing.
+fn masked_proc(mountinfo: &str) -> Vec<String> {
+    points(mountinfo)
+        .filter(|p| p.starts_with("/proc/") && !p.starts_with("/proc/sys/fs/"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn filtered(status: &str) -> bool {
@@ -91,39 +109,46 @@ mod tests {
         let none = Clues::default();
         let debian = Clues {
             userns_clone: Some(0),
-            ..none
+            ..none.clone()
         };
         let ubuntu = Clues {
             apparmor: Some(1),
             userns_clone: Some(1),
-            ..none
+            ..none.clone()
         };
         let docker = Clues {
             filtered: true,
             container: Some(Container::Docker),
-            ..none
+            ..none.clone()
         };
-        let chroot = Clues { chroot: true, ..none };
+        let chroot = Clues {
+            chroot: true,
+            ..none.clone()
+        };
         let other = |errno: &str| Refusal::Other(errno.into());
-        for (clues, made, errno, expected) in [
-            (debian, false, libc::EPERM, Refusal::Sysctl),
-            (ubuntu, false, libc::EPERM, Refusal::AppArmor),
-            (ubuntu, true, libc::EACCES, Refusal::AppArmor),
-            (ubuntu, false, libc::ENOSPC, Refusal::Limit),
-            (none, false, libc::ENOSPC, Refusal::Limit),
-            (none, false, libc::EUSERS, Refusal::Limit),
-            (none, false, libc::EINVAL, Refusal::Kernel),
-            (none, false, libc::ENOSYS, Refusal::Kernel),
-            (docker, false, libc::ENOSYS, Refusal::Outer),
-            (docker, false, libc::EPERM, Refusal::Outer),
-            (docker, true, libc::EPERM, Refusal::Outer),
-            (chroot, false, libc::EPERM, Refusal::Chroot),
-            (chroot, true, libc::EPERM, other("EPERM")),
-            (none, false, libc::EPERM, other("EPERM")),
-            (none, true, libc::EINVAL, other("EINVAL")),
-            (none, false, libc::EAGAIN, other("EAGAIN")),
+        for (clues, made, errno, expected) in &[
+            (&debian, false, Errno::EPERM, Refusal::Sysctl),
+            (&ubuntu, false, Errno::EPERM, Refusal::AppArmor),
+            (&ubuntu, true, Errno::EACCES, Refusal::AppArmor),
+            (&ubuntu, false, Errno::ENOSPC, Refusal::Limit),
+            (&none, false, Errno::ENOSPC, Refusal::Limit),
+            (&none, false, Errno::EUSERS, Refusal::Limit),
+            (&none, false, Errno::EINVAL, Refusal::Kernel),
+            (&none, false, Errno::ENOSYS, Refusal::Kernel),
+            (&docker, false, Errno::ENOSYS, Refusal::Outer),
+            (&docker, false, Errno::EPERM, Refusal::Outer),
+            (&docker, true, Errno::EPERM, Refusal::Outer),
+            (&chroot, false, Errno::EPERM, Refusal::Chroot),
+            (&chroot, true, Errno::EPERM, other("EPERM")),
+            (&none, false, Errno::EPERM, other("EPERM")),
+            (&none, true, Errno::EINVAL, other("EINVAL")),
+            (&none, false, Errno::EAGAIN, other("EAGAIN")),
         ] {
-            assert_eq!(clues.refusal(made, errno), expected, "{clues:?} {made} {errno}");
+            assert_eq!(
+                clues.refusal(*made, *errno),
+                *expected,
+                "{clues:?} {made} {errno}"
+            );
         }
     }
 
@@ -143,5 +168,14 @@ mod tests {
         assert!(filtered("Name:\tx\nSeccomp:\t2\n"));
         assert!(!filtered("Seccomp:\t0\nSeccomp_filters:\t2\n"));
         assert!(!filtered(""));
+    }
+
+    #[test]
+    fn what_lies_over_proc() {
+        let line = |point: &str| format!("27 1 254:0 / {point} rw - tmpfs tmpfs rw\n");
+        let docker = line("/") + &line("/proc") + &line("/proc/kcore") + &line("/proc/sys");
+        assert_eq!(masked_proc(&docker), ["/proc/kcore", "/proc/sys"]);
+        let desktop = line("/") + &line("/proc") + &line("/proc/sys/fs/binfmt_misc") + &line("/procfs/x");
+        assert_eq!(masked_proc(&desktop), [""; 0]);
     }
 }

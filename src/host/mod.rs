@@ -12,6 +12,7 @@ mod files;
 mod ids;
 mod kernel;
 mod probe;
+mod refusal;
 pub mod sources;
 pub mod synthetic;
 mod tree;

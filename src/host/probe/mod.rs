@@ -65,8 +65,8 @@ fn user_namespaces(clues: &Clues) -> Fact<UserNamespaceRefusal> {
     });
     match trial {
         Trial::Done => Fact::Works,
-        Trial::Refused(errno) => Fact::Missing(clues.refusal(false, errno as i32)),
-        Trial::Failed(_, errno) => Fact::Missing(clues.refusal(true, errno as i32)),
+        Trial::Refused(errno) => Fact::Missing(clues.refusal(false, errno)),
+        Trial::Failed(_, errno) => Fact::Missing(clues.refusal(true, errno)),
         Trial::Killed => Fact::Missing(UserNamespaceRefusal::Outer),
     }
 }
