@@ -205,7 +205,7 @@ fn hints(mut report: Report, step: &str, error: &SuperviseError, host: &Host) ->
         SuperviseError::Start(StartError::Step { errno, .. } | StartError::Clone(errno)) => *errno as i32,
         _ => return report,
     };
-    for hint in crate::host::explain::diagnose(step, errno, host) {
+    if let Some(hint) = crate::host::explain::diagnose(step, errno, host) {
         report = report.hint(hint);
     }
     report

@@ -1,10 +1,11 @@
 //! What this machine can do and who runs sbx, read into [`Host`].
 //!
 //! There are two ways. [`presumed`] is the start of every run: it reads what costs a few microseconds, takes the rest for granted,
-//! and a step that fails later says so. [`id_helpers`] is asked when a plan needs it. [`probed`] tries everything, in children that do
+//! and a step that fails later says so. [`id_helpers`] is asked when a plan needs it. [`survey`] tries everything, in children that do
 //! what a run would do.
 
 mod accounts;
+mod around;
 mod cgroup;
 mod clues;
 pub mod explain;
@@ -18,7 +19,7 @@ pub mod synthetic;
 mod tree;
 
 pub use ids::id_helpers;
-pub use probe::probed;
+pub use probe::{Survey, survey};
 pub use tree::ETC;
 
 use crate::model::host::{Caller, Cgroup, Fact, Helper, Host, IdHelpers};

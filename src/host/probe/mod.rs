@@ -3,8 +3,10 @@
 //! Each trial does in a child what a run would do, with the same calls, and says by number which of them failed. Nothing it makes
 //! outlives it: namespaces and mounts end with the child, and a file is made only in a tmpfs of its own.
 
+mod maps;
 mod trial;
 
+use super::around::{self, Around};
 use super::clues::Clues;
 use super::{Error, cgroup, ids, presumed};
 use crate::model::Host;
@@ -14,7 +16,8 @@ use crate::sys::seccomp::Instruction;
 use crate::sys::{Errno, Result, cred, fs, process, seccomp};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use trial::{OwnMap, Steps, Trial, attempt};
 
 /// As a run makes them.
@@ -26,29 +29,49 @@ const ALL: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWNET;
 
-/// The host with every fact tried.
+/// Everything that doctor looks at.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// The host with every fact tried.
+    pub host: Host,
+    pub(crate) clues: Clues,
+    pub(crate) around: Around,
+    /// What newuidmap and newgidmap made of the caller's sub-ids; `None` where there was nothing to try.
+    pub(crate) maps: Option<std::result::Result<(), String>>,
+}
+
+/// Tries every fact of the host.
 ///
 /// # Errors
 /// As [`presumed`].
-pub fn probed() -> std::result::Result<Host, Error> {
+pub fn survey() -> std::result::Result<Survey, Error> {
     let mut host = presumed()?;
+    let clues = Clues::read();
+    let around = around::look(&host.caller, clues.program.as_deref());
     host.id_helpers = ids::id_helpers(&host.caller);
     host.seccomp = fact(seccomp_filter());
-    host.fuse = device("/dev/fuse");
-    host.tun = device("/dev/net/tun");
+    host.fuse = device(c"/dev/fuse");
+    host.tun = device(c"/dev/net/tun");
     host.cgroup = cgroup::look();
-    host.user_namespaces = user_namespaces(&Clues::read());
+    host.user_namespaces = user_namespaces(&clues);
+    let mut maps = None;
     if host.user_namespaces.works() {
         host.proc = proc();
         host.time_namespace = fact(time_namespace());
         host.namespace_limits = fact(namespace_limits());
-        host.overlay = fact(overlay(&store_parent(host.caller.home.as_deref())));
+        host.overlay = fact(overlay(&around.store.parent));
+        maps = maps::attempt(&host);
     } else {
         let why = || Fact::Missing("no user namespace to try it in".to_owned());
         (host.time_namespace, host.namespace_limits, host.overlay) = (why(), why(), why());
         host.proc = ProcMount::Refused;
     }
-    Ok(host)
+    Ok(Survey {
+        host,
+        clues,
+        around,
+        maps,
+    })
 }
 
 fn fact(trial: Trial) -> Fact<String> {
@@ -115,20 +138,20 @@ fn namespace_limits() -> Trial {
     })
 }
 
-/// The directory where images would be kept: its nearest parent that exists. Nothing is made there.
-fn store_parent(home: Option<&Path>) -> PathBuf {
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .filter(|p| p.is_absolute())
-        .or_else(|| home.map(|h| h.join(".local/share")));
-    let store = data.unwrap_or_else(|| "/".into()).join("sbx");
-    let found = store.ancestors().find(|p| p.is_dir());
-    found.unwrap_or(Path::new("/")).to_owned()
-}
-
-/// With that directory as the lower layer and a tmpfs as the upper one: its file system is what may not do.
+/// With this directory (the store's, or the nearest that exists) as the lower layer and a tmpfs as the upper one: its file system is what may not do.
 fn overlay(lower: &Path) -> Trial {
     let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_DIRECTORY | nix::fcntl::OFlag::O_CLOEXEC;
+    // First in a child: a directory of a file server that does not answer would hold doctor up.
+    let Ok(path) = CString::new(lower.as_os_str().as_bytes()) else {
+        return Trial::Refused(Errno::EINVAL);
+    };
+    let reached = attempt(0, |steps| {
+        let there = steps.count(fs::open(&path, libc::O_PATH | libc::O_DIRECTORY))?;
+        steps.count(fs::kind(there.as_fd()).map(drop))
+    });
+    if reached != Trial::Done {
+        return reached;
+    }
     let lower = match nix::fcntl::open(lower, flags, nix::sys::stat::Mode::empty()) {
         Ok(fd) => fd,
         Err(errno) => return Trial::Refused(errno),
@@ -173,14 +196,11 @@ fn seccomp_filter() -> Trial {
     })
 }
 
-/// Opening is harmless: neither device does anything before it is asked to.
-fn device(path: &str) -> Fact<String> {
-    use nix::fcntl::{OFlag, open};
-    let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    match open(path, flags, nix::sys::stat::Mode::empty()) {
-        Ok(_) => Fact::Works,
-        Err(errno) => Fact::Missing(format!("{errno:?}: {}", errno.desc())),
-    }
+/// Opening is harmless: neither device does anything before it is asked to. In a child, since a driver may be slow to load.
+fn device(path: &'static CStr) -> Fact<String> {
+    fact(attempt(0, |steps| {
+        steps.count(fs::open(path, libc::O_RDWR | libc::O_NONBLOCK).map(drop))
+    }))
 }
 
 #[cfg(test)]
@@ -188,25 +208,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_store_is_never_made_only_its_parent_looked_at() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let found = store_parent(Some(dir.path()));
-        if std::env::var_os("XDG_DATA_HOME").is_none() {
-            assert_eq!(found, dir.path());
-        }
-        assert!(store_parent(None).is_dir());
-        assert_eq!(std::fs::read_dir(dir.path()).expect("read").count(), 0);
-    }
-
-    #[test]
     fn overlay_is_refused_for_what_is_no_directory() {
-        assert_eq!(overlay(Path::new("/etc/passwd")), Trial::Refused(Errno::ENOTDIR));
-        assert_eq!(overlay(Path::new("/no/such")), Trial::Refused(Errno::ENOENT));
+        assert_eq!(
+            overlay(Path::new("/etc/passwd")),
+            Trial::Failed(0, Errno::ENOTDIR)
+        );
+        assert_eq!(overlay(Path::new("/no/such")), Trial::Failed(0, Errno::ENOENT));
     }
 
     #[test]
     fn devices() {
-        assert_eq!(device("/dev/null"), Fact::Works);
-        assert!(matches!(device("/no/such"), Fact::Missing(why) if why.contains("ENOENT")));
+        assert_eq!(device(c"/dev/null"), Fact::Works);
+        assert!(matches!(device(c"/no/such"), Fact::Missing(why) if why.contains("ENOENT")));
     }
 }

@@ -1,11 +1,12 @@
 //! One thing tried in a child made for it: what it does ends with it, and it ends.
 
 use crate::sys::process::{self, CloneFlags, Side};
-use crate::sys::{Errno, Result, fs, socket};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use crate::sys::{Errno, Result, cred, fs, socket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// Longer than any of them takes on a loaded machine; a mount on a dead network file system takes for ever.
-const PATIENCE_MILLIS: i32 = 5000;
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a trial went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,14 +22,6 @@ pub(crate) enum Trial {
 }
 
 impl Trial {
-    /// The errno that stopped it.
-    pub(crate) fn errno(self) -> Option<Errno> {
-        match self {
-            Self::Refused(errno) | Self::Failed(_, errno) => Some(errno),
-            Self::Done | Self::Killed => None,
-        }
-    }
-
     /// Why it did not go, for a fact.
     pub(crate) fn reason(self) -> Option<String> {
         match self {
@@ -87,6 +80,8 @@ pub(crate) fn attempt(namespaces: libc::c_int, body: impl FnOnce(&mut Steps) -> 
     match process::clone_into(CloneFlags(u64::from(namespaces.cast_unsigned()))) {
         Err(errno) => Trial::Refused(errno),
         Ok(Side::Child) => {
+            // Whoever kills doctor ends what it tries, too.
+            let _ = cred::die_with_parent();
             let said = match body(&mut Steps::default()) {
                 Ok(()) => [u8::MAX, 0, 0, 0, 0],
                 Err((step, errno)) => {
@@ -108,13 +103,28 @@ pub(crate) fn attempt(namespaces: libc::c_int, body: impl FnOnce(&mut Steps) -> 
     }
 }
 
+/// Waits until a descriptor can be read, or the time is up. A signal (a stop and a continue) does not shorten the wait.
+pub(crate) fn readable(fd: BorrowedFd<'_>, patience: Duration) -> bool {
+    let end = Instant::now() + patience;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let mut watch = [socket::Watch {
+            fd: fd.as_raw_fd(),
+            write: false,
+            ready: false,
+        }];
+        let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
+        if socket::poll(&mut watch, millis).is_err() {
+            return false;
+        }
+        if watch[0].ready || left.is_zero() {
+            return watch[0].ready;
+        }
+    }
+}
+
 fn hear(here: &OwnedFd) -> Trial {
-    let mut watch = [socket::Watch {
-        fd: here.as_raw_fd(),
-        write: false,
-        ready: false,
-    }];
-    if socket::poll(&mut watch, PATIENCE_MILLIS).is_err() {
+    if !readable(here.as_fd(), PATIENCE) {
         return Trial::Killed;
     }
     let mut said = [0u8; 5];
@@ -149,11 +159,11 @@ mod tests {
 
     #[test]
     fn a_trial_that_hangs_is_killed_and_reaped() {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let hang = |_: &mut Steps| loop {
             let _ = socket::poll(&mut [], 60_000);
         };
         assert_eq!(attempt(0, hang), Trial::Killed);
-        assert!(start.elapsed() < std::time::Duration::from_secs(20));
+        assert!(start.elapsed() < Duration::from_secs(20));
     }
 }
