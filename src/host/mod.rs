@@ -10,6 +10,7 @@ mod cgroup;
 mod clues;
 pub mod explain;
 mod files;
+pub mod findings;
 mod ids;
 mod kernel;
 mod probe;
