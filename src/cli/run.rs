@@ -169,7 +169,8 @@ fn learn(plan: &Plan, step: usize, host: &mut Host) -> bool {
     true
 }
 
-fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Report {
+/// What a failed start is told as.
+pub(super) fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Report {
     let SuperviseError::Start(StartError::Step { step, errno }) = error else {
         let report = Report::sbx(error);
         return hints(report, "clone3", error, host);
