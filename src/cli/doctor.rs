@@ -8,7 +8,6 @@ use super::run_args::SandboxArgs;
 use crate::host::findings::{self, Finding, State};
 use crate::host::{self, Survey};
 use crate::model::Host;
-use crate::model::host::Fact;
 use crate::plan::{Loss, Plan, Step};
 use crate::sandbox::{self, Ended, StartError, Streams, SuperviseError};
 use crate::sys::fs;
@@ -62,8 +61,8 @@ enum Verdict {
 /// When the machine cannot be looked at at all, or standard output cannot be written.
 pub fn doctor(args: &DoctorArgs) -> Result<ExitCode, Report> {
     let survey = host::survey().map_err(Report::sbx)?;
-    let verdict = try_default(&survey.host);
     let mut told = findings::findings(&survey);
+    let verdict = try_default(&survey.host, &told);
     if !args.words.is_empty() {
         told.retain(|f| args.words.iter().any(|word| word == f.probe));
     }
@@ -80,9 +79,14 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode, Report> {
 }
 
 /// A whole run of `true`: what can be planned on paper may still be refused by the kernel.
-fn try_default(host: &Host) -> Verdict {
-    if let Fact::Missing(_) = host.user_namespaces {
-        return Verdict::Fails(Report::sbx("no user namespaces").hint("see user-namespaces"));
+fn try_default(host: &Host, told: &[Finding]) -> Verdict {
+    if !host.user_namespaces.works() {
+        let finding = told.iter().find(|f| f.probe == "user-namespaces");
+        let report = Report::sbx(finding.map_or("no user namespaces", |f| f.found.as_str()));
+        return Verdict::Fails(match finding.and_then(|f| f.mend.as_ref()) {
+            Some(mend) => report.hint(mend),
+            None => report,
+        });
     }
     let args = SandboxArgs {
         profile: vec!["default".into()],

@@ -10,12 +10,13 @@ use super::around::{self, Around};
 use super::clues::Clues;
 use super::{Error, cgroup, ids, presumed};
 use crate::model::Host;
-use crate::model::host::{Fact, ProcMount, UserNamespaceRefusal};
+use crate::model::host::{Cgroup, Fact, ProcMount, UserNamespaceRefusal};
 use crate::sys::mount::{self, Attributes};
 use crate::sys::seccomp::Instruction;
 use crate::sys::{Errno, Result, cred, fs, process, seccomp};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use trial::{OwnMap, Steps, Trial, attempt};
@@ -52,7 +53,7 @@ pub fn survey() -> std::result::Result<Survey, Error> {
     host.seccomp = fact(seccomp_filter());
     host.fuse = device(c"/dev/fuse");
     host.tun = device(c"/dev/net/tun");
-    host.cgroup = cgroup::look();
+    host.cgroup = cgroup();
     host.user_namespaces = user_namespaces(&clues);
     let mut maps = None;
     if host.user_namespaces.works() {
@@ -138,34 +139,35 @@ fn namespace_limits() -> Trial {
     })
 }
 
-/// With this directory (the store's, or the nearest that exists) as the lower layer and a tmpfs as the upper one: its file system is what may not do.
+/// With this directory (the store's, or the nearest that exists) as the lower layer and a tmpfs as the upper one: its file system is
+/// what may not do. It is opened first, for its own errno.
 fn overlay(lower: &Path) -> Trial {
-    let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_DIRECTORY | nix::fcntl::OFlag::O_CLOEXEC;
-    // First in a child: a directory of a file server that does not answer would hold doctor up.
-    let Ok(path) = CString::new(lower.as_os_str().as_bytes()) else {
-        return Trial::Refused(Errno::EINVAL);
-    };
-    let reached = attempt(0, |steps| {
-        let there = steps.count(fs::open(&path, libc::O_PATH | libc::O_DIRECTORY))?;
-        steps.count(fs::kind(there.as_fd()).map(drop))
-    });
-    if reached != Trial::Done {
-        return reached;
-    }
-    let lower = match nix::fcntl::open(lower, flags, nix::sys::stat::Mode::empty()) {
-        Ok(fd) => fd,
-        Err(errno) => return Trial::Refused(errno),
-    };
-    // By number, so that no character of the path has to be escaped for overlay.
-    let Ok(name) = CString::new(format!("/proc/self/fd/{}", lower.as_raw_fd())) else {
+    let (Ok(path), Ok(escaped)) = (c_string(lower.as_os_str().as_bytes()), c_string(&escape(lower))) else {
         return Trial::Refused(Errno::EINVAL);
     };
     let map = OwnMap::new();
     attempt(ALL, |steps| {
         steps.count(map.write())?;
+        steps.count(fs::open(&path, libc::O_PATH | libc::O_DIRECTORY).map(drop))?;
         let staging = steps.count(fresh(c"tmpfs", &[(c"mode", c"755")]))?;
-        steps.count(layered(&staging, &name))
+        // Before Linux 6.15 the upper layer has to lie on a mount that is attached; nobody else sees this one.
+        let root = steps.count(fs::open(c"/", libc::O_PATH | libc::O_DIRECTORY))?;
+        steps.count(mount::move_mount(staging.as_fd(), root.as_fd()))?;
+        steps.count(layered(&staging, &escaped))
     })
+}
+
+fn c_string(bytes: &[u8]) -> std::result::Result<CString, std::ffi::NulError> {
+    CString::new(bytes)
+}
+
+/// Overlay splits `lowerdir` at colons and takes a backslash as an escape.
+fn escape(path: &Path) -> Vec<u8> {
+    let escaped = |byte: &u8| matches!(byte, b':' | b'\\' | b',');
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes
+        .flat_map(|b| escaped(b).then_some(b'\\').into_iter().chain([*b]))
+        .collect()
 }
 
 fn layered(staging: &OwnedFd, lower: &CStr) -> Result<()> {
@@ -183,6 +185,33 @@ fn layered(staging: &OwnedFd, lower: &CStr) -> Result<()> {
         Attributes(Attributes::NO_SUID | Attributes::NO_DEV),
     )
     .map(drop)
+}
+
+/// A directory that looks delegated is, when a cgroup can be made in it: a cgroup may hold as many as `cgroup.max.descendants` says.
+fn cgroup() -> Cgroup {
+    let found = cgroup::look();
+    let Cgroup::Delegated { path, .. } = &found else {
+        return found;
+    };
+    let own = format!("sbx-doctor-{}", std::process::id());
+    let (Ok(name), Ok(path)) = (
+        c_string(own.as_bytes()),
+        c_string(path.as_path().as_os_str().as_bytes()),
+    ) else {
+        return Cgroup::NotDelegated;
+    };
+    let remove = |at: &OwnedFd| unlinkat(at, name.as_c_str(), UnlinkatFlags::RemoveDir);
+    let trial = attempt(0, |steps| {
+        let at = steps.count(fs::open(&path, libc::O_PATH | libc::O_DIRECTORY))?;
+        steps.count(fs::make_directory(at.as_fd(), &name, 0o755))?;
+        steps.count(remove(&at))
+    });
+    if trial == Trial::Done {
+        return found;
+    }
+    // A child that was killed on the way may have left it.
+    let _ = fs::open(&path, libc::O_PATH | libc::O_DIRECTORY).map(|at| remove(&at));
+    Cgroup::NotDelegated
 }
 
 /// A filter that allows everything, for a child only.
@@ -211,9 +240,14 @@ mod tests {
     fn overlay_is_refused_for_what_is_no_directory() {
         assert_eq!(
             overlay(Path::new("/etc/passwd")),
-            Trial::Failed(0, Errno::ENOTDIR)
+            Trial::Failed(1, Errno::ENOTDIR)
         );
-        assert_eq!(overlay(Path::new("/no/such")), Trial::Failed(0, Errno::ENOENT));
+        assert_eq!(overlay(Path::new("/no/such")), Trial::Failed(1, Errno::ENOENT));
+    }
+
+    #[test]
+    fn a_path_is_escaped_for_overlay() {
+        assert_eq!(escape(Path::new("/a:b\\c,d e")), b"/a\\:b\\\\c\\,d e");
     }
 
     #[test]

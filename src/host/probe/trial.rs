@@ -27,7 +27,8 @@ impl Trial {
         match self {
             Self::Done => None,
             Self::Killed => Some("the attempt was killed, or took more than five seconds".into()),
-            Self::Refused(e) | Self::Failed(_, e) => Some(format!("{e:?}: {}", e.desc())),
+            Self::Refused(e) => Some(format!("not tried, since clone3 fails: {e:?}: {}", e.desc())),
+            Self::Failed(_, e) => Some(format!("{e:?}: {}", e.desc())),
         }
     }
 }
