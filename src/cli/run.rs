@@ -183,7 +183,8 @@ fn learn(plan: &Plan, step: usize, host: &mut Host) -> bool {
     true
 }
 
-fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Report {
+/// What a failed start is told as.
+pub(super) fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Report {
     let SuperviseError::Start(StartError::Step { step, errno }) = error else {
         let report = Report::sbx(error);
         return hints(report, "clone3", error, host);
@@ -219,7 +220,7 @@ fn hints(mut report: Report, step: &str, error: &SuperviseError, host: &Host) ->
         SuperviseError::Start(StartError::Step { errno, .. } | StartError::Clone(errno)) => *errno as i32,
         _ => return report,
     };
-    for hint in crate::host::explain::diagnose(step, errno, host) {
+    if let Some(hint) = crate::host::explain::diagnose(step, errno, host) {
         report = report.hint(hint);
     }
     report

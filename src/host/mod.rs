@@ -1,18 +1,26 @@
 //! What this machine can do and who runs sbx, read into [`Host`].
 //!
 //! There are two ways. [`presumed`] is the start of every run: it reads what costs a few microseconds, takes the rest for granted,
-//! and a step that fails later says so. [`id_helpers`] is asked when a plan needs it.
+//! and a step that fails later says so. [`id_helpers`] is asked when a plan needs it. [`survey`] tries everything, in children that do
+//! what a run would do.
 
 mod accounts;
+mod around;
+mod cgroup;
+mod clues;
 pub mod explain;
 mod files;
+pub mod findings;
 mod ids;
 mod kernel;
+mod probe;
+mod refusal;
 pub mod sources;
 pub mod synthetic;
 mod tree;
 
 pub use ids::id_helpers;
+pub use probe::{Survey, survey};
 pub use tree::ETC;
 
 use crate::model::host::{Caller, Cgroup, Fact, Helper, Host, IdHelpers};

@@ -13,4 +13,5 @@
 
 mod util;
 
+mod doctor;
 mod smoke;

@@ -126,6 +126,12 @@ impl Builder<'_> {
                 "image host: read by programs, no secret",
             );
         }
+        for (name, target) in &self.host.tree.etc_links {
+            self.add(
+                Step::Link(at(&format!("/etc/{name}")), target.clone()),
+                "as on the host",
+            );
+        }
         for (name, bytes) in generated::etc(self.policy, self.host, identity) {
             self.add(
                 Step::File(at(&format!("/etc/{name}")), bytes),
