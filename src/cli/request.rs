@@ -163,7 +163,12 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
     }
     let facts = Facts {
         terminal,
-        ..host::sources::look_up(policy, &host.tree, &plan::places(policy))
+        ..host::sources::look_up(
+            policy,
+            &host.tree,
+            &plan::places(policy),
+            host.caller.home.as_deref(),
+        )
     };
     plan::build(policy, host, &facts).map_err(|refusal| {
         let report = Report::sbx(&refusal);

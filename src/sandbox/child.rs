@@ -130,7 +130,7 @@ impl Child<'_> {
     }
 
     fn open(&mut self, slot: usize, path: &CStr, attributes: Attributes) -> Result<()> {
-        let tree = mount::open_tree(path)?;
+        let tree = mount::open_tree(fs::open_without_links(path, libc::O_PATH)?.as_fd())?;
         mount::set_attributes(tree.as_fd(), attributes, true)?;
         *self.slots.get_mut(slot).ok_or(Errno::EBADF)? = Some(tree);
         Ok(())
@@ -275,7 +275,7 @@ impl Child<'_> {
         let attributes = Attributes(Attributes::READ_ONLY | Attributes::NO_SUID);
         match mount::set_attributes(target.as_fd(), attributes, false) {
             Err(Errno::EINVAL) => {
-                let view = mount::open_tree_at(target.as_fd())?;
+                let view = mount::open_tree(target.as_fd())?;
                 mount::set_attributes(view.as_fd(), attributes, true)?;
                 mount::move_mount(view.as_fd(), target.as_fd())
             }

@@ -33,6 +33,24 @@ pub fn open_beneath(
     mode: u32,
     resolve: Resolve,
 ) -> Result<OwnedFd> {
+    openat2(directory.as_raw_fd(), path, flags, mode, resolve)
+}
+
+/// Opens an absolute path of the host on which no link may lie, so that nobody who swaps a directory for a link leads it elsewhere.
+///
+/// # Errors
+/// As open(2); `ELOOP` for a link.
+pub fn open_without_links(path: &CStr, flags: libc::c_int) -> Result<OwnedFd> {
+    openat2(libc::AT_FDCWD, path, flags, 0, Resolve(0x04 | 0x02))
+}
+
+fn openat2(
+    directory: RawFd,
+    path: &CStr,
+    flags: libc::c_int,
+    mode: u32,
+    resolve: Resolve,
+) -> Result<OwnedFd> {
     // SAFETY: `open_how` is a plain C struct for which all zeroes is a valid value.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     #[allow(clippy::cast_sign_loss, reason = "flag bits")]
@@ -57,7 +75,7 @@ pub fn open_beneath(
         let answer = check(unsafe {
             libc::syscall(
                 libc::SYS_openat2,
-                directory.as_raw_fd(),
+                directory,
                 path.as_ptr(),
                 &raw const how,
                 size_of::<libc::open_how>(),

@@ -14,4 +14,5 @@
 mod util;
 
 mod doctor;
+mod links;
 mod smoke;

@@ -1,11 +1,12 @@
 //! What was asked for by name: the workspace, `-v`, `--tmpfs` and the profile's mounts.
 
 use super::Builder;
-use crate::model::{Bytes, InRoot, Set};
+use crate::model::facts::{Found, Kind};
+use crate::model::{Bytes, HostPath, InRoot, Set};
+use crate::plan::links;
 use crate::plan::loss::Refusal;
 use crate::plan::step::{Attributes, Step};
-use crate::plan::{Kind, links};
-use crate::policy::{Bind, Scratch};
+use crate::policy::{Bind, Scratch, never_shown};
 use crate::profile::schema::WorkdirMode;
 
 impl Builder<'_> {
@@ -52,30 +53,55 @@ impl Builder<'_> {
 
     fn bind(&mut self, set: &Set<Bind>) -> Result<(), Refusal> {
         let bind = &set.value;
-        let Some(kind) = self.facts.sources.get(&bind.source).copied() else {
+        let refuse = |why: String| Refusal::Value {
+            what: format!("cannot bind {} to {}", bind.source, bind.target),
+            origin: set.origin.clone(),
+            why,
+        };
+        let Some(Found { kind, real }) = self.facts.sources.get(&bind.source) else {
             if bind.optional {
                 return Ok(());
             }
-            return Err(Refusal::Value {
-                what: format!("cannot bind {} to {}", bind.source, bind.target),
-                origin: set.origin.clone(),
-                why: "no such file or directory on the host; create it, or mark the mount optional in a profile".into(),
-            });
+            let why =
+                "no such file or directory on the host; create it, or mark the mount optional in a profile";
+            return Err(refuse(why.into()));
         };
+        if let Some(why) = self.led_astray(&bind.source, real) {
+            return Err(refuse(format!("it leads to {real}: {why}")));
+        }
         let target = links::follow(&self.steps, &bind.target);
         self.clear_below(&target);
-        self.point(&target, kind);
+        self.point(&target, *kind);
         let attributes = Attributes {
             writable: bind.writable,
             execute: bind.execute,
             devices: false,
         };
         self.add(
-            Step::Bind(bind.source.clone(), target.clone(), attributes),
+            Step::Bind(real.clone(), target.clone(), attributes),
             set.origin.to_string(),
         );
         self.mounts.push((target, false));
         Ok(())
+    }
+
+    /// Why what a source's links lead to is not shown.
+    ///
+    /// Below the working directory an earlier sandbox may have put the link (as in CVE-2024-42472), so none leads out of it.
+    fn led_astray(&self, source: &HostPath, real: &HostPath) -> Option<&'static str> {
+        if source == real {
+            return None;
+        }
+        let inside = |path: &HostPath| {
+            let current = self.facts.current.as_ref();
+            current.is_some_and(|current| path.as_path().starts_with(current))
+        };
+        if inside(source) && !inside(real) {
+            return Some(
+                "a link in the working directory may have been put there by what ran in it; write that path if you mean it",
+            );
+        }
+        never_shown(real.as_path(), self.facts.home.as_deref())
     }
 
     fn scratch(&mut self, set: &Set<Scratch>) {

@@ -108,12 +108,12 @@ impl Builder<'_> {
 
     fn bind_host(&mut self, path: &str, attributes: Attributes, reason: &str) {
         let Ok(source) = HostPath::new(path) else { return };
-        let Some(kind) = self.facts.sources.get(&source).copied() else {
+        let Some(found) = self.facts.sources.get(&source) else {
             return;
         };
         let target = at(path);
-        self.point(&target, kind);
-        self.add(Step::Bind(source, target.clone(), attributes), reason);
+        self.point(&target, found.kind);
+        self.add(Step::Bind(found.real.clone(), target.clone(), attributes), reason);
         self.mounts.push((target, false));
     }
 

@@ -1,10 +1,11 @@
 //! What every root gets: `/proc`, `/dev`, `/tmp`, a home, and what is hidden in them.
 
 use super::{Builder, at};
+use crate::model::facts::{Found, Kind};
 use crate::model::{Bytes, HostPath, InRoot, Origin};
+use crate::plan::links;
 use crate::plan::loss::Refusal;
 use crate::plan::step::{Attributes, ProcKind, Step};
-use crate::plan::{Kind, links};
 use crate::policy::Root;
 use crate::profile::schema::{HomeMode, ProcMode};
 
@@ -145,11 +146,10 @@ impl Builder<'_> {
         for set in &self.policy.devices {
             let device = &set.value;
             match self.facts.sources.get(&device.source) {
-                Some(Kind::Device) => self.device(
-                    device.source.clone(),
-                    device.target.clone(),
-                    &set.origin.to_string(),
-                ),
+                Some(Found {
+                    kind: Kind::Device,
+                    real,
+                }) => self.device(real.clone(), device.target.clone(), &set.origin.to_string()),
                 None if device.optional => {}
                 other => {
                     let why = if other.is_some() {

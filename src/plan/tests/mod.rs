@@ -4,6 +4,7 @@ mod property;
 mod snapshots;
 
 use super::{Facts, Kind, Plan, Refusal, build, places};
+use crate::model::facts::Found;
 use crate::model::{Host, HostPath, InRoot};
 use crate::policy::{Policy, Request, Root, resolve};
 use crate::profile::{Library, Profile};
@@ -47,19 +48,33 @@ fn all_there(policy: &Policy, host: &Host) -> Facts {
         .cloned()
         .chain(["/usr".to_owned()])
         .map(|p| host_path(&p));
-    facts
-        .sources
-        .extend(directories.chain(tree).map(|path| (path, Kind::Directory)));
+    facts.sources.extend(directories.chain(tree).map(|path| {
+        (
+            path.clone(),
+            Found {
+                kind: Kind::Directory,
+                real: path,
+            },
+        )
+    }));
     for name in &host.tree.etc {
         let directory = matches!(
             name.as_str(),
             "alternatives" | "ca-certificates" | "ld.so.conf.d" | "ssl/certs" | "terminfo"
         );
         let kind = if directory { Kind::Directory } else { Kind::File };
-        facts.sources.insert(host_path(&format!("/etc/{name}")), kind);
+        let real = host_path(&format!("/etc/{name}"));
+        facts.sources.insert(real.clone(), Found { kind, real });
     }
     for device in &policy.devices {
-        facts.sources.insert(device.value.source.clone(), Kind::Device);
+        let real = device.value.source.clone();
+        facts.sources.insert(
+            real.clone(),
+            Found {
+                kind: Kind::Device,
+                real,
+            },
+        );
     }
     facts.places = BTreeSet::from_iter(places(policy));
     facts
