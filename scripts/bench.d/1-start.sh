@@ -22,11 +22,9 @@ start() {
     --- "${@:5}" /bin/true 3>/dev/null)
   row "$1" "$ratio" "$2" "$mine µs, $other µs"
 }
-start 'start, directory, beside bwrap' '<= 0.75' as "$stage/root" "${directory[@]}"
-start 'start, host, beside bwrap' '<= 0.75' as host "${host[@]}"
-start 'start, directory, beside the floor' '<= 1.4' as "$stage/root" "$stage/floor" "$stage/root"
-if [ "$("${alone[@]}" id -G)" != "$("${as[@]}" id -G)" ]; then
-  start 'start, directory, no groups, beside bwrap' '<= 0.75' alone "$stage/root" "${directory[@]}"
-  start 'start, host, no groups, beside bwrap' '<= 0.75' alone host "${host[@]}"
-  start 'start, directory, no groups, beside the floor' '<= 1.4' alone "$stage/root" "$stage/floor" "$stage/root"
-fi
+for user in "${users[@]}"; do
+  [ "$user" = as ] && groups='' || groups=', no groups'
+  start "start, directory$groups, beside bwrap" '<= 0.75' "$user" "$stage/root" "${directory[@]}"
+  start "start, host$groups, beside bwrap" '<= 0.75' "$user" host "${host[@]}"
+  start "start, directory$groups, beside the floor" '<= 1.4' "$user" "$stage/root" "$stage/floor" "$stage/root"
+done

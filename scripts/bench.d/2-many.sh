@@ -3,7 +3,7 @@ echo 'bench: many at once' >&2
 for at_once in 2 8; do
   # shellcheck disable=SC2016 # expanded by the inner shell
   batch=(bash -c 'seq 200 | xargs -P "$0" -I{} "$@"' "$at_once")
-  for who in as alone; do
+  for who in "${users[@]}"; do
     declare -n prefix=$who
     read -r mine other ratio < <("${prefix[@]}" "$stage/pairs" "${BATCHES:-5}" "${batch[@]}" "${sbx[@]}" "$stage/root" -- /bin/true \
       --- "${batch[@]}" bwrap --unshare-all --ro-bind "$stage/root" / --proc /proc --dev /dev /bin/true 3>/dev/null)

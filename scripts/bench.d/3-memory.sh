@@ -8,24 +8,24 @@ family() {
   for child in $(cat "/proc/$1/task/$1/children"); do family "$child"; done
 }
 
-# resident COMMAND...: KiB of proportional and of private memory, and how many processes.
+# resident COMMAND...: KiB of proportional, of anonymous and of private memory, and how many processes.
 resident() {
-  local pid pids
+  local pid
   "${as[@]}" "$@" /bin/sleep 5 3>/dev/null &
   pid=$!
   sleep 1
-  pids=$(family "$pid")
-  # shellcheck disable=SC2086 # a list of numbers
-  awk '/^Pss:/ { pss += $2 } /^Private_/ { private += $2 } END { print pss, private }' $(printf '/proc/%s/smaps_rollup ' $pids) \
-    2>/dev/null | sed "s/\$/ $(wc -w <<<"$pids")/"
-  kill "$pid"
-  wait "$pid" 2>/dev/null || true
+  for pid in $(family "$pid"); do cat "/proc/$pid/smaps_rollup" 2>/dev/null || true; done |
+    awk '/^Pss:/ { pss += $2; n++ } /^Pss_Anon:/ { anon += $2 } /^Private_/ { private += $2 } END { print pss+0, anon+0, private+0, n+0 }'
+  kill "$!"
+  wait "$!" 2>/dev/null || true
 }
-read -r pss private count < <(resident "${sbx[@]}" "$stage/root" --)
-read -r bwrap_pss bwrap_private bwrap_count < <(resident bwrap --unshare-all --ro-bind "$stage/root" / --proc /proc --dev /dev)
-if [ "${private:-0}" = 0 ]; then
+read -r pss anon private count < <(resident "${sbx[@]}" "$stage/root" --)
+read -r bwrap_pss bwrap_anon bwrap_private bwrap_count < <(resident bwrap --unshare-all --ro-bind "$stage/root" / --proc /proc --dev /dev)
+if [ "$count" -lt 2 ] || [ "$bwrap_count" -lt 2 ]; then
   echo 'bench: memory: only root may read what a process that cannot be dumped holds; start the bench as root' >&2
 else
-  row 'private memory beside a sleeping command, KiB' "$private" '<= 1024' "pss $pss of $count processes; bwrap: private \
-$bwrap_private, pss $bwrap_pss of $bwrap_count"
+  # Pages of the binary are in the page cache once for all sandboxes; the first line counts them and the second does not.
+  row 'memory, with the pages of the binary, KiB' "$pss" '<= 1024' "Pss of $count processes, private $private; bwrap $bwrap_pss, \
+private $bwrap_private"
+  row 'memory, what each sandbox adds, KiB' "$anon" '<= 1024' "Pss_Anon; bwrap $bwrap_anon"
 fi
