@@ -113,7 +113,7 @@ fn nested_without_landlock(program: &str) -> Answers {
 #[test]
 fn cve_2021_41133_the_new_mount_calls_are_refused() {
     let program = "unshare 0x10020000; fsopen @s:tmpfs 0; fsconfig $1 6 0 0 0; fsmount $1 0 0; \
-                   open_tree -100 @s:/tmp 0x80001; move_mount $3 @s: -100 @s:/tmp 4; \
+                   open_tree -100 @s:/tmp 0x8001; move_mount $3 @s: -100 @s:/tmp 4; \
                    mount_setattr -100 @s:/tmp 0 @w:8,0,0,0 32; fspick -100 @s:/tmp 0; \
                    statmount @w:24,0,1,0 @z:512 512 0; listmount @w:24,-1,0 @z:512 4 0";
     for step in ["fsopen", "fsconfig", "fsmount", "open_tree", "move_mount", "mount_setattr", "fspick"] {

@@ -147,9 +147,15 @@ struct Victim(Child);
 
 impl Victim {
     fn new() -> Self {
-        let mut command = Command::new("sleep");
-        command.arg("600").stdin(Stdio::null()).stdout(Stdio::null());
-        Self(command.spawn().expect("sleep starts"))
+        Self::of(Command::new("sleep").arg("600"))
+    }
+
+    /// Any other command, with none of our streams: a test that fails must not leave its output open.
+    fn of(command: &mut Command) -> Self {
+        for set in [Command::stdin, Command::stdout, Command::stderr] {
+            set(command, Stdio::null());
+        }
+        Self(command.spawn().expect("the command starts"))
     }
 
     fn pid(&self) -> u32 {
