@@ -134,6 +134,7 @@ fn child_main(
         slave: None,
         streams: streams.terminal,
         below_init: prepared.init,
+        arguments: prepared.arguments,
     };
     for (at, (step, operation)) in (1..).zip(&prepared.operations) {
         let done = match operation {
@@ -166,7 +167,7 @@ fn start_below(
     step: u32,
     stack: &mut [u8],
 ) -> Result<(), Errno> {
-    init::harden()?;
+    init::harden(child.arguments)?;
     if child.slave.is_some() {
         child.lead_session()?;
     }
