@@ -30,11 +30,9 @@ fn there_is_no_interface_but_loopback() {
     for name in ["strict", "default", "build"] {
         assert_eq!(under(name).shell(script).ok(), "lo", "{name}");
     }
-    let all = under(&profile("host-network")).shell(script).ok();
-    if all == "lo" {
+    if under(&profile("host-network")).shell(script).ok() == "lo" {
         skip("interfaces", "this host has none but loopback either");
     }
-    assert_eq!(all, std::fs::read_dir("/sys/class/net").map(|_| all.clone()).expect("/sys/class/net"));
 }
 
 #[test]
@@ -48,7 +46,10 @@ fn loopback_of_the_host_is_out_of_reach() {
     attack(&profile("host-network"), &program).number("connect");
     // The second wall alone: strict's TCP rules in the network of the host.
     let walled = under("strict").args(["--network", "host"]).attack(&program);
-    eprintln!("strict on the host's network: {}", walled.0.stdout());
+    match walled.of("connect").as_str() {
+        "0" => skip("landlock-network", "this kernel's Landlock has no TCP rules"),
+        answer => assert_eq!(answer, "EACCES"),
+    }
 }
 
 #[test]
@@ -99,10 +100,11 @@ fn no_address_beyond_loopback_has_a_route() {
 
 #[test]
 fn a_server_inside_is_not_seen_outside() {
-    // A port that is free on the host, taken inside.
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-    let program = format!("socket 2 1 0; bind $0 {} @len; listen $0 8; sleep 1500", v4(Ipv4Addr::UNSPECIFIED, port));
     let connect = |name: &str| {
+        // A port that is free on the host, taken inside.
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let at = v4(Ipv4Addr::UNSPECIFIED, port);
+        let program = format!("socket 2 1 0; bind $0 {at} @len; listen $0 8; sleep 1500");
         let (mut command, _home) = under(name).args(["host", "--", "/attacker", &program]).into_command();
         let mut server = super::Victim::of(&mut command);
         let mut reached = false;
