@@ -25,6 +25,8 @@ pub(super) struct Child<'a> {
     pub(super) streams: [bool; 3],
     /// Whether init leads the session, so that the command only leads a group in it.
     pub(super) below_init: bool,
+    /// How many bytes the arguments take that init forgets.
+    pub(super) arguments: usize,
 }
 
 impl Child<'_> {

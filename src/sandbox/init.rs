@@ -1,6 +1,7 @@
 //! pid 1: reaps, forwards, tells the supervisor how the command ended, and takes everything with it when it goes.
 //!
 //! It is not dumpable: its memory, environment, descriptors and executable are closed to every process inside (`/proc/1/…`, ptrace).
+//! Its arguments, which would tell what sbx was asked for, are gone.
 
 use super::child::Child;
 use super::message::Message;
@@ -12,7 +13,8 @@ use std::convert::Infallible;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Before the command exists: nobody inside may look at us, and we do not outlive the supervisor.
-pub(super) fn harden() -> Result<()> {
+pub(super) fn harden(arguments: usize) -> Result<()> {
+    process::forget_arguments(arguments);
     cred::undumpable()?;
     cred::die_with_parent()
 }

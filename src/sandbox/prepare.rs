@@ -27,6 +27,8 @@ pub struct Prepared {
     pub(super) abi: ABI,
     /// Whether init is pid 1.
     pub(super) init: bool,
+    /// How many bytes the arguments take, counted before the clone because counting allocates.
+    pub(super) arguments: usize,
     /// Whether there is a pseudo-terminal.
     pub(super) terminal: bool,
 }
@@ -62,6 +64,7 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         ruleset: None,
         abi: ABI::Unsupported,
         init: false,
+        arguments: crate::sys::process::size_of_arguments(),
         terminal: false,
     };
     let ids = Ids::of(plan);

@@ -136,6 +136,7 @@ fn child_main(
         slave: None,
         streams: streams.terminal,
         below_init: prepared.init,
+        arguments: prepared.arguments,
     };
     for (at, (step, operation)) in (1..).zip(&prepared.operations) {
         let done = match operation {
@@ -163,7 +164,7 @@ fn fail(control: BorrowedFd<'_>, step: u32, errno: Errno) -> ! {
 
 /// Makes the command's process and becomes init. Comes back only when that process could not be made.
 fn start_below(child: &mut Child<'_>, rest: &[(u32, Operation)], step: u32) -> Result<(), Errno> {
-    init::harden()?;
+    init::harden(child.arguments)?;
     if child.slave.is_some() {
         child.lead_session()?;
     }

@@ -288,3 +288,29 @@ pub fn set_hostname(name: &[u8]) -> Result<()> {
     // SAFETY: the buffer is live and its length is given.
     check_int(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) }).map(|_| ())
 }
+
+unsafe extern "C" {
+    /// glibc's name for `argv[0]`: where the kernel has put the arguments, one after the other.
+    static program_invocation_name: *mut libc::c_char;
+}
+
+/// How many bytes this process's arguments take, for [`forget_arguments`].
+#[must_use]
+pub fn size_of_arguments() -> usize {
+    std::env::args_os().map(|argument| argument.len() + 1).sum()
+}
+
+/// Puts `init` in the place of the arguments, `size` bytes of them: `/proc/PID/cmdline` can be read by everybody who sees the process,
+/// dumpable or not.
+pub fn forget_arguments(size: usize) {
+    const NAME: &[u8] = b"init";
+    // SAFETY: glibc sets it before main and never again.
+    let start = unsafe { program_invocation_name }.cast::<u8>();
+    if start.is_null() || size <= NAME.len() {
+        return;
+    }
+    // SAFETY: the kernel lays the arguments out without a gap, on the writable stack; nobody holds a reference to them.
+    unsafe { start.write_bytes(0, size) };
+    // SAFETY: the same place, and shorter.
+    unsafe { start.copy_from_nonoverlapping(NAME.as_ptr(), NAME.len()) };
+}

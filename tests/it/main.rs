@@ -11,6 +11,7 @@
     reason = "tests start processes, stop at the first surprise, and have no public interface"
 )]
 
+mod escape;
 mod util;
 
 mod doctor;

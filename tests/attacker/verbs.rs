@@ -1,0 +1,97 @@
+//! Steps that are more than one system call with plain arguments.
+
+use super::bombs;
+use super::step::{last, number, raw};
+
+/// Does a step that is no system call; `None` when there is no verb of that name.
+pub(crate) fn run(name: &str, words: &[&str]) -> Option<i64> {
+    let numbers: Vec<i64> = words.iter().filter_map(|w| number(w)).collect();
+    let n = |at: usize| numbers.get(at).copied().unwrap_or_default();
+    let text = |at: usize| *words.get(at).expect("one more word");
+    Some(match name {
+        "int80" => int80(n(0), n(1), n(2), n(3)),
+        "fds" => fds(),
+        "readmem" => memory(libc::SYS_process_vm_readv, n(0), n(1)),
+        "writemem" => memory(libc::SYS_process_vm_writev, n(0), n(1)),
+        "stdio" => stdio(),
+        "fork-bomb" => bombs::forks(n(0)),
+        "open-bomb" => bombs::descriptors(n(0)),
+        "memory-bomb" => bombs::memory(n(0)),
+        "fill" => bombs::fill(text(0), n(1)),
+        "inode-bomb" => bombs::inodes(text(0), n(1)),
+        "shared-memory" => shared_memory(n(0)),
+        "sleep" => {
+            std::thread::sleep(std::time::Duration::from_millis(n(0).cast_unsigned()));
+            0
+        }
+        _ => return None,
+    })
+}
+
+/// A call through the 32-bit entry, whose numbers are those of i386.
+fn int80(call: i64, a: i64, b: i64, c: i64) -> i64 {
+    let answer: i64;
+    // SAFETY: rbx is the compiler's and is put back; the kernel takes the arguments from the low halves of the registers.
+    unsafe {
+        std::arch::asm!(
+            "push rbx", "mov ebx, {b:e}", "int 0x80", "pop rbx",
+            b = in(reg) a,
+            inlateout("rax") call => answer,
+            in("rcx") b, in("rdx") c,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "the 32-bit entry answers with 32 bits")]
+    i64::from(answer as i32)
+}
+
+/// Prints every open descriptor up to 4096 and what it is, and gives their number.
+fn fds() -> i64 {
+    let mut count = 0;
+    for fd in 0..4096 {
+        if raw(libc::SYS_fcntl, [fd, libc::F_GETFD.into(), 0, 0, 0, 0]) >= 0 {
+            let target = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
+            println!("fd {fd} {}", target.display());
+            count += 1;
+        }
+    }
+    count
+}
+
+/// `process_vm_readv` or its sister, 16 bytes.
+fn memory(call: i64, pid: i64, address: i64) -> i64 {
+    let mut buffer = [0u8; 16];
+    let local = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    let remote = libc::iovec {
+        iov_base: address as *mut libc::c_void,
+        iov_len: buffer.len(),
+    };
+    raw(call, [pid, &raw const local as i64, 1, &raw const remote as i64, 1, 0])
+}
+
+/// Which of the standard streams are terminals, one bit each.
+fn stdio() -> i64 {
+    (0..3).filter(|fd| {
+        // SAFETY: only a number is passed.
+        unsafe { libc::isatty(*fd) == 1 }
+    })
+    .map(|fd| 1 << fd)
+    .sum()
+}
+
+/// Reads the first byte of a System V segment that somebody else has made.
+fn shared_memory(key: i64) -> i64 {
+    let id = raw(libc::SYS_shmget, [key, 0, 0, 0, 0, 0]);
+    if id < 0 {
+        return id;
+    }
+    let at = raw(libc::SYS_shmat, [id, 0, 0o10000, 0, 0, 0]);
+    if at < 0 {
+        return -last();
+    }
+    // SAFETY: the kernel has just mapped a page here, for reading.
+    i64::from(unsafe { *(at as *const u8) })
+}
