@@ -203,6 +203,7 @@ pub(super) fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Repor
 
 fn hints(mut report: Report, step: &str, error: &SuperviseError, host: &Host) -> Report {
     let errno = match error {
+        SuperviseError::Start(StartError::Maps(_)) => return report.hint("`sbx doctor id-maps` tells more"),
         SuperviseError::Start(StartError::Step { errno, .. } | StartError::Clone(errno)) => *errno as i32,
         _ => return report,
     };

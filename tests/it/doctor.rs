@@ -158,6 +158,60 @@ fn a_missing_newuidmap_is_told() {
     }
 }
 
+/// As nobody, whose sub-ids are what a test says, in a mount namespace of root's.
+#[test]
+fn what_newuidmap_lacks_is_told_to_an_ordinary_user() {
+    if !is_root() {
+        return skip("root", "another user's sub-ids are to be set");
+    }
+    let helper = "/usr/bin/newuidmap";
+    if !Path::new(helper).exists() {
+        return skip("uidmap", "there is no newuidmap to take something from");
+    }
+    let own = "65534:300000:65536\n";
+    for (set_up, entries, state, expected) in [
+        (":", own.to_owned(), "works", "newuidmap and newgidmap wrote them"),
+        (
+            ":",
+            String::new(),
+            "degraded",
+            "/etc/subuid names no ids for nobody",
+        ),
+        (
+            ":",
+            format!("{own}bert:365535:1\n"),
+            "degraded",
+            "/etc/subuid gives bert ids that are yours, too",
+        ),
+        (
+            "mount --bind /usr/bin/newuidmap /usr/bin/newuidmap; mount -o remount,bind,nosuid /usr/bin/newuidmap",
+            own.to_owned(),
+            "degraded",
+            "/usr/bin/newuidmap lies on a file system mounted nosuid, so that it gets no rights",
+        ),
+        (
+            "cp /usr/bin/newuidmap $TMP/plain; mount --bind $TMP/plain /usr/bin/newuidmap",
+            own.to_owned(),
+            "degraded",
+            "/usr/bin/newuidmap is neither set-uid root nor has file capabilities",
+        ),
+    ] {
+        let dir = Dir::new();
+        let file = dir.write("subids", &entries);
+        let script = format!(
+            "TMP={}; for f in /etc/subuid /etc/subgid; do mount --bind {} $f; done; {set_up}; \
+             exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$SBX\" doctor --json id-maps",
+            dir.path().display(),
+            file.display()
+        );
+        let Some(out) = in_namespaces(&["-m"], &script) else {
+            return;
+        };
+        let (said, found, whole) = finding(&json(&out), "id-maps");
+        assert_eq!((said.as_str(), found.as_str()), (state, expected), "{whole}");
+    }
+}
+
 #[test]
 fn a_home_that_cannot_be_written_is_told() {
     let script = "mount -t tmpfs -o ro none /mnt; HOME=/mnt exec \"$SBX\" doctor --json store";
