@@ -36,6 +36,13 @@ pub struct RunArgs {
     rm: bool,
 }
 
+impl RunArgs {
+    /// Whether what was written to an overlaid workspace is looked at in the end: the supervisor then keeps its right to read it.
+    fn reads_changes(&self) -> bool {
+        self.diff || self.apply || self.result.is_some()
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   sbx run --profile strict host -- ./downloaded-tool     this directory read-only, no network
@@ -100,7 +107,7 @@ fn start(args: &RunArgs, plan: &Plan, streams: Streams, own: Streams) -> Result<
     }
     let running = prepared.spawn(streams)?;
     let time = plan.time.map(|t| t.0);
-    running.supervise(time, streams, own, !(args.apply || args.diff))
+    running.supervise(time, streams, own, !args.reads_changes())
 }
 
 /// Losses on one line, notes on one line each.
@@ -135,7 +142,9 @@ fn finish(
             "sbx: the time of {time} was up: everything inside was killed"
         ));
     }
-    if let (Some(upper), Some(source)) = (&supervised.upper, &policy.workspace.source) {
+    if let (Some(upper), Some(source), true) =
+        (&supervised.upper, &policy.workspace.source, args.reads_changes())
+    {
         let changes = workspace::changes(upper)
             .map_err(|e| Report::sbx(format!("cannot read what was written: {e}")))?;
         if args.diff {

@@ -15,3 +15,4 @@ mod util;
 
 mod doctor;
 mod smoke;
+mod workspace_overlay;
