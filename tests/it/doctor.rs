@@ -260,6 +260,29 @@ fn a_limit_of_no_user_namespaces_is_told_by_doctor_and_by_run() {
 }
 
 #[test]
+fn a_limit_of_processes_is_not_taken_for_a_refusal_of_namespaces() {
+    // The limit counts for the user id, not for root: 65533 runs nothing else.
+    let script =
+        "exec setpriv --reuid 65533 --regid 65533 --clear-groups prlimit --nproc=1 \"$SBX\" doctor --json";
+    if !is_root() {
+        return skip("root", "a user with no other process is needed");
+    }
+    let Some(out) = in_namespaces(&["-m"], script) else {
+        return;
+    };
+    let told = json(&out);
+    let (state, found, whole) = finding(&told, "user-namespaces");
+    assert_eq!(
+        (state.as_str(), found.as_str()),
+        ("missing", "the limit of processes is reached"),
+        "{whole}"
+    );
+    let (_, found, whole) = finding(&told, "fuse");
+    assert!(found.starts_with("not tried"), "{whole}");
+    assert_eq!(out.code, Some(1));
+}
+
+#[test]
 fn in_a_sandbox_of_sbx_the_outer_one_is_named() {
     let binary = binary();
     let directory = binary.parent().expect("a parent").display().to_string();
@@ -316,7 +339,10 @@ fn nothing_is_left_of_it() {
         .env("MARK", &mark)
         .spawn()
         .expect("sleep");
-    assert_eq!(marked(&mark), [there.id().to_string()]);
+    let there_is_one = [there.id().to_string()];
+    within(Duration::from_secs(5), "the marked process", || {
+        marked(&mark) == there_is_one
+    });
     there.kill().and_then(|()| there.wait()).expect("its end");
     for dir in [&home, &temporary] {
         assert_eq!(std::fs::read_dir(dir.path()).expect("read").count(), 0);
