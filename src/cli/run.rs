@@ -37,6 +37,13 @@ pub struct RunArgs {
     rm: bool,
 }
 
+impl RunArgs {
+    /// Whether what was written to an overlaid workspace is looked at in the end: the supervisor then keeps its right to read it.
+    fn reads_changes(&self) -> bool {
+        self.diff || self.apply || self.result.is_some()
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   sbx run --profile strict host -- ./downloaded-tool     this directory read-only, no network
@@ -114,7 +121,7 @@ fn start(
         record.profile(asked);
     }
     let time = plan.time.map(|t| t.0);
-    running.supervise(time, streams, own, !(args.apply || args.diff))
+    running.supervise(time, streams, own, !args.reads_changes())
 }
 
 /// Losses on one line, notes on one line each.
@@ -149,7 +156,9 @@ fn finish(
             "sbx: the time of {time} was up: everything inside was killed"
         ));
     }
-    if let (Some(upper), Some(source)) = (&supervised.upper, &policy.workspace.source) {
+    if let (Some(upper), Some(source), true) =
+        (&supervised.upper, &policy.workspace.source, args.reads_changes())
+    {
         let changes = workspace::changes(upper)
             .map_err(|e| Report::sbx(format!("cannot read what was written: {e}")))?;
         if args.diff {
@@ -217,6 +226,7 @@ pub(super) fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Repor
 
 fn hints(mut report: Report, step: &str, error: &SuperviseError, host: &Host) -> Report {
     let errno = match error {
+        SuperviseError::Start(StartError::Maps(_)) => return report.hint("`sbx doctor id-maps` tells more"),
         SuperviseError::Start(StartError::Step { errno, .. } | StartError::Clone(errno)) => *errno as i32,
         _ => return report,
     };

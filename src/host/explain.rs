@@ -15,11 +15,6 @@ pub fn diagnose(step: &str, errno: i32, host: &Host) -> Option<String> {
 /// The same as a function of what was read.
 fn hint(step: &str, errno: Errno, host: &Host, clues: &Clues) -> Option<String> {
     match (step, errno) {
-        ("clone3", Errno::EAGAIN) => Some(
-            "the limit of processes is reached: end some, or raise `ulimit -u` (nproc in /etc/security/limits.conf), \
-             or pids.max of the cgroup"
-                .into(),
-        ),
         ("clone3", Errno::ENOMEM) => Some("the kernel has no memory left for another process".into()),
         ("clone3", errno) => Some(refused(&clues.refusal(false, errno), clues)),
         // The kernel's rule for the map that every user may write (user_namespaces(7)); Ubuntu's AppArmor lets the namespace be made
@@ -31,9 +26,10 @@ fn hint(step: &str, errno: Errno, host: &Host, clues: &Clues) -> Option<String> 
         ("root" | "mount", Errno::ENOSPC) => {
             Some("a limit of mounts is reached: fs.mount-max or user.max_mnt_namespaces (sysctl)".into())
         }
-        ("root" | "mount", Errno::ENODEV) => {
-            Some("the kernel has no such file system: load its module as root (modprobe overlay), or build it in".into())
-        }
+        ("root" | "mount", Errno::ENODEV) => Some(
+            "the kernel has no such file system: load its module as root (modprobe overlay), or build it in"
+                .into(),
+        ),
         ("root" | "mount", Errno::ENOSYS) if !host.kernel.at_least(5, 12) => Some(format!(
             "Linux 5.12 or later has the mount calls that sbx needs; this is {}.{}",
             host.kernel.major, host.kernel.minor
@@ -45,9 +41,10 @@ fn hint(step: &str, errno: Errno, host: &Host, clues: &Clues) -> Option<String> 
             Some("sbx runs in too many sandboxes one in another: the kernel allows 16 Landlock layers".into())
         }
         (_, Errno::EMFILE | Errno::ENFILE) => Some("too many open files: raise `ulimit -n`".into()),
-        (_, Errno::ENOSYS | Errno::EPERM) if clues.filtered => {
-            Some(format!("a seccomp filter is on sbx already: {}", refusal::mend(&Refusal::Outer, clues)))
-        }
+        (_, Errno::ENOSYS | Errno::EPERM) if clues.filtered => Some(format!(
+            "a seccomp filter is on sbx already: {}",
+            refusal::mend(&Refusal::Outer, clues)
+        )),
         _ => None,
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn reason(refusal: &Refusal) -> String {
         Refusal::Chroot => {
             "sbx runs in a chroot, where the kernel refuses user namespaces (user_namespaces(7))".into()
         }
+        Refusal::Other(errno) if errno == "EAGAIN" => "the limit of processes is reached".into(),
         Refusal::Other(errno) => format!("user namespaces are refused ({errno})"),
     }
 }
@@ -41,6 +42,10 @@ pub(super) fn mend(refusal: &Refusal, clues: &Clues) -> String {
         Refusal::Kernel => "boot a kernel built with CONFIG_USER_NS=y".into(),
         Refusal::Chroot => {
             "enter the directory with pivot_root instead of chroot, as `systemd-nspawn -D DIR` does".into()
+        }
+        Refusal::Other(errno) if errno == "EAGAIN" => {
+            "end some, or raise `ulimit -u` (nproc in /etc/security/limits.conf), or pids.max of the cgroup"
+                .into()
         }
         Refusal::Other(_) => "ask the administrator which security module or limit refuses user namespaces: \
              `dmesg` and `journalctl -k` often name it"

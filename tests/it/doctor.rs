@@ -158,6 +158,60 @@ fn a_missing_newuidmap_is_told() {
     }
 }
 
+/// As nobody, whose sub-ids are what a test says, in a mount namespace of root's.
+#[test]
+fn what_newuidmap_lacks_is_told_to_an_ordinary_user() {
+    if !is_root() {
+        return skip("root", "another user's sub-ids are to be set");
+    }
+    let helper = "/usr/bin/newuidmap";
+    if !Path::new(helper).exists() {
+        return skip("uidmap", "there is no newuidmap to take something from");
+    }
+    let own = "65534:300000:65536\n";
+    for (set_up, entries, state, expected) in [
+        (":", own.to_owned(), "works", "newuidmap and newgidmap wrote them"),
+        (
+            ":",
+            String::new(),
+            "degraded",
+            "/etc/subuid names no ids for nobody",
+        ),
+        (
+            ":",
+            format!("{own}bert:365535:1\n"),
+            "degraded",
+            "/etc/subuid gives bert ids that are yours, too",
+        ),
+        (
+            "mount --bind /usr/bin/newuidmap /usr/bin/newuidmap; mount -o remount,bind,nosuid /usr/bin/newuidmap",
+            own.to_owned(),
+            "degraded",
+            "/usr/bin/newuidmap lies on a file system mounted nosuid, so that it gets no rights",
+        ),
+        (
+            "cp /usr/bin/newuidmap $TMP/plain; mount --bind $TMP/plain /usr/bin/newuidmap",
+            own.to_owned(),
+            "degraded",
+            "/usr/bin/newuidmap is neither set-uid root nor has file capabilities",
+        ),
+    ] {
+        let dir = Dir::new();
+        let file = dir.write("subids", &entries);
+        let script = format!(
+            "TMP={}; for f in /etc/subuid /etc/subgid; do mount --bind {} $f; done; {set_up}; \
+             exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$SBX\" doctor --json id-maps",
+            dir.path().display(),
+            file.display()
+        );
+        let Some(out) = in_namespaces(&["-m"], &script) else {
+            return;
+        };
+        let (said, found, whole) = finding(&json(&out), "id-maps");
+        assert_eq!((said.as_str(), found.as_str()), (state, expected), "{whole}");
+    }
+}
+
 #[test]
 fn a_home_that_cannot_be_written_is_told() {
     let script = "mount -t tmpfs -o ro none /mnt; HOME=/mnt exec \"$SBX\" doctor --json store";
@@ -203,6 +257,29 @@ fn a_limit_of_no_user_namespaces_is_told_by_doctor_and_by_run() {
     )
     .expect("as before");
     run.code(125).says("user.max_user_namespaces");
+}
+
+#[test]
+fn a_limit_of_processes_is_not_taken_for_a_refusal_of_namespaces() {
+    // The limit counts for the user id, not for root: 65533 runs nothing else.
+    let script =
+        "exec setpriv --reuid 65533 --regid 65533 --clear-groups prlimit --nproc=1 \"$SBX\" doctor --json";
+    if !is_root() {
+        return skip("root", "a user with no other process is needed");
+    }
+    let Some(out) = in_namespaces(&["-m"], script) else {
+        return;
+    };
+    let told = json(&out);
+    let (state, found, whole) = finding(&told, "user-namespaces");
+    assert_eq!(
+        (state.as_str(), found.as_str()),
+        ("missing", "the limit of processes is reached"),
+        "{whole}"
+    );
+    let (_, found, whole) = finding(&told, "fuse");
+    assert!(found.starts_with("not tried"), "{whole}");
+    assert_eq!(out.code, Some(1));
 }
 
 #[test]
@@ -262,7 +339,10 @@ fn nothing_is_left_of_it() {
         .env("MARK", &mark)
         .spawn()
         .expect("sleep");
-    assert_eq!(marked(&mark), [there.id().to_string()]);
+    let there_is_one = [there.id().to_string()];
+    within(Duration::from_secs(5), "the marked process", || {
+        marked(&mark) == there_is_one
+    });
     there.kill().and_then(|()| there.wait()).expect("its end");
     for dir in [&home, &temporary] {
         assert_eq!(std::fs::read_dir(dir.path()).expect("read").count(), 0);

@@ -17,3 +17,4 @@ mod util;
 mod doctor;
 mod links;
 mod smoke;
+mod workspace_overlay;

@@ -76,7 +76,6 @@ fn as_user(survey: &Survey) -> Finding {
         "a run gets one id, which is enough for `host` and most directories, but keeps your supplementary groups; \
          `--map range` is refused"
     };
-    let user = user(survey);
     let helpers = &survey.host.id_helpers;
     let lame = [
         ("newuidmap", &helpers.newuidmap),
@@ -87,22 +86,8 @@ fn as_user(survey: &Survey) -> Finding {
     if let Some((name, helper)) = lame {
         return helper_lacks(name, helper, follows);
     }
-    let empty = if helpers.subuid.is_empty() {
-        Some("/etc/subuid")
-    } else {
-        helpers.subgid.is_empty().then_some("/etc/subgid")
-    };
-    if let Some(file) = empty {
-        return Finding::degraded("id-maps", format!("{file} names no ids for {user}"), follows)
-            .mend(add_sub_ids(&user));
-    }
-    if let Some((file, owner)) = survey.around.shared_sub_ids.first() {
-        return Finding::degraded(
-            "id-maps",
-            format!("{file} gives {owner} ids that are yours, too"),
-            "runs with a range work, but what they keep out is open to that user's runs",
-        )
-        .mend("as root, give one of both another range: usermod --del-subuids and --add-subuids (--del-subgids, --add-subgids)");
+    if let Some(finding) = entries(survey, follows) {
+        return finding;
     }
     match &survey.maps {
         Some(Err(why)) => Finding::degraded("id-maps", why.clone(), follows)
@@ -114,6 +99,28 @@ fn as_user(survey: &Survey) -> Finding {
         ),
         None => Finding::degraded("id-maps", "not tried: no user namespace to map", follows),
     }
+}
+
+/// What is wrong with the entries in `/etc/subuid` and `/etc/subgid`.
+fn entries(survey: &Survey, follows: &str) -> Option<Finding> {
+    let helpers = &survey.host.id_helpers;
+    let files = [("/etc/subuid", &helpers.subuid), ("/etc/subgid", &helpers.subgid)];
+    if let Some((file, _)) = files.into_iter().find(|(_, ranges)| ranges.is_empty()) {
+        let user = user(survey);
+        return Some(
+            Finding::degraded("id-maps", format!("{file} names no ids for {user}"), follows)
+                .mend(add_sub_ids(&user)),
+        );
+    }
+    let (file, owner) = survey.around.shared_sub_ids.first()?;
+    Some(
+        Finding::degraded(
+            "id-maps",
+            format!("{file} gives {owner} ids that are yours, too"),
+            "runs with a range work, but what they keep out is open to that user's runs",
+        )
+        .mend("as root, give one of both another range: usermod --del-subuids and --add-subuids (--del-subgids, --add-subgids)"),
+    )
 }
 
 /// The login name as a shell and usermod(8) take it, else the number.

@@ -1,6 +1,6 @@
 //! What the kernel gives: its version, seccomp, Landlock, `/proc`, limits and clocks of namespaces.
 
-use super::Finding;
+use super::{Finding, untried};
 use crate::host::Survey;
 use crate::host::clues::Container;
 use crate::model::host::{Fact, Kernel, ProcMount};
@@ -37,12 +37,19 @@ pub(super) fn seccomp(survey: &Survey) -> Finding {
             "a filter can be installed",
             "system calls are filtered as the profile says",
         ),
-        Fact::Missing(why) => Finding::missing(
-            "seccomp",
-            format!("a filter cannot be installed ({why})"),
-            "no run under a profile that requires it, as all built-in ones do",
-        )
-        .mend("boot a kernel with CONFIG_SECCOMP_FILTER=y, or let the outer container allow seccomp(2)"),
+        Fact::Missing(why) => {
+            const FOLLOWS: &str = "no run under a profile that requires it, as all built-in ones do";
+            untried("seccomp", why, FOLLOWS).unwrap_or_else(|| {
+                Finding::missing(
+                    "seccomp",
+                    format!("a filter cannot be installed ({why})"),
+                    FOLLOWS,
+                )
+                .mend(
+                    "boot a kernel with CONFIG_SECCOMP_FILTER=y, or let the outer container allow seccomp(2)",
+                )
+            })
+        }
     };
     if survey.clues.filtered {
         finding.detail("a filter of whatever started sbx is in force already, and stays in force inside")
@@ -127,12 +134,12 @@ pub(super) fn nested_namespaces(survey: &Survey) -> Finding {
             "can be forbidden inside",
             "nobody inside becomes root of a namespace of its own",
         ),
-        Fact::Missing(why) => Finding::missing(
-            "nested-namespaces",
-            format!("user.max_user_namespaces cannot be set inside ({why})"),
-            "user namespaces inside are forbidden by the seccomp filter alone; no run under strict, which requires both",
-        )
-        .mend("start the outer container with a writable /proc/sys (docker: --security-opt systempaths=unconfined)"),
+        Fact::Missing(why) => {
+            const FOLLOWS: &str = "user namespaces inside are forbidden by the seccomp filter alone; no run under strict, which requires both";
+            untried("nested-namespaces", why, FOLLOWS).unwrap_or_else(|| {
+                Finding::missing("nested-namespaces", format!("user.max_user_namespaces cannot be set inside ({why})"), FOLLOWS).mend("start the outer container with a writable /proc/sys (docker: --security-opt systempaths=unconfined)")
+            })
+        }
     }
 }
 
@@ -143,11 +150,12 @@ pub(super) fn time_namespace(survey: &Survey) -> Finding {
             "can be made",
             "a profile that asks for it hides the host's uptime",
         ),
-        Fact::Missing(why) => Finding::missing(
-            "time-namespace",
-            format!("cannot be made ({why})"),
-            "the host's uptime is seen inside; nothing else changes",
-        )
-        .mend("boot Linux 5.6 or later with CONFIG_TIME_NS=y"),
+        Fact::Missing(why) => {
+            const FOLLOWS: &str = "the host's uptime is seen inside; nothing else changes";
+            untried("time-namespace", why, FOLLOWS).unwrap_or_else(|| {
+                Finding::missing("time-namespace", format!("cannot be made ({why})"), FOLLOWS)
+                    .mend("boot Linux 5.6 or later with CONFIG_TIME_NS=y")
+            })
+        }
     }
 }

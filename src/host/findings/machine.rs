@@ -1,6 +1,6 @@
 //! What the machine and its administrator give: cgroups, file systems, devices, the way to sbx.
 
-use super::Finding;
+use super::{Finding, untried};
 use crate::host::Survey;
 use crate::host::around::OnPath;
 use crate::model::host::{Cgroup, Fact};
@@ -79,6 +79,7 @@ fn delegate(survey: &Survey) -> String {
 }
 
 pub(super) fn overlay(survey: &Survey) -> Finding {
+    const REFUSED: &str = "`--workspace overlay` is refused, and the root of a directory is read-only";
     let store = survey.around.store.parent.display();
     match &survey.host.overlay {
         Fact::Works => Finding::works(
@@ -86,12 +87,12 @@ pub(super) fn overlay(survey: &Survey) -> Finding {
             format!("works with userxattr over {store}"),
             "`--workspace overlay` and writes to the root of an image go to memory and leave the original alone",
         ),
-        Fact::Missing(why) => Finding::missing(
+        Fact::Missing(why) => untried("overlay", why, REFUSED).unwrap_or_else(|| Finding::missing(
             "overlay",
             format!("cannot be mounted over {store} ({why})"),
-            "`--workspace overlay` is refused, and the root of a directory is read-only",
+            REFUSED,
         )
-        .mend("Linux 5.11 or later with the module overlay (as root: modprobe overlay), and the store on a local file system: set XDG_DATA_HOME"),
+        .mend("Linux 5.11 or later with the module overlay (as root: modprobe overlay), and the store on a local file system: set XDG_DATA_HOME")),
     }
 }
 
@@ -140,6 +141,11 @@ pub(super) fn tun(survey: &Survey) -> Finding {
 }
 
 fn device(probe: &'static str, path: &str, fact: &Fact<String>, follows: &str) -> Finding {
+    if let Fact::Missing(why) = fact
+        && let Some(finding) = untried(probe, why, follows)
+    {
+        return finding;
+    }
     match fact {
         Fact::Works => Finding::works(probe, format!("{path} can be opened"), follows),
         Fact::Missing(why) if why.starts_with("ENOENT") => {

@@ -8,6 +8,7 @@ mod machine;
 mod tests;
 
 use super::Survey;
+use super::probe::trial::NOT_TRIED;
 use serde::Serialize;
 use std::fmt;
 
@@ -84,6 +85,12 @@ impl Finding {
         self.details.push(detail.into());
         self
     }
+}
+
+/// What could not be tried has the mend of what it was to be tried in.
+fn untried(probe: &'static str, why: &str, follows: &str) -> Option<Finding> {
+    why.starts_with(NOT_TRIED)
+        .then(|| Finding::missing(probe, why, follows).mend("mend user-namespaces first"))
 }
 
 /// A probe: its word, and what it makes of a survey.

@@ -160,6 +160,7 @@ fn each_refusal_of_user_namespaces_is_named_with_its_mend() {
         (R::Kernel, "CONFIG_USER_NS", "CONFIG_USER_NS=y"),
         (R::Chroot, "chroot", "systemd-nspawn"),
         (R::Other("EIO".into()), "EIO", "dmesg"),
+        (R::Other("EAGAIN".into()), "limit of processes", "ulimit -u"),
     ] {
         let mut survey = survey(Host {
             user_namespaces: Fact::Missing(refusal.clone()),
@@ -290,4 +291,34 @@ fn an_old_kernel_a_read_only_home_and_another_sbx() {
     );
     let details = find(&survey, "proc").details;
     assert!(details.iter().any(|d| d.ends_with("/proc/kcore")), "{details:?}");
+}
+
+#[test]
+fn what_could_not_be_tried_is_not_blamed() {
+    let untried = || Fact::Missing("not tried: no child could be made, EAGAIN".to_owned());
+    let survey = survey(Host {
+        user_namespaces: Fact::Missing(UserNamespaceRefusal::Other("EAGAIN".into())),
+        seccomp: untried(),
+        namespace_limits: untried(),
+        time_namespace: untried(),
+        overlay: untried(),
+        fuse: untried(),
+        tun: untried(),
+        ..Host::debian_12()
+    });
+    for probe in [
+        "seccomp",
+        "nested-namespaces",
+        "time-namespace",
+        "overlay",
+        "fuse",
+        "tun",
+    ] {
+        let told = find(&survey, probe);
+        assert_eq!(
+            told.mend.as_deref(),
+            Some("mend user-namespaces first"),
+            "{told:?}"
+        );
+    }
 }

@@ -4,7 +4,8 @@ use super::trial::{PATIENCE, readable};
 use crate::model::host::{Caller, Host};
 use crate::model::{HostPath, IdRange};
 use crate::sys::process::{self, CloneFlags, Side, Status, Strings};
-use crate::sys::{cred, fs, socket};
+use crate::sys::{self, cred, fs, socket};
+use nix::fcntl::OFlag;
 use std::ffi::CString;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,6 +13,9 @@ use std::os::unix::ffi::OsStrExt;
 
 /// What newuidmap says about a map fits in one line; no more of it is read.
 const MOST_SAID: u64 = 512;
+
+/// The shell's exit code for a command that is not there.
+const CANNOT_START: i32 = 127;
 
 /// Has the helpers write the maps of a run with a range. `None`: there is nothing to try, since root writes maps itself, or a helper
 /// or sub-ids are missing.
@@ -55,49 +59,52 @@ fn with_a_namespace(body: impl FnOnce(i32) -> Result<(), String>) -> Result<(), 
 
 /// Only numbers follow the helper's name, and its environment is empty, as in a run.
 fn run(helper: &HostPath, pid: i32, own: u32, sub: &IdRange) -> Result<(), String> {
-    let name = helper
-        .as_path()
-        .file_name()
-        .unwrap_or_default()
-        .display()
-        .to_string();
+    let name = helper.as_path().file_name().unwrap_or_default();
+    let name = name.display().to_string();
     let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|e| e.to_string());
     let path = c_string(helper.as_path().as_os_str().as_bytes())?;
     let mut arguments = vec![path.clone()];
-    for number in [u32::try_from(pid).unwrap_or(0), 0, own, 1, 1, sub.host, sub.count] {
+    for number in [pid.unsigned_abs(), 0, own, 1, 1, sub.host, sub.count] {
         arguments.push(c_string(number.to_string().as_bytes())?);
     }
     let (arguments, environment) = (Strings::new(arguments), Strings::new(Vec::new()));
-    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)
-        .map_err(|e| e.to_string())?;
+    let (reader, writer) =
+        nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|e| e.to_string())?;
     match process::fork() {
         Err(errno) => Err(format!("cannot start {name}: {errno}")),
         Ok(Side::Child) => {
             let _ = cred::die_with_parent();
-            let streams = fs::open(c"/dev/null", libc::O_RDWR).and_then(|null| {
-                fs::duplicate_onto(null.as_fd(), 0)?;
-                fs::duplicate_onto(null.as_fd(), 1)?;
-                fs::duplicate_onto(writer.as_fd(), 2)
-            });
-            if streams.is_ok() {
+            if streams(&writer).is_ok() {
                 process::execute(&path, &arguments, &environment);
             }
-            process::exit_now(127)
+            process::exit_now(CANNOT_START)
         }
         Ok(Side::Parent(child, pid)) => {
             drop(writer);
-            if !readable(child.as_fd(), PATIENCE) {
-                // It runs as root, but its real user id is the caller's: kill(2) allows that.
-                let _ = process::signal_pidfd(child.as_fd(), libc::SIGKILL);
-                let _ = process::wait(pid, true, false);
-                return Err(format!("{name} took more than five seconds"));
-            }
-            match process::wait(pid, true, false) {
-                Ok(Some((_, Status::Exited(0), _))) => Ok(()),
-                Ok(Some((_, Status::Exited(127), _))) => Err(format!("{name} cannot be started")),
-                _ => Err(format!("{name} refused the map: {}", said(reader))),
-            }
+            finish(&name, &child, pid, reader)
         }
+    }
+}
+
+/// What it says on standard error is kept, and nothing else is given to it.
+fn streams(writer: &OwnedFd) -> sys::Result<()> {
+    let null = fs::open(c"/dev/null", libc::O_RDWR)?;
+    fs::duplicate_onto(null.as_fd(), 0)?;
+    fs::duplicate_onto(null.as_fd(), 1)?;
+    fs::duplicate_onto(writer.as_fd(), 2)
+}
+
+fn finish(name: &str, child: &OwnedFd, pid: i32, reader: OwnedFd) -> Result<(), String> {
+    let in_time = readable(child.as_fd(), PATIENCE);
+    if !in_time {
+        // It runs as root, but its real user id is the caller's: kill(2) allows that.
+        let _ = process::signal_pidfd(child.as_fd(), libc::SIGKILL);
+    }
+    match process::wait(pid, true, false) {
+        _ if !in_time => Err(format!("{name} took more than five seconds")),
+        Ok(Some((_, Status::Exited(0), _))) => Ok(()),
+        Ok(Some((_, Status::Exited(CANNOT_START), _))) => Err(format!("{name} cannot be started")),
+        _ => Err(format!("{name} refused the map: {}", said(reader))),
     }
 }
 

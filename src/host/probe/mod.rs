@@ -4,7 +4,7 @@
 //! outlives it: namespaces and mounts end with the child, and a file is made only in a tmpfs of its own.
 
 mod maps;
-mod trial;
+pub(super) mod trial;
 
 use super::around::{self, Around};
 use super::clues::Clues;
@@ -19,7 +19,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use trial::{OwnMap, Steps, Trial, attempt};
+use trial::{NOT_TRIED, OwnMap, Steps, Trial, attempt};
 
 /// As a run makes them.
 const ALL: libc::c_int = libc::CLONE_NEWUSER
@@ -63,7 +63,7 @@ pub fn survey() -> std::result::Result<Survey, Error> {
         host.overlay = fact(overlay(&around.store.parent));
         maps = maps::attempt(&host);
     } else {
-        let why = || Fact::Missing("no user namespace to try it in".to_owned());
+        let why = || Fact::Missing(format!("{NOT_TRIED}: no user namespace to try it in"));
         (host.time_namespace, host.namespace_limits, host.overlay) = (why(), why(), why());
         host.proc = ProcMount::Refused;
     }

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// Longer than any of them takes on a loaded machine; a mount on a dead network file system takes for ever.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How the reason begins when the child itself could not be made: it says nothing about what was to be tried.
+pub(crate) const NOT_TRIED: &str = "not tried";
+
 /// How a trial went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trial {
@@ -27,7 +30,7 @@ impl Trial {
         match self {
             Self::Done => None,
             Self::Killed => Some("the attempt was killed, or took more than five seconds".into()),
-            Self::Refused(e) => Some(format!("not tried, since clone3 fails: {e:?}: {}", e.desc())),
+            Self::Refused(e) => Some(format!("{NOT_TRIED}: no child could be made, {e:?}")),
             Self::Failed(_, e) => Some(format!("{e:?}: {}", e.desc())),
         }
     }
