@@ -26,6 +26,17 @@ pub(super) struct TmpfsOptions {
     pub(super) owner: Option<(CString, CString)>,
 }
 
+/// The directory below an overlay.
+#[derive(Debug)]
+pub(super) struct Lower {
+    /// As a mount option: colons and backslashes are escaped.
+    pub(super) path: CString,
+    /// Its permission bits.
+    pub(super) mode: u32,
+    /// uid and gid inside, when both are mapped.
+    pub(super) owner: Option<(u32, u32)>,
+}
+
 /// One thing the child does.
 #[derive(Debug)]
 pub(super) enum Operation {
@@ -48,7 +59,7 @@ pub(super) enum Operation {
     /// The root is what a slot holds.
     RootBind(usize),
     /// The root is an overlay of a host directory and a tmpfs.
-    RootOverlay { lower: CString, scratch: TmpfsOptions },
+    RootOverlay { lower: Lower, scratch: TmpfsOptions },
     /// mkdir.
     Directory(Place, u32),
     /// symlink.
@@ -69,7 +80,7 @@ pub(super) enum Operation {
     Devpts(Place),
     /// Mounts an overlay over the workspace and sends its upper directory to the supervisor.
     WorkspaceOverlay {
-        lower: CString,
+        lower: Lower,
         at: Place,
         scratch: TmpfsOptions,
         attributes: mount::Attributes,

@@ -128,6 +128,15 @@ pub fn set_mode(file: BorrowedFd<'_>, mode: u32) -> Result<()> {
     check_int(unsafe { libc::fchmod(file.as_raw_fd(), mode) }).map(|_| ())
 }
 
+/// Changes the owner of an open file.
+///
+/// # Errors
+/// As fchown(2).
+pub fn set_owner(file: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: only numbers are passed.
+    check_int(unsafe { libc::fchown(file.as_raw_fd(), uid, gid) }).map(|_| ())
+}
+
 /// Writes all of `bytes`.
 ///
 /// # Errors
