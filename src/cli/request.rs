@@ -161,6 +161,9 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
     if policy.map.value == MapKind::Range || host.caller.writes_maps || groups {
         host.id_helpers = host::id_helpers(&host.caller);
     }
+    if policy.root == Root::Host {
+        host.tree = host::tree();
+    }
     let facts = Facts {
         terminal,
         ..host::sources::look_up(

@@ -1,9 +1,9 @@
 //! Prepared steps: what the child walks through. Every string is a C string, every list is built.
 
 use crate::plan::{Access, Attributes};
-use crate::sys::mount;
 use crate::sys::process::Strings;
 use crate::sys::seccomp::Instruction;
+use crate::sys::{mount, tty};
 use std::ffi::CString;
 
 /// A path inside the new root, relative to the root's descriptor.
@@ -144,13 +144,9 @@ impl Streams {
     /// Looks at the supervisor's own streams.
     #[must_use]
     pub fn of_this_process() -> Self {
-        use std::os::fd::AsFd;
-        let terminal = [
-            crate::sys::tty::is_terminal(std::io::stdin().as_fd()),
-            crate::sys::tty::is_terminal(std::io::stdout().as_fd()),
-            crate::sys::tty::is_terminal(std::io::stderr().as_fd()),
-        ];
-        Self { terminal }
+        Self {
+            terminal: [0, 1, 2].map(tty::is_terminal),
+        }
     }
 
     /// Whether any is.

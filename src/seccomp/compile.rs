@@ -34,6 +34,9 @@ pub enum CompileError {
 /// filter that forgot it would be passed by.
 pub(super) const X32_ANSWER: Answer = Answer::Errno(ENOSYS);
 
+/// Instructions that the built-in profiles' filters fit in.
+const ROOM: usize = 512;
+
 /// Compiles one verdict for each listed number (rising), and one answer for every other number below the x32 bit.
 ///
 /// # Errors
@@ -42,7 +45,10 @@ pub(super) fn compile<'a>(
     verdicts: impl Iterator<Item = (u32, &'a Verdict)>,
     others: Answer,
 ) -> Result<Program, CompileError> {
-    let mut writer = Writer::default();
+    let mut writer = Writer {
+        reversed: Vec::with_capacity(ROOM),
+        ..Writer::default()
+    };
     let ranges = writer.ranges(verdicts, others)?;
     let root = writer.tree(&ranges)?;
     if writer.distance(root) > 0 {

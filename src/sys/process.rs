@@ -294,6 +294,45 @@ unsafe extern "C" {
     static program_invocation_name: *mut libc::c_char;
 }
 
+/// How long a process has nothing to do before it is worth its while to call [`release_code`]: short commands never pay for it.
+pub const IDLE_MILLIS: i32 = 100;
+
+/// Unmaps, as far as the kernel likes, the pages of the program itself: what is needed again is mapped again from the page cache.
+///
+/// A process that only waits has no use for the code that parsed profiles and made plans, and every one of many sandboxes would be
+/// charged for it.
+pub fn release_code() {
+    /// Pages that were relocated or written must stay: they cannot be read again from the file.
+    unsafe extern "C" fn release(
+        object: *mut libc::dl_phdr_info,
+        _: libc::size_t,
+        _: *mut c_void,
+    ) -> libc::c_int {
+        // SAFETY: dl_iterate_phdr(3) gives a live object of one thread's own.
+        let object = unsafe { &*object };
+        for at in 0..usize::from(object.dlpi_phnum) {
+            // SAFETY: there are `dlpi_phnum` headers in a row.
+            let header = unsafe { object.dlpi_phdr.add(at) };
+            // SAFETY: they are as live as the object.
+            let header = unsafe { &*header };
+            if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
+                continue;
+            }
+            let start = (object.dlpi_addr + header.p_vaddr) & !0xfff;
+            let length = object.dlpi_addr + header.p_vaddr + header.p_memsz - start;
+            #[allow(clippy::cast_possible_truncation, reason = "addresses of a 64-bit process")]
+            // SAFETY: the range is a mapping of a file that nobody can write through: its pages come back as they were.
+            unsafe {
+                libc::madvise(start as *mut c_void, length as usize, libc::MADV_DONTNEED)
+            };
+        }
+        // The program comes first, and a static one is all there is.
+        1
+    }
+    // SAFETY: the callback reads what it is given and keeps nothing.
+    unsafe { libc::dl_iterate_phdr(Some(release), std::ptr::null_mut()) };
+}
+
 /// How many bytes this process's arguments take, for [`forget_arguments`].
 #[must_use]
 pub fn size_of_arguments() -> usize {

@@ -46,7 +46,7 @@ pub fn read(source: &Source) -> Result<Parsed, Error> {
             }
             continue;
         }
-        if !KEYS.iter().any(|k| k.section == section) {
+        if section.is_empty() || !KEYS.iter().any(|k| k.section == section) {
             return Err(unknown(
                 source,
                 name.span(),
@@ -63,15 +63,9 @@ pub fn read(source: &Source) -> Result<Parsed, Error> {
             ));
         };
         for (name, value) in table {
-            let known: Vec<&str> = KEYS
-                .iter()
-                .filter(|k| k.section == section)
-                .map(|k| k.name)
-                .collect();
-            let Some(key) = KEYS
-                .iter()
-                .find(|k| k.section == section && k.name == name.get_ref().as_ref())
-            else {
+            let keys = || KEYS.iter().filter(|k| k.section == section);
+            let Some(key) = keys().find(|k| k.name == name.get_ref().as_ref()) else {
+                let known = keys().map(|k| k.name).collect();
                 return Err(unknown(source, name.span(), "key", name.get_ref(), known));
             };
             put(

@@ -38,11 +38,15 @@ impl<'a> At<'a> {
     }
 
     pub(super) fn str(&self, wanted: &str) -> Result<&'a str, Error> {
+        self.str_or(|| wanted.to_owned())
+    }
+
+    fn str_or(&self, wanted: impl Fn() -> String) -> Result<&'a str, Error> {
         let text = self
             .value
             .get_ref()
             .as_str()
-            .ok_or_else(|| self.wrong_type(wanted))?;
+            .ok_or_else(|| self.wrong_type(&wanted()))?;
         if text.contains('\0') {
             return Err(self.fault(
                 format!("`{}` contains a NUL byte", self.key),
@@ -64,7 +68,7 @@ impl<'a> At<'a> {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let text = self.str(&format!("one of {}", list()))?;
+        let text = self.str_or(|| format!("one of {}", list()))?;
         let found = T::WORDS.iter().find(|(w, _)| *w == text).map(|(_, v)| *v);
         let value = found.ok_or_else(|| {
             let near =

@@ -42,6 +42,7 @@ const WRONG: &[&str] = &[
     "[enforcement]\nlandlock = \"always\"",
     "[enforcement]\nlandlok = \"require\"",
     "extends = 1",
+    "[\"\"]\nextends = \"strict\"",
     "# ä\tö\n\tdescription = 1",
 ];
 
