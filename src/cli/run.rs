@@ -82,10 +82,9 @@ fn attempt(args: &RunArgs, record: &mut Record) -> Result<ExitCode, Report> {
         match start(args, &plan, streams, own) {
             Ok(supervised) => return finish(args, &policy, supervised, record),
             Err(SuperviseError::Start(StartError::Step { step, errno }))
-                if !learned && learn(&plan, step, &mut host) =>
+                if !learned && learn(&plan, step, errno, &mut host) =>
             {
                 // A fact that was presumed does not hold here: plan once more, with what is known now.
-                let _ = errno;
                 learned = true;
             }
             Err(error) => return Err(explain(&plan, &host, &error)),
@@ -152,9 +151,14 @@ fn finish(
     Ok(ExitCode::from(ended.exit_code()))
 }
 
-/// Takes a failed step as a fact about the host, where it is one.
-fn learn(plan: &Plan, step: usize, host: &mut Host) -> bool {
+/// Takes a failed step as a fact about the host, where it is one. An image whose `/proc` is a link elsewhere (CVE-2023-27561) is none:
+/// it must not talk sbx into doing without.
+fn learn(plan: &Plan, step: usize, errno: nix::errno::Errno, host: &mut Host) -> bool {
     use crate::model::host::{Fact, ProcMount};
+    use nix::errno::Errno;
+    if matches!(errno, Errno::ELOOP | Errno::ENOTDIR | Errno::ENOENT | Errno::EXDEV) {
+        return false;
+    }
     match plan.steps.get(step).map(|p| &p.step) {
         Some(Step::Proc(..)) => host.proc = ProcMount::Refused,
         Some(Step::TimeNamespace) => host.time_namespace = Fact::Missing("the kernel refuses it".into()),
