@@ -360,6 +360,7 @@ impl Child<'_> {
                 }
             }
         }
+        cred::plain_personality()?;
         signal::default_dispositions();
         signal::set_mask(&signal::SignalSet::of(&[]))
     }
