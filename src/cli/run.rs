@@ -156,7 +156,10 @@ fn finish(
 fn learn(plan: &Plan, step: usize, errno: nix::errno::Errno, host: &mut Host) -> bool {
     use crate::model::host::{Fact, ProcMount};
     use nix::errno::Errno;
-    let place = matches!(errno, Errno::ELOOP | Errno::ENOTDIR | Errno::ENOENT | Errno::EXDEV);
+    let place = matches!(
+        errno,
+        Errno::ELOOP | Errno::ENOTDIR | Errno::ENOENT | Errno::EXDEV
+    );
     match plan.steps.get(step).map(|p| &p.step) {
         _ if place => return false,
         // `EINVAL`: a directory on a file.

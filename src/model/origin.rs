@@ -57,7 +57,13 @@ impl fmt::Display for Origin {
 
 /// As it was typed, but for what a terminal would act on.
 fn plain(text: &str) -> String {
-    let escape = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    let escape = |c: char| {
+        if c.is_control() {
+            c.escape_debug().to_string()
+        } else {
+            c.to_string()
+        }
+    };
     text.chars().map(escape).collect()
 }
 

@@ -51,7 +51,10 @@ pub(crate) fn memory(most: i64) -> i64 {
     const STEP: usize = 16 << 20;
     let mut got = 0;
     while got < most {
-        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let (protection, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+        );
         // SAFETY: a new mapping at a place that the kernel chooses.
         let at = unsafe { libc::mmap(std::ptr::null_mut(), STEP, protection, flags, -1, 0) };
         if at == libc::MAP_FAILED {

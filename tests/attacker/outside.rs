@@ -51,7 +51,14 @@ fn keeper(words: &[String]) -> ! {
     raw(libc::SYS_keyctl, [JOIN_SESSION_KEYRING, 0, 0, 0, 0, 0]);
     let key = raw(
         libc::SYS_add_key,
-        [c"user".as_ptr() as i64, name.as_ptr() as i64, c"secret".as_ptr() as i64, 6, SESSION, 0],
+        [
+            c"user".as_ptr() as i64,
+            name.as_ptr() as i64,
+            c"secret".as_ptr() as i64,
+            6,
+            SESSION,
+            0,
+        ],
     );
     assert!(key > 0, "add_key: {key}");
     become_command(command)
@@ -88,7 +95,11 @@ fn terminal(words: &[String]) -> ! {
     // What the command wrote last is still on its way through the thread.
     std::thread::sleep(std::time::Duration::from_millis(50));
     println!("typed={:?}", left(&pair.slave));
-    println!("status={:?} {:?}", status.code(), std::os::unix::process::ExitStatusExt::signal(&status));
+    println!(
+        "status={:?} {:?}",
+        status.code(),
+        std::os::unix::process::ExitStatusExt::signal(&status)
+    );
     exit(0)
 }
 
@@ -121,6 +132,9 @@ fn swapper(words: &[String]) -> ! {
     });
     loop {
         let at = i64::from(libc::AT_FDCWD);
-        raw(libc::SYS_renameat2, [at, a.as_ptr() as i64, at, b.as_ptr() as i64, EXCHANGE, 0]);
+        raw(
+            libc::SYS_renameat2,
+            [at, a.as_ptr() as i64, at, b.as_ptr() as i64, EXCHANGE, 0],
+        );
     }
 }

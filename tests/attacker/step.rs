@@ -21,7 +21,14 @@ pub(crate) fn call(name: &str, words: &[&str], results: &[i64]) -> i64 {
     }
     if forks && answer > 0 {
         // SAFETY: no status is asked for.
-        unsafe { libc::wait4(i32::try_from(answer).unwrap_or(-1), std::ptr::null_mut(), libc::__WALL, std::ptr::null_mut()) };
+        unsafe {
+            libc::wait4(
+                i32::try_from(answer).unwrap_or(-1),
+                std::ptr::null_mut(),
+                libc::__WALL,
+                std::ptr::null_mut(),
+            )
+        };
     }
     answer
 }
@@ -70,9 +77,16 @@ fn bytes(kind: &str, text: &str, results: &[i64]) -> Vec<u8> {
         }
         "z" => vec![0; usize::try_from(number(text).expect("@z:N")).expect("a size")],
         "w" => all().flat_map(i64::to_ne_bytes).collect(),
-        #[allow(clippy::cast_possible_truncation, reason = "what does not fit is cut, as in C")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "what does not fit is cut, as in C"
+        )]
         "d" => all().flat_map(|n| (n as i32).to_ne_bytes()).collect(),
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "what does not fit is cut, as in C")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "what does not fit is cut, as in C"
+        )]
         "b" => all().map(|n| n as u8).collect(),
         _ => panic!("no such kind: @{kind}"),
     }

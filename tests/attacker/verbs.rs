@@ -41,7 +41,10 @@ fn int80(call: i64, a: i64, b: i64, c: i64) -> i64 {
             out("r8") _, out("r9") _, out("r10") _, out("r11") _,
         );
     }
-    #[allow(clippy::cast_possible_truncation, reason = "the 32-bit entry answers with 32 bits")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the 32-bit entry answers with 32 bits"
+    )]
     i64::from(answer as i32)
 }
 
@@ -69,17 +72,21 @@ fn memory(call: i64, pid: i64, address: i64) -> i64 {
         iov_base: address as *mut libc::c_void,
         iov_len: buffer.len(),
     };
-    raw(call, [pid, &raw const local as i64, 1, &raw const remote as i64, 1, 0])
+    raw(
+        call,
+        [pid, &raw const local as i64, 1, &raw const remote as i64, 1, 0],
+    )
 }
 
 /// Which of the standard streams are terminals, one bit each.
 fn stdio() -> i64 {
-    (0..3).filter(|fd| {
-        // SAFETY: only a number is passed.
-        unsafe { libc::isatty(*fd) == 1 }
-    })
-    .map(|fd| 1 << fd)
-    .sum()
+    (0..3)
+        .filter(|fd| {
+            // SAFETY: only a number is passed.
+            unsafe { libc::isatty(*fd) == 1 }
+        })
+        .map(|fd| 1 << fd)
+        .sum()
 }
 
 /// Reads the first byte of a System V segment that somebody else has made.

@@ -6,10 +6,21 @@ use std::process::{Command, Stdio};
 
 #[test]
 fn secrets_in_the_environment_do_not_pass() {
-    let names = ["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "DISPLAY", "WAYLAND_DISPLAY"];
+    let names = [
+        "AWS_SECRET_ACCESS_KEY",
+        "GITHUB_TOKEN",
+        "SSH_AUTH_SOCK",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "XDG_RUNTIME_DIR",
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+    ];
     let run = |name: &str| {
-        let sbx = names.iter().fold(under(name), |sbx, variable| sbx.env(variable, "told"));
-        sbx.shell("env; cat /proc/1/environ /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'").stdout()
+        let sbx = names
+            .iter()
+            .fold(under(name), |sbx, variable| sbx.env(variable, "told"));
+        sbx.shell("env; cat /proc/1/environ /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")
+            .stdout()
     };
     for name in ["strict", "default", "build"] {
         assert!(!run(name).contains("told"), "{name}: {}", run(name));
@@ -22,9 +33,21 @@ fn secrets_in_the_environment_do_not_pass() {
 
 #[test]
 fn variables_that_load_code_do_not_pass() {
-    let names = ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "BASH_ENV", "ENV", "PYTHONPATH", "PERL5LIB", "NODE_OPTIONS", "GIT_SSH_COMMAND"];
+    let names = [
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+        "LD_AUDIT",
+        "BASH_ENV",
+        "ENV",
+        "PYTHONPATH",
+        "PERL5LIB",
+        "NODE_OPTIONS",
+        "GIT_SSH_COMMAND",
+    ];
     for name in BUILT_IN {
-        let sbx = names.iter().fold(under(name), |sbx, variable| sbx.env(variable, "/told"));
+        let sbx = names
+            .iter()
+            .fold(under(name), |sbx, variable| sbx.env(variable, "/told"));
         assert!(!sbx.shell("env").ok().contains("/told"), "{name}");
     }
 }
@@ -33,11 +56,19 @@ fn variables_that_load_code_do_not_pass() {
 fn sbx_itself_loads_nothing_that_its_environment_names() {
     // A dynamic program says on standard error that it cannot preload; a static one has no loader that could.
     let mut sbx = Command::new(binary());
-    let out = finish(sbx.arg("--version").env("LD_PRELOAD", "/nonexistent/told.so").env("LD_DEBUG", "libs").stdin(Stdio::null()));
+    let out = finish(
+        sbx.arg("--version")
+            .env("LD_PRELOAD", "/nonexistent/told.so")
+            .env("LD_DEBUG", "libs")
+            .stdin(Stdio::null()),
+    );
     out.code(0);
     assert_eq!(out.stderr(), "");
     let mut dynamic = Command::new("true");
-    assert_ne!(finish(dynamic.env("LD_PRELOAD", "/nonexistent/told.so")).stderr(), "");
+    assert_ne!(
+        finish(dynamic.env("LD_PRELOAD", "/nonexistent/told.so")).stderr(),
+        ""
+    );
 }
 
 #[test]
@@ -51,7 +82,10 @@ fn sbx_finds_no_helper_in_a_directory_of_the_caller_s_path() {
     let path = format!("{}:/usr/bin:/bin", dir.path().display());
     for profile in ["strict", "default"] {
         Sbx::sh(profile, "true").env("PATH", &path).out().code(0);
-        Sbx::run(profile).args(["--map", "range", "host", "--", "true"]).env("PATH", &path).out();
+        Sbx::run(profile)
+            .args(["--map", "range", "host", "--", "true"])
+            .env("PATH", &path)
+            .out();
     }
     assert!(!witness.exists());
 }
@@ -64,7 +98,10 @@ fn supplementary_groups_are_dropped() {
         return skip("groups", "the caller has no supplementary group");
     };
     if crate::util::is_root() {
-        return skip("groups", "root's sandbox is another user's, whose groups are not root's");
+        return skip(
+            "groups",
+            "root's sandbox is another user's, whose groups are not root's",
+        );
     }
     let dir = Dir::new();
     let path = dir.write("secret", "top secret");
@@ -74,7 +111,10 @@ fn supplementary_groups_are_dropped() {
     let bind = format!("{}:/g:ro", dir.path().display());
     let read = |name: &str, user: &str| {
         let flags = ["-v", &bind, "--user", user];
-        under(name).args(flags).attack("openat -100 @s:/g/secret 0; getgroups 0 0").of("openat")
+        under(name)
+            .args(flags)
+            .attack("openat -100 @s:/g/secret 0; getgroups 0 0")
+            .of("openat")
     };
     let _ = own;
     for user in ["caller", "root"] {
@@ -96,8 +136,14 @@ fn signals_umask_and_limits_of_the_caller_do_not_pass() {
     };
     for name in BUILT_IN {
         let sbx = binary().display().to_string();
-        let said = caller(&format!("{sbx} run --quiet --profile {name} host -- sh -c \"{}\"", script.replace('"', "\\\"")));
-        assert_eq!(said, "SigBlk: 0000000000000000 SigIgn: 0000000000000000 0022\n", "{name}");
+        let said = caller(&format!(
+            "{sbx} run --quiet --profile {name} host -- sh -c \"{}\"",
+            script.replace('"', "\\\"")
+        ));
+        assert_eq!(
+            said, "SigBlk: 0000000000000000 SigIgn: 0000000000000000 0022\n",
+            "{name}"
+        );
     }
     assert!(!caller(script).contains("SigIgn: 0000000000000000"));
 }
@@ -113,9 +159,16 @@ fn the_kernel_s_personality_of_the_caller_does_not_pass() {
         if words.is_empty() {
             command.arg(&attacker);
         } else {
-            command.arg(binary()).args(["run", "--quiet"]).args(words).args(["-v", &bind, "host", "--", "/attacker"]);
+            command.arg(binary()).args(["run", "--quiet"]).args(words).args([
+                "-v",
+                &bind,
+                "host",
+                "--",
+                "/attacker",
+            ]);
         }
-        super::Answers(finish(command.arg(program).current_dir("/").stdin(Stdio::null()))).number("personality")
+        super::Answers(finish(command.arg(program).current_dir("/").stdin(Stdio::null())))
+            .number("personality")
     };
     assert_eq!(call(&[]), 0x4_0000, "ADDR_NO_RANDOMIZE");
     for name in BUILT_IN {
@@ -131,7 +184,13 @@ fn messages_hold_no_terminal_escapes() {
     let dir = Dir::new();
     let named = dir.path().join(evil);
     std::fs::create_dir(&named).expect("mkdir");
-    let profile = dir.write("evil.toml", format!("description = \"x\"\n[identity]\nuser = \"{}\"\nmap = \"{}\"\n", "a", "\\u001b]0;owned\\u0007"));
+    let profile = dir.write(
+        "evil.toml",
+        format!(
+            "description = \"x\"\n[identity]\nuser = \"{}\"\nmap = \"{}\"\n",
+            "a", "\\u001b]0;owned\\u0007"
+        ),
+    );
     let unknown = dir.write("unknown.toml", "\"\\u001b]0;owned\\u0007\" = 1\n");
     let raw = dir.write("raw.toml", format!("extends = \"strict\"\n[{evil}]\n"));
     let at = named.display().to_string();
@@ -178,7 +237,9 @@ fn messages_hold_no_terminal_escapes() {
 fn names_of_the_host_are_not_told() {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
     for name in BUILT_IN {
-        let said = under(name).shell("uname -n; cat /etc/hostname /etc/hosts /etc/passwd /etc/group").stdout();
+        let said = under(name)
+            .shell("uname -n; cat /etc/hostname /etc/hosts /etc/passwd /etc/group")
+            .stdout();
         assert!(!said.contains(host.trim()), "{name}: {said}");
         let users = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd");
         for user in users.lines().filter_map(|line| line.split(':').next()) {

@@ -1,6 +1,8 @@
 //! Ways to speak to processes of the host: sockets, queues, shared memory, keys, the terminal.
 
-use super::{Attack, BUILT_IN, Answers, attack, attacker, attacker_command, bytes, finish, outside, profile, under};
+use super::{
+    Answers, Attack, BUILT_IN, attack, attacker, attacker_command, bytes, finish, outside, profile, under,
+};
 use crate::util::{Dir, binary, skip};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
@@ -24,12 +26,23 @@ fn abstract_sockets_of_the_host_are_out_of_reach() {
     let address = SocketAddr::from_abstract_name(&name).expect("a name");
     let _listener = UnixListener::bind_addr(&address).expect("a listener");
     let program = format!("socket 1 1 0; connect $0 {} @len", unix(&format!("\0{name}")));
-    for name in ["strict", "default", "build", &profile("no-landlock-strict"), &profile("no-landlock")] {
+    for name in [
+        "strict",
+        "default",
+        "build",
+        &profile("no-landlock-strict"),
+        &profile("no-landlock"),
+    ] {
         attack(name, &program).refused("connect", &["ECONNREFUSED", "EPERM"]);
     }
     attack(&profile("host-network"), &program).number("connect");
     // The second wall alone: Landlock's scope, in the network of the host.
-    match under("default").args(["--network", "host"]).attack(&program).of("connect").as_str() {
+    match under("default")
+        .args(["--network", "host"])
+        .attack(&program)
+        .of("connect")
+        .as_str()
+    {
         "0" => skip("landlock-scopes", "this kernel's Landlock has no scopes"),
         answer => assert_eq!(answer, "EPERM"),
     }
@@ -42,7 +55,10 @@ fn abstract_datagrams_do_not_reach_the_host() {
     let socket = UnixDatagram::bind_addr(&address).expect("a socket");
     socket.set_nonblocking(true).expect("nonblocking");
     let at = unix(&format!("\0{name}"));
-    let program = format!("socket 1 2 0; sendto $0 @s:leaked 6 0 {at} {}", at.split(',').count());
+    let program = format!(
+        "socket 1 2 0; sendto $0 @s:leaked 6 0 {at} {}",
+        at.split(',').count()
+    );
     for name in BUILT_IN {
         attack(name, &program).refused("sendto", &["ECONNREFUSED", "EPERM"]);
         assert!(socket.recv(&mut [0; 8]).is_err());
@@ -58,12 +74,18 @@ fn sockets_with_a_path_are_out_of_reach() {
     let path = dir.path().join("agent");
     let _listener = UnixListener::bind(&path).expect("a listener");
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("chmod");
-    let program = format!("socket 1 1 0; connect $0 {} @len", unix(&path.display().to_string()));
+    let program = format!(
+        "socket 1 1 0; connect $0 {} @len",
+        unix(&path.display().to_string())
+    );
     for name in ["strict", "default", "build", &profile("no-landlock-strict")] {
         attack(name, &program).refused("connect", &["ENOENT"]);
     }
     let bind = format!("{0}:{0}:ro", dir.path().display());
-    under("default").args(["-v", &bind]).attack(&program).number("connect");
+    under("default")
+        .args(["-v", &bind])
+        .attack(&program)
+        .number("connect");
 }
 
 #[test]
@@ -79,7 +101,9 @@ fn no_directory_of_host_sockets_is_shown() {
 fn system_v_shared_memory_of_the_host_is_out_of_reach() {
     let key = 0x5b0_0000 + i64::from(std::process::id());
     // Made with read permission for everybody, and filled by its maker: a byte of zero.
-    let made = outside(&format!("shmget {key} 4096 0o1666; msgget {key} 0o1666; semget {key} 1 0o1666"));
+    let made = outside(&format!(
+        "shmget {key} 4096 0o1666; msgget {key} 0o1666; semget {key} 1 0o1666"
+    ));
     made.number("shmget");
     let program = format!("shared-memory {key}; msgget {key} 0; semget {key} 0 0");
     let reached = outside(&program);
@@ -128,11 +152,23 @@ fn keys_of_the_caller_s_session_are_out_of_reach() {
         let mut command = attacker_command(["as:keeper", &name]);
         if let Some(profile) = sandbox {
             let bind = format!("{}:/attacker:ro", attacker().display());
-            command.arg(binary()).args(["run", "--quiet", "--profile", profile, "-v", &bind, "host", "--", "/attacker"]);
+            command.arg(binary()).args([
+                "run",
+                "--quiet",
+                "--profile",
+                profile,
+                "-v",
+                &bind,
+                "host",
+                "--",
+                "/attacker",
+            ]);
         } else {
             command.arg(attacker());
         }
-        Answers(finish(command.arg(&program).current_dir("/").stdin(Stdio::null())))
+        Answers(finish(
+            command.arg(&program).current_dir("/").stdin(Stdio::null()),
+        ))
     };
     for step in ["keyctl", "request_key"] {
         for name in BUILT_IN {
@@ -154,7 +190,12 @@ fn keys_of_the_caller_s_user_are_out_of_reach() {
     let program = format!("keyctl 10 -4 @s:user @s:{name} 0");
     attack(&profile("no-seccomp"), &program).refused("keyctl", &["ENOKEY"]);
     let found = outside(&format!("{program}; keyctl 9 $0 -4"));
-    assert!(found.all("keyctl").first().is_some_and(|key| key.parse::<i64>().is_ok()));
+    assert!(
+        found
+            .all("keyctl")
+            .first()
+            .is_some_and(|key| key.parse::<i64>().is_ok())
+    );
 }
 
 /// Runs the attack on a terminal, and gives what was typed into it.
@@ -162,13 +203,22 @@ fn typed(sandbox: Option<&[&str]>, program: &str) -> String {
     let mut command = attacker_command(["as:terminal"]);
     if let Some(flags) = sandbox {
         let bind = format!("{}:/attacker:ro", attacker().display());
-        command.arg(binary()).args(["run", "--quiet", "-v", &bind]).args(flags).args(["host", "--", "/attacker"]);
+        command
+            .arg(binary())
+            .args(["run", "--quiet", "-v", &bind])
+            .args(flags)
+            .args(["host", "--", "/attacker"]);
     } else {
         command.arg(attacker());
     }
     let out = Answers(finish(command.arg(program).current_dir("/").stdin(Stdio::null())));
     // The attack ran at all.
-    assert!(out.0.stdout().contains("ioctl="), "{}{}", out.0.stdout(), out.0.stderr());
+    assert!(
+        out.0.stdout().contains("ioctl="),
+        "{}{}",
+        out.0.stdout(),
+        out.0.stderr()
+    );
     out.of("typed")
 }
 
@@ -179,7 +229,11 @@ fn cve_2017_5226_nothing_is_typed_into_the_terminal() {
                    openat -100 @s:/dev/tty 2; ioctl $3 0x5412 @s:x; ioctl 0 0x100005412 @s:x";
     let no_seccomp = profile("no-seccomp");
     for name in ["strict", "default", "build", &no_seccomp] {
-        for flags in [&["--profile", name][..], &["--profile", name, "-t"], &["--profile", name, "--init=false"]] {
+        for flags in [
+            &["--profile", name][..],
+            &["--profile", name, "-t"],
+            &["--profile", name, "--init=false"],
+        ] {
             assert_eq!(typed(Some(flags), program), "\"\"", "{flags:?}");
         }
     }
@@ -189,16 +243,25 @@ fn cve_2017_5226_nothing_is_typed_into_the_terminal() {
         }
     }
     if typed(None, program) == "\"\"" {
-        skip("tiocsti", "this kernel has dev.tty.legacy_tiocsti = 0: nothing is typed outside either");
+        skip(
+            "tiocsti",
+            "this kernel has dev.tty.legacy_tiocsti = 0: nothing is typed outside either",
+        );
     }
 }
 
 #[test]
 fn cve_2023_28100_tioclinux_is_refused() {
     for name in BUILT_IN {
-        under(name).args(["-t"]).attack("ioctl 0 0x541c @b:3; ioctl 0 0x10000541c @b:3").refused("ioctl", &["EPERM", "ENOTTY"]);
+        under(name)
+            .args(["-t"])
+            .attack("ioctl 0 0x541c @b:3; ioctl 0 0x10000541c @b:3")
+            .refused("ioctl", &["EPERM", "ENOTTY"]);
     }
-    let open = under(&profile("no-seccomp")).args(["-t"]).attack("ioctl 0 0x541c @b:3").of("ioctl");
+    let open = under(&profile("no-seccomp"))
+        .args(["-t"])
+        .attack("ioctl 0 0x541c @b:3")
+        .of("ioctl");
     assert_ne!(open, "EPERM");
 }
 
@@ -208,7 +271,18 @@ fn the_caller_s_terminal_is_never_held() {
     let program = "ioctl 0 0x5401 @z:64; fds; readlink @s:/proc/self/fd/0 @z:64 64; openat -100 @s:/dev/pts/1 2; openat -100 @s:/dev/console 2";
     let mut command = attacker_command(["as:terminal"]);
     let bind = format!("{}:/attacker:ro", attacker().display());
-    command.arg(binary()).args(["run", "--quiet", "--profile", "strict", "-v", &bind, "host", "--", "/attacker", program]);
+    command.arg(binary()).args([
+        "run",
+        "--quiet",
+        "--profile",
+        "strict",
+        "-v",
+        &bind,
+        "host",
+        "--",
+        "/attacker",
+        program,
+    ]);
     let out = Answers(finish(command.current_dir("/").stdin(Stdio::null())));
     assert!(out.0.stdout().contains("fd 0 /dev/pts/0"), "{}", out.0.stdout());
     assert!(out.0.stdout().contains("openat=ENOENT") || out.0.stdout().contains("openat=EIO"));

@@ -56,7 +56,12 @@ fn nested_user_namespaces_are_refused_by_the_filter_and_by_the_count() {
 #[test]
 fn the_count_of_namespaces_cannot_be_raised_again() {
     let program = "openat -100 @s:/proc/sys/user/max_user_namespaces 1; write $0 @s:9 1";
-    for name in ["strict", "default", &profile("no-seccomp"), &profile("capabilities")] {
+    for name in [
+        "strict",
+        "default",
+        &profile("no-seccomp"),
+        &profile("capabilities"),
+    ] {
         attack(name, program).refused("openat", &["ENOENT", "EROFS", "EACCES"]);
     }
 }
@@ -64,7 +69,15 @@ fn the_count_of_namespaces_cannot_be_raised_again() {
 #[test]
 fn other_namespaces_are_refused() {
     // mount, cgroup, uts, ipc, pid, net, time.
-    for flag in ["0x20000", "0x2000000", "0x4000000", "0x8000000", "0x20000000", "0x40000000", "0x80"] {
+    for flag in [
+        "0x20000",
+        "0x2000000",
+        "0x4000000",
+        "0x8000000",
+        "0x20000000",
+        "0x40000000",
+        "0x80",
+    ] {
         for name in BUILT_IN {
             attack(name, &format!("unshare {flag}")).refused("unshare", &["EPERM"]);
         }
@@ -107,7 +120,9 @@ fn nothing_can_be_mounted_with_the_old_calls() {
 
 /// Filter, count of namespaces and Landlock are off: what is left are empty capability sets, and a namespace of one's own refills them.
 fn nested_without_landlock(program: &str) -> Answers {
-    under(&profile("nested-namespaces")).args(["--enforce", "landlock=off"]).attack(program)
+    under(&profile("nested-namespaces"))
+        .args(["--enforce", "landlock=off"])
+        .attack(program)
 }
 
 #[test]
@@ -116,7 +131,15 @@ fn cve_2021_41133_the_new_mount_calls_are_refused() {
                    open_tree -100 @s:/tmp 0x8001; move_mount $3 @s: -100 @s:/tmp 4; \
                    mount_setattr -100 @s:/tmp 0 @w:8,0,0,0 32; fspick -100 @s:/tmp 0; \
                    statmount @w:24,0,1,0 @z:512 512 0; listmount @w:24,-1,0 @z:512 4 0";
-    for step in ["fsopen", "fsconfig", "fsmount", "open_tree", "move_mount", "mount_setattr", "fspick"] {
+    for step in [
+        "fsopen",
+        "fsconfig",
+        "fsmount",
+        "open_tree",
+        "move_mount",
+        "mount_setattr",
+        "fspick",
+    ] {
         for name in BUILT_IN {
             attack(name, program).refused(step, &["ENOSYS"]);
         }
@@ -127,7 +150,15 @@ fn cve_2021_41133_the_new_mount_calls_are_refused() {
         }
     }
     let answers = nested_without_landlock(program);
-    for step in ["fsopen", "fsconfig", "fsmount", "open_tree", "move_mount", "mount_setattr", "fspick"] {
+    for step in [
+        "fsopen",
+        "fsconfig",
+        "fsmount",
+        "open_tree",
+        "move_mount",
+        "mount_setattr",
+        "fspick",
+    ] {
         answers.number(step);
     }
     for name in BUILT_IN {
@@ -148,7 +179,10 @@ fn bpf_is_refused() {
 #[test]
 fn io_uring_is_refused() {
     for name in BUILT_IN {
-        let answers = attack(name, "io_uring_setup 1 @z:120; io_uring_enter 3 0 0 0 0; io_uring_register 3 0 0 0");
+        let answers = attack(
+            name,
+            "io_uring_setup 1 @z:120; io_uring_enter 3 0 0 0 0; io_uring_register 3 0 0 0",
+        );
         for step in ["io_uring_setup", "io_uring_enter", "io_uring_register"] {
             answers.refused(step, &["ENOSYS"]);
         }
@@ -163,7 +197,11 @@ fn io_uring_is_refused() {
 
 #[test]
 fn perf_events_are_refused() {
-    door("perf_event_open @z:120 0 -1 -1 0x100", "perf_event_open", &["EPERM", "ENOSYS"]);
+    door(
+        "perf_event_open @z:120 0 -1 -1 0x100",
+        "perf_event_open",
+        &["EPERM", "ENOSYS"],
+    );
 }
 
 #[test]
@@ -178,14 +216,26 @@ fn ptrace_is_refused() {
 
 #[test]
 fn memory_of_other_processes_is_refused() {
-    door("getpid; process_vm_readv $0 0 0 0 0 0", "process_vm_readv", &["EPERM"]);
-    door("getpid; process_vm_writev $0 0 0 0 0 0", "process_vm_writev", &["EPERM"]);
+    door(
+        "getpid; process_vm_readv $0 0 0 0 0 0",
+        "process_vm_readv",
+        &["EPERM"],
+    );
+    door(
+        "getpid; process_vm_writev $0 0 0 0 0 0",
+        "process_vm_writev",
+        &["EPERM"],
+    );
     door("getpid; kcmp $0 $0 0 0 0", "kcmp", &["EPERM"]);
 }
 
 #[test]
 fn descriptors_of_other_processes_are_refused() {
-    door("getpid; pidfd_open $0 0; pidfd_getfd $1 0 0", "pidfd_getfd", &["EPERM"]);
+    door(
+        "getpid; pidfd_open $0 0; pidfd_getfd $1 0 0",
+        "pidfd_getfd",
+        &["EPERM"],
+    );
 }
 
 #[test]
@@ -193,7 +243,8 @@ fn file_handles_are_refused() {
     let program = "name_to_handle_at -100 @s:/usr @d:128,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0 @z:8 0";
     for name in BUILT_IN {
         attack(name, program).refused("name_to_handle_at", &["EPERM", "ENOSYS"]);
-        attack(name, "open_by_handle_at -100 @d:8,1,2,0 0").refused("open_by_handle_at", &["EPERM", "ENOSYS"]);
+        attack(name, "open_by_handle_at -100 @d:8,1,2,0 0")
+            .refused("open_by_handle_at", &["EPERM", "ENOSYS"]);
     }
     let open = attack(&profile("no-seccomp"), program).of("name_to_handle_at");
     assert!(open != "EPERM" && open != "ENOSYS", "{open}");
@@ -210,7 +261,9 @@ fn keys_are_refused() {
 #[test]
 fn socket_families_are_a_short_list() {
     // unix, inet, inet6; default has route netlink as well.
-    let program: String = (0..64).map(|family| format!("socket {family} 1 0; socket {family} 3 0;")).collect();
+    let program: String = (0..64)
+        .map(|family| format!("socket {family} 1 0; socket {family} 3 0;"))
+        .collect();
     let open = |name: &str| {
         let answers = attack(name, &program).all("socket");
         let families = answers.chunks(2).enumerate();
@@ -222,7 +275,10 @@ fn socket_families_are_a_short_list() {
     assert_eq!(open("strict"), [1, 2, 10]);
     assert_eq!(open("default"), [1, 2, 10, 16]);
     let all = open(&profile("no-seccomp"));
-    assert!(all.contains(&17), "packet sockets reach the kernel without the filter: {all:?}");
+    assert!(
+        all.contains(&17),
+        "packet sockets reach the kernel without the filter: {all:?}"
+    );
 }
 
 #[test]
@@ -252,7 +308,10 @@ fn raw_sockets_and_odd_protocols_are_refused() {
         let answers = attack(name, program).all("socket");
         assert_eq!(answers, ["EAFNOSUPPORT"; 7], "{name}");
     }
-    let open = under(&profile("no-seccomp")).args(["--cap-add", "NET_RAW"]).attack(program).all("socket");
+    let open = under(&profile("no-seccomp"))
+        .args(["--cap-add", "NET_RAW"])
+        .attack(program)
+        .all("socket");
     for (answer, what) in open.iter().zip(["raw", "raw IPv6", "packet"]) {
         assert!(answer.parse::<i64>().is_ok(), "{what}: {answer}");
     }
@@ -262,7 +321,11 @@ fn raw_sockets_and_odd_protocols_are_refused() {
 fn tls_in_the_kernel_is_refused() {
     // TCP_ULP, and the options that follow it. The upper half of an argument does not hide it.
     for (level, option) in [("6", "31"), ("6", "0x100000000000001f"), ("282", "1")] {
-        door(&format!("socket 2 1 0; setsockopt $0 {level} {option} @s:tls 4"), "setsockopt", &["EPERM"]);
+        door(
+            &format!("socket 2 1 0; setsockopt $0 {level} {option} @s:tls 4"),
+            "setsockopt",
+            &["EPERM"],
+        );
     }
 }
 
@@ -271,9 +334,14 @@ fn packet_filter_tables_are_refused() {
     // IPT_SO_SET_REPLACE asks for CAP_NET_ADMIN, and says EPERM as well: with that capability it gets further.
     let program = "socket 2 1 0; setsockopt $0 0 64 @z:8 8";
     for name in BUILT_IN {
-        under(name).args(["--cap-add", "NET_ADMIN"]).attack(program).refused("setsockopt", &["EPERM"]);
+        under(name)
+            .args(["--cap-add", "NET_ADMIN"])
+            .attack(program)
+            .refused("setsockopt", &["EPERM"]);
     }
-    let open = under(&profile("no-seccomp")).args(["--cap-add", "NET_ADMIN"]).attack(program);
+    let open = under(&profile("no-seccomp"))
+        .args(["--cap-add", "NET_ADMIN"])
+        .attack(program);
     assert_ne!(open.of("setsockopt"), "EPERM");
 }
 
@@ -294,7 +362,11 @@ fn out_of_band_data_is_refused() {
 fn the_entry_of_i386_kills() {
     // Number 20 is getpid there and writev here; a table for the wrong entry would let it through.
     for name in BUILT_IN {
-        assert_eq!(attack(name, "int80 20 0 0 0").0.code, Some(128 + libc::SIGSYS), "{name}");
+        assert_eq!(
+            attack(name, "int80 20 0 0 0").0.code,
+            Some(128 + libc::SIGSYS),
+            "{name}"
+        );
     }
     let open = attack(&profile("no-seccomp"), "int80 20 0 0 0");
     if open.0.code == Some(128 + libc::SIGSEGV) {
@@ -311,7 +383,10 @@ fn numbers_of_x32_are_refused() {
         for name in BUILT_IN {
             let out = attack(name, number);
             let killed = out.0.code == Some(128 + libc::SIGSYS);
-            assert!(killed || out.of(number) == "ENOSYS" || out.of(number) == "EPERM", "{name}");
+            assert!(
+                killed || out.of(number) == "ENOSYS" || out.of(number) == "EPERM",
+                "{name}"
+            );
         }
     }
     if attack(&profile("no-seccomp"), "0x40000027").of("0x40000027") == "ENOSYS" {
@@ -354,7 +429,10 @@ fn ioctls_are_a_short_list_in_strict() {
     let program = "openat -100 @s:/tmp/f 0o102 0o600; ioctl $0 0x80086601 @z:8";
     strict_door(program, "ioctl", &["ENOTTY", "EPERM"]);
     let terminal = "ioctl 0 0x5423 @z:8";
-    under("strict").args(["-t"]).attack(terminal).refused("ioctl", &["ENOTTY", "EPERM"]);
+    under("strict")
+        .args(["-t"])
+        .attack(terminal)
+        .refused("ioctl", &["ENOTTY", "EPERM"]);
     let open = under("default").args(["-t"]).attack(terminal).of("ioctl");
     assert_eq!(open, "0");
 }
@@ -372,7 +450,9 @@ fn memory_tricks_are_refused() {
         attack("strict", program).refused(step, &["ENOSYS"]);
         attack("default", program).refused(step, &["ENOSYS"]);
     }
-    let reached = doors.iter().filter(|(step, program)| attack(&profile("no-seccomp"), program).of(step) != "ENOSYS");
+    let reached = doors
+        .iter()
+        .filter(|(step, program)| attack(&profile("no-seccomp"), program).of(step) != "ENOSYS");
     assert!(reached.count() >= 3);
 }
 
@@ -423,7 +503,11 @@ fn administration_of_the_machine_is_refused() {
             attack(name, program).refused(step, &["EPERM", "ENOSYS"]);
         }
     }
-    for (step, program) in [("modify_ldt", "modify_ldt 0 0 0"), ("adjtimex", "adjtimex @z:208"), ("get_mempolicy", "get_mempolicy 0 0 0 0 0")] {
+    for (step, program) in [
+        ("modify_ldt", "modify_ldt 0 0 0"),
+        ("adjtimex", "adjtimex @z:208"),
+        ("get_mempolicy", "get_mempolicy 0 0 0 0 0"),
+    ] {
         open_without_filter("no-seccomp", program, step, &["EPERM", "ENOSYS"]);
     }
 }
@@ -455,6 +539,14 @@ fn no_capability_is_held_and_none_can_be_had() {
     assert!(!kept.contains(&format!("CapEff: {none}")), "{kept}");
     // CVE-2022-24769: nothing beyond what is kept can be inherited, or had by executing a file.
     let kept_sets: Vec<&str> = kept.split(' ').filter(|word| word.len() == none.len()).collect();
-    assert_eq!(kept_sets.first(), kept_sets.get(2), "inheritable and effective: {kept}");
-    assert_eq!(kept_sets.get(3), kept_sets.get(2), "bounding and effective: {kept}");
+    assert_eq!(
+        kept_sets.first(),
+        kept_sets.get(2),
+        "inheritable and effective: {kept}"
+    );
+    assert_eq!(
+        kept_sets.get(3),
+        kept_sets.get(2),
+        "bounding and effective: {kept}"
+    );
 }

@@ -1,21 +1,30 @@
 //! Bombs: every resource has a ceiling that holds without a cgroup, and nobody inside can raise it.
 
-use super::{Attack, BUILT_IN, Answers, attack, finish, outside, profile, under};
+use super::{Answers, Attack, BUILT_IN, attack, finish, outside, profile, under};
 use crate::util::{Dir, Sbx, skip};
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_fork_bomb_meets_the_limit() {
     let answers = attack("strict", "fork-bomb 390");
-    assert!((200..256).contains(&answers.number("fork-bomb")), "{}", answers.of("fork-bomb"));
+    assert!(
+        (200..256).contains(&answers.number("fork-bomb")),
+        "{}",
+        answers.of("fork-bomb")
+    );
     assert!(answers.0.stdout().contains("stopped by EAGAIN"));
-    assert_eq!(attack(&profile("roomy"), "fork-bomb 390").number("fork-bomb"), 390);
+    assert_eq!(
+        attack(&profile("roomy"), "fork-bomb 390").number("fork-bomb"),
+        390
+    );
 }
 
 #[test]
 fn a_fork_bomb_does_not_use_up_the_caller_s_processes() {
     // Two at once: each has its own count, in its own user namespace.
-    let (mut first, _home) = under("strict").args(["host", "--", "/attacker", "fork-bomb 390; sleep 1000"]).into_command();
+    let (mut first, _home) = under("strict")
+        .args(["host", "--", "/attacker", "fork-bomb 390; sleep 1000"])
+        .into_command();
     let first = super::Victim::of(&mut first);
     assert!(attack("strict", "fork-bomb 200").number("fork-bomb") == 200);
     drop(first);
@@ -24,9 +33,16 @@ fn a_fork_bomb_does_not_use_up_the_caller_s_processes() {
 #[test]
 fn a_memory_bomb_meets_the_limit() {
     let answers = attack("strict", "memory-bomb 1200");
-    assert!((512..1024).contains(&answers.number("memory-bomb")), "{}", answers.of("memory-bomb"));
+    assert!(
+        (512..1024).contains(&answers.number("memory-bomb")),
+        "{}",
+        answers.of("memory-bomb")
+    );
     assert!(answers.0.stdout().contains("stopped by ENOMEM"));
-    assert_eq!(attack(&profile("roomy"), "memory-bomb 1200").number("memory-bomb"), 1200);
+    assert_eq!(
+        attack(&profile("roomy"), "memory-bomb 1200").number("memory-bomb"),
+        1200
+    );
 }
 
 #[test]
@@ -34,7 +50,10 @@ fn a_descriptor_bomb_meets_the_limit() {
     let answers = attack("strict", "open-bomb 1400");
     assert!((1000..1024).contains(&answers.number("open-bomb")));
     assert!(answers.0.stdout().contains("stopped by EMFILE"));
-    assert_eq!(attack(&profile("roomy"), "open-bomb 1400").number("open-bomb"), 1400);
+    assert_eq!(
+        attack(&profile("roomy"), "open-bomb 1400").number("open-bomb"),
+        1400
+    );
 }
 
 #[test]
@@ -42,7 +61,11 @@ fn what_is_written_to_memory_meets_the_limit() {
     for place in ["/tmp/bomb", "/dev/shm/bomb"] {
         let program = format!("fill {place} 100");
         let answers = attack("strict", &program);
-        assert!((60..=64).contains(&answers.number("fill")), "{place}: {}", answers.of("fill"));
+        assert!(
+            (60..=64).contains(&answers.number("fill")),
+            "{place}: {}",
+            answers.of("fill")
+        );
         assert!(answers.0.stdout().contains("stopped by ENOSPC"));
         assert_eq!(attack(&profile("roomy"), &program).number("fill"), 100);
     }
@@ -52,16 +75,35 @@ fn what_is_written_to_memory_meets_the_limit() {
 fn empty_files_meet_the_limit() {
     // They take memory that no size counts.
     let answers = attack("strict", "inode-bomb /tmp 30000");
-    assert!((10_000..=16_384).contains(&answers.number("inode-bomb")), "{}", answers.of("inode-bomb"));
+    assert!(
+        (10_000..=16_384).contains(&answers.number("inode-bomb")),
+        "{}",
+        answers.of("inode-bomb")
+    );
     assert!(answers.0.stdout().contains("stopped by ENOSPC"));
-    assert_eq!(attack(&profile("roomy"), "inode-bomb /tmp 30000").number("inode-bomb"), 30_000);
+    assert_eq!(
+        attack(&profile("roomy"), "inode-bomb /tmp 30000").number("inode-bomb"),
+        30_000
+    );
 }
 
 #[test]
 fn nothing_else_can_be_filled() {
-    for place in ["/bomb", "/etc/bomb", "/usr/bomb", "/dev/bomb", "/run/bomb", "/var/bomb", "/proc/bomb", "/opt/bomb"] {
+    for place in [
+        "/bomb",
+        "/etc/bomb",
+        "/usr/bomb",
+        "/dev/bomb",
+        "/run/bomb",
+        "/var/bomb",
+        "/proc/bomb",
+        "/opt/bomb",
+    ] {
         let answer = attack("strict", &format!("fill {place} 1")).of("fill");
-        assert!(["EROFS", "EACCES", "ENOENT", "EPERM"].contains(&answer.as_str()), "{place}: {answer}");
+        assert!(
+            ["EROFS", "EACCES", "ENOENT", "EPERM"].contains(&answer.as_str()),
+            "{place}: {answer}"
+        );
     }
 }
 
@@ -71,8 +113,12 @@ fn a_large_file_meets_the_limit() {
     let program = "openat -100 @s:big 0o102 0o600; ftruncate $0 1610612736";
     let run = |name: &str| {
         let work = Dir::new();
-        std::fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("chmod");
-        under(name).args(["--workspace", "writable"]).within(work.path()).attack(program)
+        std::fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+            .expect("chmod");
+        under(name)
+            .args(["--workspace", "writable"])
+            .within(work.path())
+            .attack(program)
     };
     run("strict").refused("ftruncate", &["EFBIG"]);
     run(&profile("roomy")).number("ftruncate");
@@ -84,11 +130,18 @@ fn output_into_a_file_of_the_host_meets_the_limit() {
     let path = work.write("output", "");
     let run = |name: &str| {
         // The stream is already at 1 GiB - 4 KiB.
-        let file = std::fs::File::options().write(true).open(&path).expect("the file");
+        let file = std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .expect("the file");
         file.set_len((1 << 30) - 4096).expect("a size");
         std::io::Seek::seek(&mut &file, std::io::SeekFrom::End(0)).expect("seek");
         let (mut command, _home) = Sbx::sh(name, "head -c 100000 /dev/zero").into_command();
-        command.stdout(file).stdin(std::process::Stdio::null()).status().expect("sbx");
+        command
+            .stdout(file)
+            .stdin(std::process::Stdio::null())
+            .status()
+            .expect("sbx");
         std::fs::metadata(&path).expect("the file").len()
     };
     assert_eq!(run("strict"), 1 << 30);
@@ -103,14 +156,19 @@ fn locked_memory_meets_the_limit() {
     if free.trim().parse::<u64>().is_ok_and(|kib| kib < 1024) {
         return skip("memlock", "the caller's own limit is below 1 MiB");
     }
-    under("strict").args(["--ulimit", "memlock=4194304"]).attack(program).number("mlock");
+    under("strict")
+        .args(["--ulimit", "memlock=4194304"])
+        .attack(program)
+        .number("mlock");
 }
 
 #[test]
 fn limits_cannot_be_raised() {
     // nproc, nofile, data, fsize, core, memlock.
     for resource in [6, 7, 2, 1, 4, 8] {
-        let program = format!("prlimit64 0 {resource} @w:0x7fffffff,0x7fffffffffffffff 0; setrlimit {resource} @w:0x7fffffff,0x7fffffffffffffff");
+        let program = format!(
+            "prlimit64 0 {resource} @w:0x7fffffff,0x7fffffffffffffff 0; setrlimit {resource} @w:0x7fffffff,0x7fffffffffffffff"
+        );
         for name in ["strict", &profile("no-seccomp"), &profile("capabilities")] {
             let answers = attack(name, &program);
             for step in ["prlimit64", "setrlimit"] {
@@ -134,9 +192,13 @@ fn a_crash_leaves_no_core_and_wakes_no_handler() {
         assert_eq!(said, "Max core file size 1 1 bytes ", "{name}");
     }
     let work = Dir::new();
-    std::fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("chmod");
+    std::fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .expect("chmod");
     let crash = "ulimit -c unlimited 2>/dev/null; kill -SEGV $$";
-    let out = Sbx::run("strict").args(["--workspace", "writable", "host", "--", "sh", "-c", crash]).within(work.path()).out();
+    let out = Sbx::run("strict")
+        .args(["--workspace", "writable", "host", "--", "sh", "-c", crash])
+        .within(work.path())
+        .out();
     out.code(128 + libc::SIGSEGV);
     let cores = || std::fs::read_dir(work.path()).expect("a directory").count();
     assert_eq!(cores(), 0);
@@ -144,7 +206,11 @@ fn a_crash_leaves_no_core_and_wakes_no_handler() {
     if pattern.starts_with(['|', '/', '@']) {
         return skip("core-pattern", "cores do not go to the working directory here");
     }
-    finish(std::process::Command::new("sh").args(["-c", crash]).current_dir(work.path()));
+    finish(
+        std::process::Command::new("sh")
+            .args(["-c", crash])
+            .current_dir(work.path()),
+    );
     if cores() == 0 {
         skip("core", "no core outside either");
     }
@@ -153,11 +219,19 @@ fn a_crash_leaves_no_core_and_wakes_no_handler() {
 #[test]
 fn the_time_limit_cannot_be_outrun() {
     // Deaf to every signal that can be ignored, in sessions of its own, twice forked.
-    let script = "trap '' TERM INT HUP ALRM XCPU; setsid sh -c 'trap \"\" TERM; sleep 30' & sleep 30; sleep 30";
+    let script =
+        "trap '' TERM INT HUP ALRM XCPU; setsid sh -c 'trap \"\" TERM; sleep 30' & sleep 30; sleep 30";
     let since = Instant::now();
-    Sbx::run("strict").args(["--timeout", "300ms", "host", "--", "sh", "-c", script]).out().code(137).says("the time of 300ms was up");
+    Sbx::run("strict")
+        .args(["--timeout", "300ms", "host", "--", "sh", "-c", script])
+        .out()
+        .code(137)
+        .says("the time of 300ms was up");
     let taken = since.elapsed();
-    assert!(taken > Duration::from_millis(290) && taken < Duration::from_secs(3), "{taken:?}");
+    assert!(
+        taken > Duration::from_millis(290) && taken < Duration::from_secs(3),
+        "{taken:?}"
+    );
     // Without the limit the same command goes on.
     let since = Instant::now();
     Sbx::sh("strict", "sleep 0.5").out().code(0);

@@ -40,7 +40,13 @@ fn loopback_of_the_host_is_out_of_reach() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let port = listener.local_addr().expect("an address").port();
     let program = format!("socket 2 1 0; connect $0 {} @len", v4(Ipv4Addr::LOCALHOST, port));
-    for name in ["strict", "default", "build", &profile("no-landlock-strict"), &profile("no-landlock")] {
+    for name in [
+        "strict",
+        "default",
+        "build",
+        &profile("no-landlock-strict"),
+        &profile("no-landlock"),
+    ] {
         attack(name, &program).refused("connect", &["ECONNREFUSED", "EACCES"]);
     }
     attack(&profile("host-network"), &program).number("connect");
@@ -60,7 +66,10 @@ fn loopback_of_the_host_is_out_of_reach_over_ipv6() {
     let port = listener.local_addr().expect("an address").port();
     let program = format!("socket 10 1 0; connect $0 {} @len", v6_loopback(port));
     for name in BUILT_IN {
-        attack(name, &program).refused("connect", &["ECONNREFUSED", "EACCES", "EADDRNOTAVAIL", "ENETUNREACH"]);
+        attack(name, &program).refused(
+            "connect",
+            &["ECONNREFUSED", "EACCES", "EADDRNOTAVAIL", "ENETUNREACH"],
+        );
     }
     attack(&profile("host-network"), &program).number("connect");
 }
@@ -68,9 +77,14 @@ fn loopback_of_the_host_is_out_of_reach_over_ipv6() {
 #[test]
 fn datagrams_do_not_reach_the_host() {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+    socket
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .expect("a timeout");
     let port = socket.local_addr().expect("an address").port();
-    let program = format!("socket 2 2 0; sendto $0 @s:leaked 6 0 {} 16", v4(Ipv4Addr::LOCALHOST, port));
+    let program = format!(
+        "socket 2 2 0; sendto $0 @s:leaked 6 0 {} 16",
+        v4(Ipv4Addr::LOCALHOST, port)
+    );
     let mut buffer = [0; 16];
     for name in BUILT_IN {
         attack(name, &program);
@@ -83,7 +97,13 @@ fn datagrams_do_not_reach_the_host() {
 #[test]
 fn no_address_beyond_loopback_has_a_route() {
     // A public name server, the metadata service of clouds, private networks, the way out of a NAT helper; TCP and UDP.
-    for address in [[8, 8, 8, 8], [169, 254, 169, 254], [10, 0, 2, 2], [192, 168, 0, 1], [172, 17, 0, 1]] {
+    for address in [
+        [8, 8, 8, 8],
+        [169, 254, 169, 254],
+        [10, 0, 2, 2],
+        [192, 168, 0, 1],
+        [172, 17, 0, 1],
+    ] {
         for kind in [1, 2] {
             let program = format!("socket 2 {kind} 0; connect $0 {} @len", v4(address.into(), 53));
             for name in BUILT_IN {
@@ -102,10 +122,15 @@ fn no_address_beyond_loopback_has_a_route() {
 fn a_server_inside_is_not_seen_outside() {
     let connect = |name: &str| {
         // A port that is free on the host, taken inside.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|l| l.local_addr())
+            .expect("a port")
+            .port();
         let at = v4(Ipv4Addr::UNSPECIFIED, port);
         let program = format!("socket 2 1 0; bind $0 {at} @len; listen $0 8; sleep 1500");
-        let (mut command, _home) = under(name).args(["host", "--", "/attacker", &program]).into_command();
+        let (mut command, _home) = under(name)
+            .args(["host", "--", "/attacker", &program])
+            .into_command();
         let mut server = super::Victim::of(&mut command);
         let mut reached = false;
         for _ in 0..60 {
@@ -131,7 +156,10 @@ fn the_network_cannot_be_configured() {
     attack("strict", netlink).refused("socket", &["EAFNOSUPPORT"]);
     attack("strict", ioctl).refused("ioctl", &["ENOTTY", "EPERM"]);
     attack("default", ioctl).refused("ioctl", &["EPERM"]);
-    under("default").args(["--cap-add", "NET_ADMIN"]).attack(ioctl).number("ioctl");
+    under("default")
+        .args(["--cap-add", "NET_ADMIN"])
+        .attack(ioctl)
+        .number("ioctl");
 }
 
 #[test]
@@ -142,5 +170,8 @@ fn sockets_of_the_host_are_not_listed() {
     for name in BUILT_IN {
         assert_eq!(under(name).shell(&script).stdout().trim(), "0", "{name}");
     }
-    assert_eq!(under(&profile("host-network")).shell(&script).stdout().trim(), "1");
+    assert_eq!(
+        under(&profile("host-network")).shell(&script).stdout().trim(),
+        "1"
+    );
 }

@@ -1,6 +1,8 @@
 //! Other processes: pid 1 inside, sbx and everything else outside, and what they hold.
 
-use super::{Attack, BUILT_IN, Victim, attack, attacker, attacker_command, finish, outside, profile, secret, under};
+use super::{
+    Attack, BUILT_IN, Victim, attack, attacker, attacker_command, finish, outside, profile, secret, under,
+};
 use crate::util::{Dir, Sbx, binary, skip, within};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -8,7 +10,17 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// What of `/proc/PID` opens a process.
-const CLOSED: [&str; 9] = ["mem", "environ", "maps", "auxv", "stack", "pagemap", "syscall", "clear_refs", "io"];
+const CLOSED: [&str; 9] = [
+    "mem",
+    "environ",
+    "maps",
+    "auxv",
+    "stack",
+    "pagemap",
+    "syscall",
+    "clear_refs",
+    "io",
+];
 const LINKS: [&str; 4] = ["exe", "cwd", "root", "fd/0"];
 
 fn look_at(pid: &str) -> String {
@@ -23,19 +35,41 @@ fn look_at(pid: &str) -> String {
 
 #[test]
 fn pid_1_inside_is_closed() {
-    for name in ["strict", "default", "build", &profile("whole-proc"), &profile("no-seccomp"), &profile("no-landlock")] {
+    for name in [
+        "strict",
+        "default",
+        "build",
+        &profile("whole-proc"),
+        &profile("no-seccomp"),
+        &profile("no-landlock"),
+    ] {
         let answers = attack(name, &look_at("1"));
         for (file, answer) in CLOSED.iter().zip(answers.all("read")) {
-            assert!(answer.parse::<i64>().is_err(), "{name}: {file} gave {answer} bytes");
+            assert!(
+                answer.parse::<i64>().is_err(),
+                "{name}: {file} gave {answer} bytes"
+            );
         }
         for (link, answer) in LINKS.iter().zip(answers.all("readlink")) {
-            assert!(["EACCES", "ENOENT", "EPERM"].contains(&answer.as_str()), "{name}: {link}: {answer}");
+            assert!(
+                ["EACCES", "ENOENT", "EPERM"].contains(&answer.as_str()),
+                "{name}: {link}: {answer}"
+            );
         }
     }
     // A process inside that did not close itself is read in just that way.
-    let sibling = format!("sleep 9 & exec /attacker '{}'", look_at("2").replace("/2/", "/'$!'/"));
+    let sibling = format!(
+        "sleep 9 & exec /attacker '{}'",
+        look_at("2").replace("/2/", "/'$!'/")
+    );
     let out = super::Answers(under("default").shell(&sibling));
-    assert!(out.all("read").iter().filter(|answer| answer.parse::<i64>().is_ok()).count() >= 5);
+    assert!(
+        out.all("read")
+            .iter()
+            .filter(|answer| answer.parse::<i64>().is_ok())
+            .count()
+            >= 5
+    );
     for answer in out.all("readlink") {
         assert!(answer.parse::<i64>().is_ok(), "{answer}");
     }
@@ -111,7 +145,12 @@ fn only_the_sandbox_s_own_processes_are_listed() {
     assert!(count("strict") <= 3, "sh, ls, grep");
     assert!(count("default") <= 4, "and pid 1");
     let host = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
-    let host = host.filter(|entry| entry.file_name().to_string_lossy().starts_with(|c: char| c.is_ascii_digit()));
+    let host = host.filter(|entry| {
+        entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(|c: char| c.is_ascii_digit())
+    });
     assert!(host.count() > 4, "there is more to be seen");
 }
 
@@ -132,13 +171,21 @@ fn signals_to_everybody_and_to_the_group_stay_inside() {
         let script = format!("sleep 9 & {run} >/dev/null; kill -0 $! && echo lives; kill -9 $!");
         let home = Dir::new();
         let mut command = std::process::Command::new("sh");
-        command.args(["-c", &script]).process_group(0).current_dir(home.path()).stdin(Stdio::null());
+        command
+            .args(["-c", &script])
+            .process_group(0)
+            .current_dir(home.path())
+            .stdin(Stdio::null());
         finish(&mut command).stdout()
     };
     assert_eq!(job(true, "kill 0 10").trim(), "lives");
     assert_eq!(job(true, "kill -1 9").trim(), "lives");
     assert_eq!(job(true, "kill 0 9").trim(), "lives");
-    assert_eq!(job(false, "kill 0 10").trim(), "", "the group of a plain process is the caller's");
+    assert_eq!(
+        job(false, "kill 0 10").trim(),
+        "",
+        "the group of a plain process is the caller's"
+    );
 }
 
 #[test]
@@ -147,12 +194,18 @@ fn no_descriptor_of_the_caller_is_passed_on() {
     for name in ["strict", "default", "build", &profile("no-seccomp")] {
         for tty in [false, true] {
             let mut command = attacker_command(["as:leaker"]);
-            command.arg(&secret).arg(binary()).args(["run", "--quiet", "--profile", name]);
+            command
+                .arg(&secret)
+                .arg(binary())
+                .args(["run", "--quiet", "--profile", name]);
             if tty {
                 command.arg("-t");
             }
             let bind = format!("{}:/attacker:ro", attacker().display());
-            command.args(["-v", &bind, "host", "--", "/attacker", "fds"]).current_dir("/").stdin(Stdio::null());
+            command
+                .args(["-v", &bind, "host", "--", "/attacker", "fds"])
+                .current_dir("/")
+                .stdin(Stdio::null());
             let out = super::Answers(finish(&mut command));
             assert_eq!(out.number("fds"), 3, "{}", out.0.stdout());
             assert!(!out.0.stdout().contains("secret"));
@@ -166,16 +219,31 @@ fn no_descriptor_of_the_caller_is_passed_on() {
 #[test]
 fn cve_2024_21626_a_leaked_descriptor_is_no_working_directory() {
     for name in BUILT_IN {
-        for place in (3..=20).map(|fd| format!("/proc/self/fd/{fd}")).chain(["/proc/1/cwd".into(), "/proc/1/root".into()]) {
+        for place in (3..=20)
+            .map(|fd| format!("/proc/self/fd/{fd}"))
+            .chain(["/proc/1/cwd".into(), "/proc/1/root".into()])
+        {
             let mut command = attacker_command(["as:leaker", "/"]);
-            command.arg(binary()).args(["run", "--quiet", "--profile", name, "-w", &place, "host", "--", "ls"]);
+            command.arg(binary()).args([
+                "run",
+                "--quiet",
+                "--profile",
+                name,
+                "-w",
+                &place,
+                "host",
+                "--",
+                "ls",
+            ]);
             let out = finish(command.current_dir("/tmp").stdin(Stdio::null()));
             out.code(125);
             assert_eq!(out.stdout(), "", "{name} {place}");
         }
     }
     let mut command = attacker_command(["as:leaker", "/"]);
-    command.arg(attacker()).arg("chdir @s:/proc/self/fd/7; openat -100 @s:proc 0");
+    command
+        .arg(attacker())
+        .arg("chdir @s:/proc/self/fd/7; openat -100 @s:proc 0");
     let out = super::Answers(finish(command.current_dir("/tmp")));
     out.number("chdir");
     out.number("openat");
@@ -199,24 +267,54 @@ fn cve_2019_5736_runtime_binary_cannot_be_overwritten() {
     std::os::unix::fs::symlink("/proc/self/exe", work.path().join("link")).expect("a link");
     let run = |name: &str, command: &str| {
         let mut sbx = std::process::Command::new(&sbx);
-        sbx.args(["run", "--quiet", "--profile", name, "host", "--", command]).current_dir(work.path());
+        sbx.args(["run", "--quiet", "--profile", name, "host", "--", command])
+            .current_dir(work.path());
         finish(sbx.stdin(Stdio::null()))
     };
     for name in ["strict", "default", "build", &profile("no-seccomp")] {
-        for command in ["/proc/self/exe", "./again", "./link", "/proc/1/exe", "/proc/thread-self/exe"] {
+        for command in [
+            "/proc/self/exe",
+            "./again",
+            "./link",
+            "/proc/1/exe",
+            "/proc/thread-self/exe",
+        ] {
             let out = run(name, command);
-            assert!(matches!(out.code, Some(126 | 127)), "{name} {command}: {:?} {}", out.code, out.stderr());
+            assert!(
+                matches!(out.code, Some(126 | 127)),
+                "{name} {command}: {:?} {}",
+                out.code,
+                out.stderr()
+            );
         }
     }
     // Without Landlock the interpreter line leads back to sbx, which is how the attack begins…
     let again = run(&profile("no-landlock"), "./again");
-    assert!(!matches!(again.code, Some(126 | 127)), "{:?} {}", again.code, again.stderr());
+    assert!(
+        !matches!(again.code, Some(126 | 127)),
+        "{:?} {}",
+        again.code,
+        again.stderr()
+    );
     // …and still the executable cannot be opened for writing from there: every mount that shows it is read-only or gone.
     let script = "for p in /proc/[0-9]*; do ( : >> $p/exe ); done 2>/dev/null; true";
     let mut all = std::process::Command::new(&sbx);
-    all.args(["run", "--quiet", "--profile", &profile("no-landlock"), "host", "--", "sh", "-c", script]);
+    all.args([
+        "run",
+        "--quiet",
+        "--profile",
+        &profile("no-landlock"),
+        "host",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]);
     finish(all.current_dir(work.path()).stdin(Stdio::null())).code(0);
-    assert!(before == std::fs::read(&sbx).expect("sbx"), "the executable has changed");
+    assert!(
+        before == std::fs::read(&sbx).expect("sbx"),
+        "the executable has changed"
+    );
 }
 
 #[test]
@@ -237,7 +335,11 @@ fn set_id_bits_give_nothing() {
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o6755)).expect("chmod");
     let bind = format!("{}:/p:ro", work.path().display());
     for name in BUILT_IN {
-        let out = super::Answers(Sbx::run(name).args(["-v", &bind, "host", "--", "/p/program", "getuid; geteuid"]).out());
+        let out = super::Answers(
+            Sbx::run(name)
+                .args(["-v", &bind, "host", "--", "/p/program", "getuid; geteuid"])
+                .out(),
+        );
         assert_eq!(out.of("getuid"), out.of("geteuid"), "{name}");
         assert_ne!(out.of("geteuid"), "0");
     }
@@ -249,30 +351,41 @@ fn set_id_bits_give_nothing() {
 /// Whether a process of this command line is there.
 fn runs(marker: &str) -> bool {
     let entries = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
-    entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok()).any(|line| {
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        line.starts_with("sleep ") && line.contains(marker)
-    })
+    entries
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
+        .any(|line| {
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            line.starts_with("sleep ") && line.contains(marker)
+        })
 }
 
 #[test]
 fn whatever_kills_sbx_nothing_lives_on() {
-    for (at, signal) in [libc::SIGKILL, libc::SIGABRT, libc::SIGTERM, libc::SIGHUP].into_iter().enumerate() {
+    for (at, signal) in [libc::SIGKILL, libc::SIGABRT, libc::SIGTERM, libc::SIGHUP]
+        .into_iter()
+        .enumerate()
+    {
         let marker = format!("7{at}77{}", std::process::id());
         // A grandchild in a session of its own, deaf to what a terminal or a shell would send.
-        let script = format!("trap '' TERM HUP INT; setsid sh -c 'trap \"\" TERM HUP; sleep {marker}' & sleep {marker}; sleep {marker}");
+        let script = format!(
+            "trap '' TERM HUP INT; setsid sh -c 'trap \"\" TERM HUP; sleep {marker}' & sleep {marker}; sleep {marker}"
+        );
         let (mut command, _home) = Sbx::sh("strict", &script).into_command();
         let mut child = Victim::of(&mut command);
         within(Duration::from_secs(5), "the command starts", || runs(&marker));
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.pid()).expect("a pid"));
-        let kill = |signal| nix::sys::signal::kill(pid, nix::sys::signal::Signal::try_from(signal).expect("a signal"));
+        let kill = |signal| {
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::try_from(signal).expect("a signal"))
+        };
         kill(signal).expect("kill");
         if signal != libc::SIGKILL && signal != libc::SIGABRT {
             // Forwarded and ignored by the command: the next one is not.
             kill(libc::SIGKILL).expect("kill");
         }
         let since = Instant::now();
-        within(Duration::from_secs(1), "the end of everything inside", || !runs(&marker));
+        within(Duration::from_secs(1), "the end of everything inside", || {
+            !runs(&marker)
+        });
         eprintln!("gone after {:?}", since.elapsed());
         within(Duration::from_secs(1), "sbx ends", || !child.lives());
     }
@@ -286,7 +399,10 @@ fn nothing_outlives_the_command() {
     assert!(!runs(&marker));
     // Outside it does.
     let mut command = std::process::Command::new("sh");
-    finish(command.args(["-c", &format!("setsid nohup sleep {marker} >/dev/null 2>&1 & sleep 0.1; echo $!")]));
+    finish(command.args([
+        "-c",
+        &format!("setsid nohup sleep {marker} >/dev/null 2>&1 & sleep 0.1; echo $!"),
+    ]));
     assert!(runs(&marker));
     finish(std::process::Command::new("sh").args(["-c", &format!("kill $(pidof sleep | tr ' ' '\\n' | while read p; do grep -qs {marker} /proc/$p/cmdline && echo $p; done)")]));
 }
@@ -302,7 +418,9 @@ fn sbx_itself_is_not_dumpable_while_it_waits() {
     if crate::util::is_root() {
         skip("user", "what belongs to root looks the same, dumpable or not");
     } else {
-        within(Duration::from_secs(3), "sbx closes itself", || owner(child.pid()).is_ok_and(|uid| uid == 0));
+        within(Duration::from_secs(3), "sbx closes itself", || {
+            owner(child.pid()).is_ok_and(|uid| uid == 0)
+        });
         assert_ne!(owner(victim.pid()).expect("sleep"), 0);
     }
     assert!(victim.lives());
