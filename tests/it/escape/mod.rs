@@ -2,6 +2,7 @@
 //! succeeds where just that protection is switched off (`tests/profiles`), or outside, against a process that nothing protects.
 
 mod environment;
+mod faults;
 mod files;
 mod ipc;
 mod kernel;
