@@ -7,9 +7,13 @@ mod files;
 mod ipc;
 mod kernel;
 mod limits;
+mod mounts;
+mod namespaces;
 mod network;
 mod process;
 mod roots;
+mod runtime;
+mod sockets;
 
 use crate::util::{Dir, Out, Sbx, binary};
 use std::ffi::OsStr;

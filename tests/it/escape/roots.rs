@@ -233,7 +233,8 @@ fn cve_2026_55686_the_working_directory_is_not_made_outside() {
 #[test]
 fn a_name_is_looked_up_in_a_plain_file_only() {
     // A pipe, a device, a directory, a link to the host, a file without end: refused, and at once.
-    let make: [(&str, fn(&Path)); 4] = [
+    type Make = fn(&Path);
+    let make: [(&str, Make); 4] = [
         ("pipe", |at| {
             nix::unistd::mkfifo(at, nix::sys::stat::Mode::S_IRWXU).expect("mkfifo")
         }),
