@@ -24,8 +24,13 @@ pub fn page(text: impl fmt::Display) -> std::process::ExitCode {
 }
 
 /// Prints words. What cannot be said is left unsaid: standard error may be closed.
+///
+/// The last wall against names that would act on the terminal: whoever builds a message escapes what comes from outside, and what was
+/// forgotten is escaped here. Only the ends of lines stay.
 pub fn words(text: impl fmt::Display) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let text = text.to_string();
+    let lines: Vec<String> = text.split('\n').map(escaped).collect();
+    let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
 }
 
 /// Text from outside (a profile, an image, a file name) with everything escaped that a terminal would act on.

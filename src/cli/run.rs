@@ -86,8 +86,8 @@ fn attempt(args: &RunArgs, record: &mut Record) -> Result<ExitCode, Report> {
         match start(args, &asked, &plan, own, record) {
             Ok(supervised) => return finish(args, &asked.policy, supervised, record),
             // A fact that was presumed does not hold here: plan once more, with what is known now.
-            Err(SuperviseError::Start(StartError::Step { step, .. }))
-                if !learned && learn(&plan, step, &mut asked.host) =>
+            Err(SuperviseError::Start(StartError::Step { step, errno }))
+                if !learned && learn(&plan, step, errno, &mut asked.host) =>
             {
                 learned = true;
             }
@@ -175,10 +175,19 @@ fn finish(
     Ok(ExitCode::from(ended.exit_code()))
 }
 
-/// Takes a failed step as a fact about the host, where it is one.
-fn learn(plan: &Plan, step: usize, host: &mut Host) -> bool {
+/// Takes a failed step as a fact about the host, where it is one. An image whose `/proc` is a link elsewhere (CVE-2023-27561) is none:
+/// it must not talk sbx into doing without.
+fn learn(plan: &Plan, step: usize, errno: nix::errno::Errno, host: &mut Host) -> bool {
     use crate::model::host::{Fact, ProcMount};
+    use nix::errno::Errno;
+    let place = matches!(
+        errno,
+        Errno::ELOOP | Errno::ENOTDIR | Errno::ENOENT | Errno::EXDEV
+    );
     match plan.steps.get(step).map(|p| &p.step) {
+        _ if place => return false,
+        // `EINVAL`: a directory on a file.
+        Some(Step::Proc(..)) if errno == Errno::EINVAL => return false,
         Some(Step::Proc(..)) => host.proc = ProcMount::Refused,
         Some(Step::TimeNamespace) => host.time_namespace = Fact::Missing("the kernel refuses it".into()),
         Some(Step::NoNestedNamespaces) => {

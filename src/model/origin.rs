@@ -47,12 +47,24 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn { profile, line } => write!(f, "profile {profile}, line {line}"),
-            Self::File { path, line, column } => write!(f, "{path}:{line}:{column}"),
-            Self::Flag { text } => write!(f, "the flag {text}"),
+            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", plain(path)),
+            Self::Flag { text } => write!(f, "the flag {}", plain(text)),
             Self::Image => f.write_str("the image"),
             Self::Default => f.write_str("no profile sets it"),
         }
     }
+}
+
+/// As it was typed, but for what a terminal would act on.
+fn plain(text: &str) -> String {
+    let escape = |c: char| {
+        if c.is_control() {
+            c.escape_debug().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(escape).collect()
 }
 
 /// A value together with the place that set it.

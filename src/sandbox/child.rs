@@ -360,6 +360,7 @@ impl Child<'_> {
                 }
             }
         }
+        cred::plain_personality()?;
         signal::default_dispositions();
         signal::set_mask(&signal::SignalSet::of(&[]))
     }
@@ -388,6 +389,7 @@ fn fresh(kind: &CStr, options: &[(&CStr, &CStr)], attributes: Attributes) -> Res
 fn fresh_tmpfs(options: &TmpfsOptions, attributes: Attributes) -> Result<OwnedFd> {
     let fs = mount::fsopen(c"tmpfs")?;
     mount::fsconfig_string(fs.as_fd(), c"size", &options.size)?;
+    mount::fsconfig_string(fs.as_fd(), c"nr_inodes", &options.inodes)?;
     mount::fsconfig_string(fs.as_fd(), c"mode", &options.mode)?;
     if let Some((uid, gid)) = &options.owner {
         mount::fsconfig_string(fs.as_fd(), c"uid", uid)?;

@@ -148,6 +148,14 @@ fn place(at: &InRoot) -> Result<Place, PrepareError> {
     })
 }
 
+/// One inode for each page of its size: whoever writes into every file meets the size first. Without a number the kernel allows half as
+/// many as the machine has pages, and a million empty files take a gibibyte that no size counts.
+fn inodes(size: Bytes) -> u64 {
+    const PAGE: u64 = 4096;
+    const LEAST: u64 = 16 << 10;
+    (size.0 / PAGE).max(LEAST)
+}
+
 fn tmpfs(size: Bytes, mode: u32, owner: Option<(u32, u32)>) -> Result<TmpfsOptions, PrepareError> {
     let owner = match owner {
         Some((uid, gid)) => Some((text(uid.to_string(), "a uid")?, text(gid.to_string(), "a gid")?)),
@@ -155,6 +163,7 @@ fn tmpfs(size: Bytes, mode: u32, owner: Option<(u32, u32)>) -> Result<TmpfsOptio
     };
     Ok(TmpfsOptions {
         size: text(size.0.to_string(), "a size")?,
+        inodes: text(inodes(size).to_string(), "a number")?,
         mode: text(format!("{mode:o}"), "a mode")?,
         owner,
     })

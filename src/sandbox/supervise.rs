@@ -194,7 +194,8 @@ impl Running {
             Message::Started => {
                 state.started = true;
                 terminal::let_go(streams);
-                if give_up_rights {
+                // What was written to an overlaid workspace is read by name at the end.
+                if give_up_rights && state.upper.is_none() {
                     confine::supervisor();
                 } else {
                     let _ = cred::undumpable();

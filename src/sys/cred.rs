@@ -242,7 +242,7 @@ pub fn set_limit(resource: u32, soft: u64, hard: u64) -> Result<()> {
     check_int(unsafe { libc::setrlimit(resource, &raw const wanted) }).map(|_| ())
 }
 
-/// The scheduling priority back to 0 where it was raised by nice(1) for the caller is left alone: only the OOM score may not fall.
+/// Takes back what setarch(1) gave the caller: no randomised addresses, memory that can be executed because it can be read.
 ///
 /// # Errors
 /// As personality(2).

@@ -83,9 +83,19 @@ pub fn next_signal(fd: BorrowedFd<'_>) -> Result<Option<Arrived>> {
 
 /// Every signal back to its default: a payload must not inherit what the caller ignores (`nohup`), nor our own choices.
 pub fn default_dispositions() {
+    // The raw call: glibc refuses 32 and 33, which it keeps for itself, and a caller may have left them ignored.
+    let default = [0u64; 4];
     for signal in 1..=64 {
-        // SAFETY: SIG_DFL runs no code of ours; numbers that cannot be changed are refused without effect.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: all zeroes is SIG_DFL without flags, restorer and mask; numbers that cannot be changed are refused without effect.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                size_of::<u64>(),
+            )
+        };
     }
 }
 

@@ -17,8 +17,8 @@ pub(crate) fn run(name: &str, words: &[&str]) -> Option<i64> {
         "fork-bomb" => bombs::forks(n(0)),
         "open-bomb" => bombs::descriptors(n(0)),
         "memory-bomb" => bombs::memory(n(0)),
-        "fill" => bombs::fill(text(0), n(1)),
-        "inode-bomb" => bombs::inodes(text(0), n(1)),
+        "fill" => bombs::fill(text(0), n(0)),
+        "inode-bomb" => bombs::inodes(text(0), n(0)),
         "shared-memory" => shared_memory(n(0)),
         "sleep" => {
             std::thread::sleep(std::time::Duration::from_millis(n(0).cast_unsigned()));

@@ -1,1 +1,246 @@
-//! limits
+//! Bombs: every resource has a ceiling that holds without a cgroup, and nobody inside can raise it.
+
+use super::{Answers, Attack, BUILT_IN, attack, finish, outside, profile, under};
+use crate::util::{Dir, Sbx, skip};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_fork_bomb_meets_the_limit() {
+    let answers = attack("strict", "fork-bomb 390");
+    assert!(
+        (200..256).contains(&answers.number("fork-bomb")),
+        "{}",
+        answers.of("fork-bomb")
+    );
+    assert!(answers.0.stdout().contains("stopped by EAGAIN"));
+    assert_eq!(
+        attack(&profile("roomy"), "fork-bomb 390").number("fork-bomb"),
+        390
+    );
+}
+
+#[test]
+fn a_fork_bomb_does_not_use_up_the_caller_s_processes() {
+    // Two at once: each has its own count, in its own user namespace.
+    let (mut first, _home) = under("strict")
+        .args(["host", "--", "/attacker", "fork-bomb 390; sleep 1000"])
+        .into_command();
+    let first = super::Victim::of(&mut first);
+    assert!(attack("strict", "fork-bomb 200").number("fork-bomb") == 200);
+    drop(first);
+}
+
+#[test]
+fn a_memory_bomb_meets_the_limit() {
+    let answers = attack("strict", "memory-bomb 1200");
+    assert!(
+        (512..1024).contains(&answers.number("memory-bomb")),
+        "{}",
+        answers.of("memory-bomb")
+    );
+    assert!(answers.0.stdout().contains("stopped by ENOMEM"));
+    assert_eq!(
+        attack(&profile("roomy"), "memory-bomb 1200").number("memory-bomb"),
+        1200
+    );
+}
+
+#[test]
+fn a_descriptor_bomb_meets_the_limit() {
+    let answers = attack("strict", "open-bomb 1400");
+    assert!((1000..1024).contains(&answers.number("open-bomb")));
+    assert!(answers.0.stdout().contains("stopped by EMFILE"));
+    assert_eq!(
+        attack(&profile("roomy"), "open-bomb 1400").number("open-bomb"),
+        1400
+    );
+}
+
+#[test]
+fn what_is_written_to_memory_meets_the_limit() {
+    for place in ["/tmp/bomb", "/dev/shm/bomb"] {
+        let program = format!("fill {place} 100");
+        let answers = attack("strict", &program);
+        assert!(
+            (60..=64).contains(&answers.number("fill")),
+            "{place}: {}",
+            answers.of("fill")
+        );
+        assert!(answers.0.stdout().contains("stopped by ENOSPC"));
+        assert_eq!(attack(&profile("roomy"), &program).number("fill"), 100);
+    }
+}
+
+#[test]
+fn empty_files_meet_the_limit() {
+    // They take memory that no size counts.
+    let answers = attack("strict", "inode-bomb /tmp 30000");
+    assert!(
+        (10_000..=16_384).contains(&answers.number("inode-bomb")),
+        "{}",
+        answers.of("inode-bomb")
+    );
+    assert!(answers.0.stdout().contains("stopped by ENOSPC"));
+    assert_eq!(
+        attack(&profile("roomy"), "inode-bomb /tmp 30000").number("inode-bomb"),
+        30_000
+    );
+}
+
+#[test]
+fn nothing_else_can_be_filled() {
+    for place in [
+        "/bomb",
+        "/etc/bomb",
+        "/usr/bomb",
+        "/dev/bomb",
+        "/run/bomb",
+        "/var/bomb",
+        "/proc/bomb",
+        "/opt/bomb",
+    ] {
+        let answer = attack("strict", &format!("fill {place} 1")).of("fill");
+        assert!(
+            ["EROFS", "EACCES", "ENOENT", "EPERM"].contains(&answer.as_str()),
+            "{place}: {answer}"
+        );
+    }
+}
+
+#[test]
+fn a_large_file_meets_the_limit() {
+    // Sparse, so that it is the limit of the file and not of the disk: 1.5 GiB, where strict has 1 GiB.
+    let program = "openat -100 @s:big 0o102 0o600; ftruncate $0 1610612736";
+    let run = |name: &str| {
+        let work = Dir::new();
+        std::fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+            .expect("chmod");
+        under(name)
+            .args(["--workspace", "writable"])
+            .within(work.path())
+            .attack(program)
+    };
+    run("strict").refused("ftruncate", &["EFBIG"]);
+    run(&profile("roomy")).number("ftruncate");
+}
+
+#[test]
+fn output_into_a_file_of_the_host_meets_the_limit() {
+    let work = Dir::new();
+    let path = work.write("output", "");
+    let run = |name: &str| {
+        // The stream is already at 1 GiB - 4 KiB.
+        let file = std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .expect("the file");
+        file.set_len((1 << 30) - 4096).expect("a size");
+        std::io::Seek::seek(&mut &file, std::io::SeekFrom::End(0)).expect("seek");
+        let (mut command, _home) = Sbx::sh(name, "head -c 100000 /dev/zero").into_command();
+        command
+            .stdout(file)
+            .stdin(std::process::Stdio::null())
+            .status()
+            .expect("sbx");
+        std::fs::metadata(&path).expect("the file").len()
+    };
+    assert_eq!(run("strict"), 1 << 30);
+    assert_eq!(run(&profile("roomy")), (1 << 30) - 4096 + 100_000);
+}
+
+#[test]
+fn locked_memory_meets_the_limit() {
+    let program = "mmap 0 0x100000 3 0x22 -1 0; mlock $0 0x100000";
+    attack("strict", program).refused("mlock", &["ENOMEM", "EPERM", "EAGAIN"]);
+    let free = finish(std::process::Command::new("sh").args(["-c", "ulimit -Hl"])).stdout();
+    if free.trim().parse::<u64>().is_ok_and(|kib| kib < 1024) {
+        return skip("memlock", "the caller's own limit is below 1 MiB");
+    }
+    under("strict")
+        .args(["--ulimit", "memlock=4194304"])
+        .attack(program)
+        .number("mlock");
+}
+
+#[test]
+fn limits_cannot_be_raised() {
+    // nproc, nofile, data, fsize, core, memlock.
+    for resource in [6, 7, 2, 1, 4, 8] {
+        let program = format!(
+            "prlimit64 0 {resource} @w:0x7fffffff,0x7fffffffffffffff 0; setrlimit {resource} @w:0x7fffffff,0x7fffffffffffffff"
+        );
+        for name in ["strict", &profile("no-seccomp"), &profile("capabilities")] {
+            let answers = attack(name, &program);
+            for step in ["prlimit64", "setrlimit"] {
+                answers.refused(step, &["EPERM"]);
+            }
+        }
+    }
+    // Lowering one is anybody's right.
+    attack("strict", "prlimit64 0 7 @w:16,16 0").number("prlimit64");
+    for name in BUILT_IN {
+        attack(name, "setpriority 0 0 -20").refused("setpriority", &["EACCES", "EPERM"]);
+        attack(name, "sched_setscheduler 0 1 @d:50").refused("sched_setscheduler", &["EPERM"]);
+    }
+}
+
+#[test]
+fn a_crash_leaves_no_core_and_wakes_no_handler() {
+    // 1 and not 0: with a piped core_pattern the kernel runs the host's handler at 0 too.
+    for name in ["strict", "default", "build"] {
+        let said = under(name).shell("grep core /proc/self/limits | tr -s ' '").ok();
+        assert_eq!(said, "Max core file size 1 1 bytes ", "{name}");
+    }
+    let work = Dir::new();
+    std::fs::set_permissions(work.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .expect("chmod");
+    let crash = "ulimit -c unlimited 2>/dev/null; kill -SEGV $$";
+    let out = Sbx::run("strict")
+        .args(["--workspace", "writable", "host", "--", "sh", "-c", crash])
+        .within(work.path())
+        .out();
+    out.code(128 + libc::SIGSEGV);
+    let cores = || std::fs::read_dir(work.path()).expect("a directory").count();
+    assert_eq!(cores(), 0);
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    if pattern.starts_with(['|', '/', '@']) {
+        return skip("core-pattern", "cores do not go to the working directory here");
+    }
+    finish(
+        std::process::Command::new("sh")
+            .args(["-c", crash])
+            .current_dir(work.path()),
+    );
+    if cores() == 0 {
+        skip("core", "no core outside either");
+    }
+}
+
+#[test]
+fn the_time_limit_cannot_be_outrun() {
+    // Deaf to every signal that can be ignored, in sessions of its own, twice forked.
+    let script =
+        "trap '' TERM INT HUP ALRM XCPU; setsid sh -c 'trap \"\" TERM; sleep 30' & sleep 30; sleep 30";
+    let since = Instant::now();
+    Sbx::run("strict")
+        .args(["--timeout", "300ms", "host", "--", "sh", "-c", script])
+        .out()
+        .code(137)
+        .says("the time of 300ms was up");
+    let taken = since.elapsed();
+    assert!(
+        taken > Duration::from_millis(290) && taken < Duration::from_secs(3),
+        "{taken:?}"
+    );
+    // Without the limit the same command goes on.
+    let since = Instant::now();
+    Sbx::sh("strict", "sleep 0.5").out().code(0);
+    assert!(since.elapsed() > Duration::from_millis(500));
+}
+
+#[test]
+fn the_bombs_of_these_tests_go_off_outside() {
+    // What the limits above stop is the sandbox's doing, not the host's.
+    let answers = Answers(outside("fork-bomb 300; open-bomb 1").0);
+    assert_eq!(answers.number("fork-bomb"), 300);
+}

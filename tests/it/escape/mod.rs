@@ -2,13 +2,18 @@
 //! succeeds where just that protection is switched off (`tests/profiles`), or outside, against a process that nothing protects.
 
 mod environment;
+mod faults;
 mod files;
 mod ipc;
 mod kernel;
 mod limits;
+mod mounts;
+mod namespaces;
 mod network;
 mod process;
 mod roots;
+mod runtime;
+mod sockets;
 
 use crate::util::{Dir, Out, Sbx, binary};
 use std::ffi::OsStr;

@@ -1,0 +1,151 @@
+//! A set-up call that fails: the run is refused, nothing of the command happens, and no protection is quietly left out.
+
+use super::{Attack, finish, profile, under};
+use crate::util::{Dir, Out, binary, skip};
+use std::process::{Command, Stdio};
+
+/// strict, where the call fails with the error, from its `when`-th time on or that time alone; `None` without strace.
+fn failing(call: &str, error: &str, when: &str) -> Option<Out> {
+    let home = Dir::new();
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null"]);
+    command
+        .arg(format!("--trace={call}"))
+        .arg(format!("--inject={call}:error={error}:when={when}"));
+    // A helper with set-id bits cannot be traced by its user, so that groups stay.
+    command.arg(binary()).args([
+        "run",
+        "--profile",
+        "strict",
+        "--enforce",
+        "groups=off",
+        "host",
+        "--",
+    ]);
+    command
+        .args(["/bin/sh", "-c", "echo ran"])
+        .current_dir(home.path())
+        .stdin(Stdio::null());
+    if finish(Command::new("sh").args(["-c", "command -v strace"])).code != Some(0) {
+        skip("strace", "no strace to make calls fail with");
+        return None;
+    }
+    Some(finish(&mut command))
+}
+
+/// What nothing can stand in for.
+const NEEDED: [&str; 23] = [
+    "landlock_create_ruleset",
+    "landlock_add_rule",
+    "landlock_restrict_self",
+    "seccomp",
+    "prctl",
+    "capset",
+    "close_range",
+    "setsid",
+    "keyctl",
+    "personality",
+    "mount_setattr",
+    "open_tree",
+    "move_mount",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "pivot_root",
+    "umount2",
+    "fchdir",
+    "openat2",
+    "sethostname",
+    "prlimit64",
+    "clone3",
+];
+
+#[track_caller]
+fn refused(call: &str, error: &str, when: &str) -> bool {
+    let Some(out) = failing(call, error, when) else {
+        return false;
+    };
+    assert_eq!(
+        out.code,
+        Some(125),
+        "{call} {error} {when}: {}{}",
+        out.stdout(),
+        out.stderr()
+    );
+    assert_eq!(out.stdout(), "", "{call} {error} {when}");
+    assert!(
+        out.stderr().starts_with("sbx: "),
+        "{call} {error} {when}: {}",
+        out.stderr()
+    );
+    true
+}
+
+#[test]
+fn a_call_that_always_fails_refuses_the_run() {
+    for call in NEEDED {
+        for error in ["EPERM", "ENOMEM"] {
+            if !refused(call, error, "1+") {
+                return;
+            }
+        }
+    }
+    // The same command where the call that fails is one that nobody makes.
+    let out = failing("swapon", "EPERM", "1+").expect("strace");
+    assert_eq!(out.stdout(), "ran\n", "{}", out.stderr());
+}
+
+#[test]
+fn a_call_that_fails_once_refuses_the_run() {
+    // The n-th time alone, in whichever process: every mount, every rule, every prctl counts.
+    for (call, times) in [
+        ("move_mount", 30),
+        ("mount_setattr", 30),
+        ("landlock_add_rule", 10),
+        ("prctl", 8),
+        ("prlimit64", 4),
+        ("fsconfig", 20),
+    ] {
+        for when in (1..=times).step_by(if times > 10 { 4 } else { 1 }) {
+            let Some(out) = failing(call, "ENOMEM", &when.to_string()) else {
+                return;
+            };
+            let done = out.code == Some(0) && out.stdout() == "ran\n";
+            let stopped = out.code == Some(125) && out.stdout().is_empty();
+            assert!(
+                done || stopped,
+                "{call} {when}: {:?} {}{}",
+                out.code,
+                out.stdout(),
+                out.stderr()
+            );
+            // What is done in spite of it was never asked so often, or said to be lost.
+            if done && when == 1 {
+                assert!(out.stderr().contains("lost"), "{call}: {}", out.stderr());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_preferred_protection_that_fails_is_said_to_be_lost() {
+    let Some(out) = failing("unshare", "EPERM", "1+") else {
+        return;
+    };
+    assert_eq!(out.stdout(), "ran\n");
+    out.says("time-namespace");
+}
+
+#[test]
+fn a_kernel_that_refuses_namespaces_refuses_the_run() {
+    // Inside a sandbox no second one can be made, and sbx says so instead of running the command as it is.
+    let bind = format!("{}:/sbx:ro", binary().display());
+    for name in ["strict", "default", &profile("no-seccomp")] {
+        let out = under(name)
+            .args(["-v", &bind])
+            .shell("/sbx run --profile strict host -- echo ran");
+        assert_ne!(out.code, Some(0), "{name}");
+        assert!(!out.stdout().contains("ran"), "{name}: {}", out.stdout());
+        out.says("sbx: ");
+    }
+}
