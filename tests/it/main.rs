@@ -14,3 +14,5 @@
 mod util;
 
 mod smoke;
+mod terminal;
+mod terminal_pty;
