@@ -25,6 +25,8 @@ pub(super) struct Child<'a> {
     pub(super) streams: [bool; 3],
     /// Whether init leads the session, so that the command only leads a group in it.
     pub(super) below_init: bool,
+    /// Whether the command starts in the foreground of its terminal.
+    pub(super) attended: bool,
 }
 
 impl Child<'_> {
@@ -299,12 +301,16 @@ impl Child<'_> {
         let master = fs::open_beneath(
             self.root()?,
             c"dev/pts/ptmx",
-            libc::O_RDWR,
+            // The supervisor must never wait for a command that does not read.
+            libc::O_RDWR | libc::O_NONBLOCK,
             0,
             Resolve::IN_ROOT_NO_LINKS,
         )?;
         tty::unlock_slave(master.as_fd())?;
-        self.slave = Some(tty::open_slave(master.as_fd())?);
+        let slave = tty::open_slave(master.as_fd())?;
+        // Before the command can look at it. The first stream that is a terminal is the model.
+        let _ = (0..3).find(|stream| tty::resemble(*stream, slave.as_fd()).is_ok());
+        self.slave = Some(slave);
         Message::Master.send(self.control, Some(master.as_fd()))
     }
 
@@ -352,9 +358,9 @@ impl Child<'_> {
             self.lead_session()?;
         }
         if let Some(slave) = &self.slave {
-            if self.below_init {
+            if self.below_init && self.attended {
                 signal::ignore(libc::SIGTTOU);
-                tty::to_foreground(slave.as_fd())?;
+                tty::set_foreground(slave.as_fd(), 0)?;
             }
             for (stream, wanted) in (0..).zip(self.streams) {
                 if wanted {

@@ -6,6 +6,7 @@ use super::init;
 use super::message::Message;
 use super::operation::{Operation, Streams};
 use super::prepare::Prepared;
+use super::terminal;
 use crate::sys::process::{self, Side};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, socket};
@@ -14,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 /// Signals that reach the supervisor and are meant for the command, or tell about it.
-pub(super) const HANDLED: [i32; 10] = [
+pub(super) const HANDLED: [i32; 11] = [
     libc::SIGTERM,
     libc::SIGINT,
     libc::SIGHUP,
@@ -23,6 +24,7 @@ pub(super) const HANDLED: [i32; 10] = [
     libc::SIGUSR2,
     libc::SIGWINCH,
     libc::SIGTSTP,
+    libc::SIGCONT,
     libc::SIGCHLD,
     libc::SIGPIPE,
 ];
@@ -39,6 +41,8 @@ pub struct Running {
     pub(super) signals: OwnedFd,
     pub(super) since: Instant,
     pub(super) init: bool,
+    /// Whether the command was started in the foreground of its terminal.
+    pub(super) attended: bool,
 }
 
 /// Why there is no sandbox.
@@ -73,12 +77,13 @@ impl Prepared {
         let mut slots: Vec<Option<OwnedFd>> = (0..self.slots).map(|_| None).collect();
         let mut stack = vec![0u8; if self.init { STACK } else { 0 }];
         let (init, maps) = (self.init, self.maps.clone());
+        let attended = terminal::attended(streams, init);
         let since = Instant::now();
         match process::clone_into(self.namespaces).map_err(StartError::Clone)? {
             Side::Child => {
                 // The supervisor's end must not keep the channel open, or its death would go unseen.
                 drop(control);
-                child_main(self, theirs.as_fd(), &mut slots, &mut stack, streams)
+                child_main(self, theirs.as_fd(), &mut slots, &mut stack, (streams, attended))
             }
             Side::Parent(pidfd, pid) => {
                 drop(theirs);
@@ -89,6 +94,7 @@ impl Prepared {
                     signals,
                     since,
                     init,
+                    attended,
                 };
                 if let Some((by, uids, gids)) = maps {
                     if let Err(why) = helper::write_maps(&by, &uids, &gids, pid) {
@@ -124,7 +130,7 @@ fn child_main(
     control: BorrowedFd<'_>,
     slots: &mut [Option<OwnedFd>],
     stack: &mut [u8],
-    streams: Streams,
+    (streams, attended): (Streams, bool),
 ) -> ! {
     let mut child = Child {
         control,
@@ -135,6 +141,7 @@ fn child_main(
         slave: None,
         streams: streams.terminal,
         below_init: prepared.init,
+        attended,
     };
     for (at, (step, operation)) in (1..).zip(&prepared.operations) {
         let done = match operation {
