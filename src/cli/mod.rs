@@ -1,30 +1,52 @@
 //! The command line: clap types, one file a verb, all printing, exit codes.
 
 pub mod env_file;
+pub mod man;
 pub mod out;
+pub mod plan;
+pub mod profile;
 pub mod profiles;
 pub mod record;
 pub mod report;
 pub mod request;
 pub mod run;
 pub mod run_args;
+pub mod why;
+
+pub use report::Report;
 
 use clap::{Parser, Subcommand};
-use report::Report;
 use std::process::ExitCode;
 
-/// Runs a command that nobody trusts, as an ordinary user.
+/// Run a command that nobody trusts, as an ordinary user: no root, no daemon, nothing of yours readable unless you say so.
 #[derive(Debug, Parser)]
-#[command(name = "sbx", version, about, disable_help_subcommand = true)]
+#[command(name = "sbx", version, about, disable_help_subcommand = true, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  sbx run --profile strict host -- ./downloaded-tool    run it with this directory read-only and nothing else of yours
+  sbx plan --profile strict host -- ./downloaded-tool   what that would do, step by step, without doing it
+  sbx why --path ~/.ssh/id_rsa --op read                whether something can be done inside, and what decides
+  sbx doctor                                            what this machine can give, and what mends what it cannot";
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run a command in a sandbox
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
+    /// Print what `run` would do with the same arguments, each step with its reason
+    Plan(Box<plan::PlanArgs>),
+    /// Say whether something can be done inside, what decides, and what would change it
+    Why(Box<why::WhyArgs>),
+    /// List, show, check and compare profiles
+    Profile(profile::ProfileArgs),
+    /// Print manual pages
+    Man(man::ManArgs),
+    /// Print completions for a shell
+    Completions(man::CompletionsArgs),
 }
 
 /// Does what the arguments say.
@@ -34,5 +56,10 @@ enum Verb {
 pub fn main(arguments: Cli) -> Result<ExitCode, Report> {
     match arguments.verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Plan(args) => plan::plan(&args),
+        Verb::Why(args) => why::why(&args),
+        Verb::Profile(args) => profile::profile(&args),
+        Verb::Man(args) => man::man(&args),
+        Verb::Completions(args) => man::completions(&args),
     }
 }

@@ -15,6 +15,14 @@ pub fn data(text: impl fmt::Display) -> io::Result<()> {
     }
 }
 
+/// Prints a page of help.
+pub fn page(text: impl fmt::Display) -> std::process::ExitCode {
+    match data(text.to_string().trim_end()) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(_) => std::process::ExitCode::FAILURE,
+    }
+}
+
 /// Prints words. What cannot be said is left unsaid: standard error may be closed.
 pub fn words(text: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -53,6 +53,40 @@ impl Report {
         Self::new(Kind::Sbx, message)
     }
 
+    /// A command line that does not parse, in one line.
+    #[must_use]
+    pub fn of_arguments(error: &clap::Error, run: bool) -> Self {
+        use clap::error::{ContextKind, ContextValue};
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let message = super::out::escaped(first.strip_prefix("error: ").unwrap_or(first));
+        let missing = text
+            .lines()
+            .skip(1)
+            .take_while(|line| line.starts_with("  "))
+            .map(str::trim);
+        let message = missing.fold(message, |all, line| {
+            format!("{all} {}", super::out::escaped(line))
+        });
+        let kind = if run { Kind::Sbx } else { Kind::Usage };
+        let mut report = Self::new(kind, message.trim_end_matches(':'));
+        for (what, value) in error.context() {
+            if let (
+                ContextKind::SuggestedArg | ContextKind::SuggestedValue | ContextKind::SuggestedSubcommand,
+                value,
+            ) = (what, value)
+            {
+                let near = match value {
+                    ContextValue::String(one) => one.clone(),
+                    ContextValue::Strings(all) => all.join("`, `"),
+                    _ => continue,
+                };
+                report = report.hint(format!("did you mean `{}`?", super::out::escaped(&near)));
+            }
+        }
+        report.hint("`sbx --help` and `sbx VERB --help` list what there is")
+    }
+
     /// The exit code that goes with it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

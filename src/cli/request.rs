@@ -3,14 +3,17 @@
 use super::report::Report;
 use super::run_args::SandboxArgs;
 use crate::host;
-use crate::model::{Host, HostPath, Protection};
+use crate::model::{Host, HostPath, Origin, Protection};
 use crate::plan::{self, Facts, Plan};
 use crate::policy::{self, Policy, Request, Root};
+use crate::profile::Profile;
 use crate::profile::schema::MapKind;
-use crate::seccomp;
+use crate::seccomp::docker::{self, Imported};
 use std::ffi::{OsStr, OsString};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 /// What is asked, on which host.
 #[derive(Debug)]
@@ -33,6 +36,7 @@ pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
         .seccomp_file()?
         .map(|file| read_seccomp(file, &chosen.profile, &host))
         .transpose()?;
+    let ignored = seccomp.as_ref().map_or(0, |s| s.ignored.len());
     let request = Request {
         root: root(&args.image, current.as_deref())?,
         command: command(args),
@@ -41,11 +45,16 @@ pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
         home: host.caller.home.clone(),
         user: host.caller.name.clone(),
         environment: std::env::vars_os().collect(),
-        seccomp,
+        seccomp: seccomp.map(|s| s.table),
         profile: chosen.names,
         digest: chosen.digest,
     };
-    let policy = policy::resolve(&chosen.profile, &request).map_err(Report::usage_of_run)?;
+    let mut policy = policy::resolve(&chosen.profile, &request).map_err(Report::usage_of_run)?;
+    if ignored > 0 {
+        policy.notes.push(format!(
+            "{ignored} names of the seccomp file are no system calls of this architecture"
+        ));
+    }
     Ok(Asked { policy, host })
 }
 
@@ -58,7 +67,7 @@ fn command(args: &SandboxArgs) -> Vec<OsString> {
     args.entrypoint.iter().chain(rest).cloned().collect()
 }
 
-fn root(image: &OsStr, current: Option<&std::path::Path>) -> Result<Root, Report> {
+fn root(image: &OsStr, current: Option<&Path>) -> Result<Root, Report> {
     let bytes = image.as_bytes();
     match bytes {
         b"host" => return Ok(Root::Host),
@@ -80,7 +89,7 @@ fn root(image: &OsStr, current: Option<&std::path::Path>) -> Result<Root, Report
     let path = if path.is_absolute() {
         path
     } else {
-        current.unwrap_or(std::path::Path::new("/")).join(path)
+        current.unwrap_or(Path::new("/")).join(path)
     };
     let real = path
         .canonicalize()
@@ -88,7 +97,7 @@ fn root(image: &OsStr, current: Option<&std::path::Path>) -> Result<Root, Report
     if !real.is_dir() {
         return Err(Report::sbx(format!("image `{shown}`: not a directory")));
     }
-    if real == std::path::Path::new("/") {
+    if real == Path::new("/") {
         return Err(
             Report::sbx("image `/`: that is the host's whole tree").hint("use `host` for the host's tools")
         );
@@ -98,25 +107,43 @@ fn root(image: &OsStr, current: Option<&std::path::Path>) -> Result<Root, Report
         .map_err(|e| Report::sbx(format!("image `{shown}`: {e}")))
 }
 
-fn read_seccomp(
-    file: &str,
-    profile: &crate::profile::Profile,
-    host: &Host,
-) -> Result<seccomp::Table, Report> {
-    let shown = file.escape_debug();
-    let fail = |why: String| Report::sbx(format!("--security-opt seccomp={shown}: {why}"));
-    let text = std::fs::read_to_string(file).map_err(|e| fail(e.to_string()))?;
+/// The largest profile that is read: Docker's own is 20 KiB.
+const LARGEST_SECCOMP: u64 = 1 << 20;
+
+fn read_seccomp(file: &str, profile: &Profile, host: &Host) -> Result<Imported, Report> {
+    let fail = |why: String| {
+        let shown = file.escape_debug();
+        Report::usage_of_run(format!("--security-opt seccomp={shown}: {why}"))
+    };
+    let text = text_file(Path::new(file), LARGEST_SECCOMP).map_err(fail)?;
     let kept = profile
         .identity
         .capabilities
         .iter()
         .flat_map(|c| c.value.iter().copied())
         .collect();
-    let _: (crate::model::CapabilitySet, _) = (kept, host.kernel);
-    Err(fail(format!(
-        "{} bytes of Docker's format: not supported yet",
-        text.len()
-    )))
+    let origin = Origin::flag(format!("--security-opt seccomp={file}"));
+    docker::parse(&text, &origin, kept, host.kernel).map_err(|e| fail(e.to_string()))
+}
+
+/// A file that is to be read at once: no FIFO that never answers, no device, no book.
+fn text_file(path: &Path, largest: u64) -> Result<String, String> {
+    let opened = std::fs::File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path);
+    let file = opened.map_err(|e| e.to_string())?;
+    if !file.metadata().is_ok_and(|m| m.is_file()) {
+        return Err("not a regular file".to_owned());
+    }
+    let mut text = String::new();
+    file.take(largest + 1)
+        .read_to_string(&mut text)
+        .map_err(|e| e.to_string())?;
+    if text.len() as u64 > largest {
+        return Err(format!("larger than {} KiB", largest >> 10));
+    }
+    Ok(text)
 }
 
 /// Looks up what the plan needs to know, then makes it.

@@ -99,7 +99,7 @@ pub struct SandboxArgs {
     pub init: Option<bool>,
 
     /// What to run in: `host`, `scratch`, or a directory (./path, /path)
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", default_value = "host", hide_default_value = true)]
     pub image: OsString,
     /// The command and its arguments
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]

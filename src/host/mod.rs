@@ -1,104 +1,140 @@
-//! stub
+//! What this machine can do and who runs sbx, read into [`Host`].
+//!
+//! There are two ways. [`presumed`] is the start of every run: it reads what costs a few microseconds, takes the rest for granted,
+//! and a step that fails later says so. [`id_helpers`] is asked when a plan needs it.
+
+mod accounts;
+pub mod explain;
+mod files;
+mod ids;
+mod kernel;
 pub mod sources;
-use crate::model::host::*;
-use crate::model::*;
-/// s
-pub mod explain {
-    /// s
-    #[must_use]
-    pub fn diagnose(_: &str, _: i32, _: &crate::model::Host) -> Vec<String> {
-        vec![]
-    }
+pub mod synthetic;
+mod tree;
+
+pub use ids::id_helpers;
+pub use tree::ETC;
+
+use crate::model::host::{Caller, Cgroup, Fact, Helper, Host, IdHelpers};
+use crate::sys::{self, Errno};
+use std::path::{Path, PathBuf};
+
+/// Why a host cannot be looked at at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The version decides what is tried; guessing it would drop protections.
+    #[error("the kernel calls itself `{0}`, which is no version: expected MAJOR.MINOR, as uname -r prints")]
+    Kernel(String),
+    /// Ids and groups.
+    #[error("cannot ask the kernel who runs sbx: {0}")]
+    Caller(Errno),
 }
-/// s
+
+/// The host as far as it can be seen at once: version, caller, Landlock's ABI, names in `/` and `/etc`. Everything else is presumed
+/// to work as far as the version allows; helpers and cgroups are not looked for.
+///
 /// # Errors
-/// s
-pub fn presumed() -> Result<Host, String> {
-    let uid = nix::unistd::geteuid().as_raw();
-    let gid = nix::unistd::getegid().as_raw();
-    let groups = nix::unistd::getgroups()
-        .unwrap_or_default()
-        .into_iter()
-        .map(nix::unistd::Gid::as_raw)
-        .filter(|g| *g != gid)
-        .collect();
-    let mut top = vec![];
-    for n in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
-        if let Ok(t) = std::fs::read_link(format!("/{n}")) {
-            top.push((n.to_string(), TopEntry::Link(t)));
-        }
-    }
-    let etc = [
-        "alternatives",
-        "ssl",
-        "ca-certificates",
-        "ld.so.cache",
-        "ld.so.conf",
-        "ld.so.conf.d",
-        "localtime",
-        "timezone",
-        "mime.types",
-        "services",
-        "protocols",
-        "gitconfig",
-        "terminfo",
-        "bash.bashrc",
-        "profile",
-        "java-17-openjdk",
-        "python3.11",
-        "os-release",
-        "debian_version",
-    ]
-    .into_iter()
-    .filter(|n| std::fs::metadata(format!("/etc/{n}")).is_ok())
-    .map(String::from)
-    .collect();
+/// When the kernel's version cannot be read.
+pub fn presumed() -> Result<Host, Error> {
+    let release = sys::machine::release().map_err(Error::Caller)?;
+    let kernel = kernel::version(release.as_bytes())
+        .ok_or_else(|| Error::Kernel(release.as_bytes().escape_ascii().to_string()))?;
     Ok(Host {
-        kernel: Kernel { major: 6, minor: 18 },
-        caller: Caller {
-            uid,
-            gid,
-            groups,
-            name: Some("tester".into()),
-            home: std::env::var_os("HOME").map(Into::into),
-            writes_maps: uid == 0,
-        },
+        kernel,
+        caller: caller()?,
         user_namespaces: Fact::Works,
         id_helpers: IdHelpers {
             newuidmap: Helper::Missing,
             newgidmap: Helper::Missing,
-            subuid: vec![],
-            subgid: vec![],
+            subuid: Vec::new(),
+            subgid: Vec::new(),
         },
-        landlock_abi: 7,
+        landlock_abi: sys::machine::landlock_abi(),
         seccomp: Fact::Works,
-        proc: ProcMount::Private,
-        time_namespace: Fact::Works,
+        proc: kernel::proc(kernel),
+        time_namespace: kernel::since(kernel, 5, 6),
         namespace_limits: Fact::Works,
-        overlay: Fact::Works,
+        overlay: kernel::since(kernel, 5, 11),
         fuse: Fact::Works,
         tun: Fact::Works,
-        cgroup: Cgroup::Legacy,
-        tree: HostTree {
-            top,
-            etc,
-            stores: vec![],
-        },
+        cgroup: Cgroup::NotDelegated,
+        tree: tree::look(Path::new("/")),
     })
 }
-/// s
-#[must_use]
-pub fn id_helpers(_: &Caller) -> IdHelpers {
-    let p = |s| Helper::Ready(HostPath::new(s).unwrap_or_else(|_| unreachable!()));
-    let r = vec![IdRange {
-        inside: 0,
-        host: 100_000,
-        count: 65536,
-    }];
-    IdHelpers {
-        newuidmap: p("/usr/bin/newuidmap"),
-        newgidmap: p("/usr/bin/newgidmap"),
-        subuid: r.clone(),
-        subgid: r,
+
+fn caller() -> Result<Caller, Error> {
+    let uid = nix::unistd::geteuid().as_raw();
+    let gid = nix::unistd::getegid().as_raw();
+    let groups = nix::unistd::getgroups().map_err(Error::Caller)?;
+    // Without passwd there is still a caller: an id that a container was started with often has no line there.
+    let account = files::read(Path::new("/etc/passwd"))
+        .ok()
+        .and_then(|passwd| accounts::account(&passwd, uid));
+    let (name, passwd_home) = account.map_or((None, None), |a| (Some(a.name), a.home));
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .filter(|h| h.is_absolute())
+        .or(passwd_home);
+    let writes_maps = writes_maps(sys::cred::effective_capabilities().map_err(Error::Caller)?);
+    let own = |file: &str| {
+        // Two reads that an ordinary user's start need not pay for.
+        let map = writes_maps.then(|| files::read(Path::new(file)).ok()).flatten();
+        map.map(|m| accounts::own_ids(&m)).unwrap_or_default()
+    };
+    Ok(Caller {
+        uid,
+        gid,
+        groups: groups
+            .into_iter()
+            .map(nix::unistd::Gid::as_raw)
+            .filter(|g| *g != gid)
+            .collect(),
+        name,
+        home,
+        writes_maps,
+        outer_uids: own("/proc/self/uid_map"),
+        outer_gids: own("/proc/self/gid_map"),
+    })
+}
+
+/// Root without these two, as in a container with `--cap-drop ALL`, writes no map but the one an ordinary user may write.
+fn writes_maps(effective: u64) -> bool {
+    const SETGID: u64 = 1 << 6;
+    const SETUID: u64 = 1 << 7;
+    effective & (SETGID | SETUID) == SETGID | SETUID
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_need_both_capabilities() {
+        for (effective, expected) in [
+            (0, false),
+            (0x40, false),
+            (0x80, false),
+            (0xc0, true),
+            (u64::MAX, true),
+        ] {
+            assert_eq!(writes_maps(effective), expected, "{effective:#x}");
+        }
+    }
+
+    #[test]
+    fn presumed_is_this_machine() {
+        let host = presumed().expect("a host");
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("osrelease");
+        assert!(
+            release.starts_with(&format!("{}.{}", host.kernel.major, host.kernel.minor)),
+            "{release}"
+        );
+        let caller = &host.caller;
+        assert_eq!(caller.uid, nix::unistd::geteuid().as_raw());
+        assert!(!caller.groups.contains(&caller.gid));
+        if caller.uid == 0 {
+            assert_eq!(caller.name.as_deref(), Some("root"));
+        }
+        assert!(host.tree.etc.iter().all(|name| !name.contains("private")));
     }
 }

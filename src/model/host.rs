@@ -80,6 +80,11 @@ pub struct Caller {
     pub home: Option<PathBuf>,
     /// Whether it holds `CAP_SETUID` and `CAP_SETGID` (root, also in a CI container) and can write any id map itself.
     pub writes_maps: bool,
+    /// The user ids that exist in the user namespace sbx itself runs in, by their number there (`host`); `inside` is not used. Empty:
+    /// all of them. Looked up only when `writes_maps`: a nested container has few, and a map cannot name others.
+    pub outer_uids: Vec<IdRange>,
+    /// The same for group ids.
+    pub outer_gids: Vec<IdRange>,
 }
 
 /// Why user namespaces are refused.

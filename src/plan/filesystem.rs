@@ -1,16 +1,19 @@
 //! What the root is made of, mount by mount, parents before children.
 
-use super::generated;
 use super::identity::Identity;
 use super::loss::Refusal;
+use super::place::holds;
 use super::step::{Attributes, Planned, ProcKind, Step};
 use super::{Facts, Kind};
+use super::{generated, links};
 use crate::model::host::TopEntry;
 use crate::model::{Bytes, Host, HostPath, InRoot, Origin, Set};
 use crate::policy::{Bind, Policy, Root, Scratch};
 use crate::profile::schema::{HomeMode, ProcMode, RootMode, WorkdirMode};
 use std::collections::BTreeSet;
 
+/// Why a device is there that nobody asked for.
+pub(super) const EVERY_PROGRAM: &str = "every program may expect it";
 /// Device nodes that every program may expect.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Files of a whole `/proc` that tell about the host or reach into the kernel (the list of docker and podman, and interrupts, GHSA-6fw5-f8r9-fgfm).
@@ -239,7 +242,7 @@ impl<'a> Builder<'a> {
         for name in DEVICES {
             let source =
                 HostPath::new(format!("/dev/{name}")).map_err(|e| self.fault("/dev", &e.to_string()))?;
-            self.device(source, at(&format!("/dev/{name}")), "every program may expect it");
+            self.device(source, at(&format!("/dev/{name}")), EVERY_PROGRAM);
         }
         for (name, target) in [
             ("fd", "/proc/self/fd"),
@@ -250,7 +253,7 @@ impl<'a> Builder<'a> {
         ] {
             self.add(
                 Step::Link(at(&format!("/dev/{name}")), target.into()),
-                "every program may expect it",
+                EVERY_PROGRAM,
             );
         }
         self.directory(&at("/dev/pts"), 0o755);
@@ -272,6 +275,7 @@ impl<'a> Builder<'a> {
     }
 
     fn device(&mut self, source: HostPath, target: InRoot, reason: &str) {
+        let target = links::follow(&self.steps, &target);
         let attributes = Attributes {
             writable: true,
             execute: false,
@@ -306,7 +310,10 @@ impl<'a> Builder<'a> {
         if self.policy.root != Root::Host || mode.value == HomeMode::None || self.covered(home) {
             return;
         }
-        let (home, reason) = (home.clone(), format!("filesystem.home = empty ({})", mode.origin));
+        let (home, reason) = (
+            links::follow(&self.steps, home),
+            format!("filesystem.home = empty ({})", mode.origin),
+        );
         self.directory(&home, 0o700);
         let attributes = Attributes {
             writable: true,
@@ -383,33 +390,37 @@ impl<'a> Builder<'a> {
                 why: "no such file or directory on the host; create it, or mark the mount optional in a profile".into(),
             });
         };
-        self.point(&bind.target, kind);
+        let target = links::follow(&self.steps, &bind.target);
+        self.clear_below(&target);
+        self.point(&target, kind);
         let attributes = Attributes {
             writable: bind.writable,
             execute: bind.execute,
             devices: false,
         };
         self.add(
-            Step::Bind(bind.source.clone(), bind.target.clone(), attributes),
+            Step::Bind(bind.source.clone(), target.clone(), attributes),
             set.origin.to_string(),
         );
-        self.mounts.push((bind.target.clone(), false));
+        self.mounts.push((target, false));
         Ok(())
     }
 
     fn scratch(&mut self, set: &Set<Scratch>) {
         let s = &set.value;
-        self.point(&s.target, Kind::Directory);
+        let target = links::follow(&self.steps, &s.target);
+        self.clear_below(&target);
+        self.point(&target, Kind::Directory);
         let attributes = Attributes {
             writable: true,
             execute: s.execute,
             devices: false,
         };
         self.add(
-            Step::Tmpfs(s.target.clone(), s.size, s.mode, attributes),
+            Step::Tmpfs(target.clone(), s.size, s.mode, attributes),
             set.origin.to_string(),
         );
-        self.mounts.push((s.target.clone(), true));
+        self.mounts.push((target, true));
     }
 
     fn workspace_overlay(&mut self) -> Result<(), Refusal> {
@@ -428,6 +439,8 @@ impl<'a> Builder<'a> {
             ));
         }
         let target = InRoot::new(source.as_path()).map_err(|e| refuse(e.to_string()))?;
+        let target = links::follow(&self.steps, &target);
+        self.clear_below(&target);
         self.point(&target, Kind::Directory);
         let attributes = Attributes {
             writable: true,
@@ -481,8 +494,18 @@ impl<'a> Builder<'a> {
             }
         }
         for path in &self.policy.masked {
-            self.add(Step::Mask(path.value.clone()), path.origin.to_string());
+            let target = links::follow(&self.steps, &path.value);
+            self.add(Step::Mask(target), path.origin.to_string());
         }
+    }
+
+    /// What was asked for replaces what the root would have had below that place.
+    fn clear_below(&mut self, target: &InRoot) {
+        let below = |at: &InRoot| at != target && at.is_beneath(target);
+        self.steps
+            .retain(|p| !holds(&p.step).is_some_and(|(at, _)| below(at)));
+        self.mounts.retain(|(at, _)| !below(at));
+        self.made.retain(|at| !below(at));
     }
 
     /// Makes what a mount needs to be put on, where that place is our own. In a place that shows the host nothing is ever made.

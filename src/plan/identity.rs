@@ -162,21 +162,20 @@ fn range(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, R
 }
 
 fn as_root(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
-    let base = |ranges: &[IdRange]| {
-        ranges
-            .iter()
-            .find(|r| r.count >= 65536)
-            .copied()
-            .unwrap_or(ROOT_RANGE)
+    let caller = &host.caller;
+    let map = |own: &[IdRange], outer: &[IdRange], wanted: u32| {
+        outer_range(own, outer, wanted).map(|range| IdMap(vec![range]))
     };
-    let map = |ranges: &[IdRange]| {
-        IdMap(vec![IdRange {
-            inside: 0,
-            host: base(ranges).host,
-            count: 65536,
-        }])
+    let (Some(uids), Some(gids)) = (
+        map(&host.id_helpers.subuid, &caller.outer_uids, uid),
+        map(&host.id_helpers.subgid, &caller.outer_gids, gid),
+    ) else {
+        return refuse(
+            policy,
+            "the outer container has too few ids to run as one that is not its root: start it with more (podman: --userns=auto:size=65536), \
+             or run sbx there as an ordinary user",
+        );
     };
-    let (uids, gids) = (map(&host.id_helpers.subuid), map(&host.id_helpers.subgid));
     check_mapped(policy, &uids, &gids, uid, gid)?;
     Ok(Identity {
         uids,
@@ -187,6 +186,44 @@ fn as_root(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity,
         act_as_root: true,
         can_drop_groups: true,
     })
+}
+
+/// 65536 host ids for a sandbox that root starts: its own sub-ids, else [`ROOT_RANGE`], else, where the ids that exist are few, the
+/// upper half of the largest range of them, which is far from the services and people of the outer container. Never id 0.
+fn outer_range(own: &[IdRange], outer: &[IdRange], wanted: u32) -> Option<IdRange> {
+    let at = |host, count| IdRange {
+        inside: 0,
+        host,
+        count,
+    };
+    let mut usual = own
+        .iter()
+        .filter(|r| r.count >= ROOT_RANGE.count)
+        .map(|r| at(r.host, ROOT_RANGE.count))
+        .chain([ROOT_RANGE]);
+    if let Some(range) = usual.find(|r| exist(outer, r)) {
+        return Some(range);
+    }
+    let largest = outer.iter().max_by_key(|r| r.count)?;
+    let end = largest.host.checked_add(largest.count)?;
+    let start = largest.host.max(1);
+    let there = end.checked_sub(start)?;
+    let half = (there / 2).min(ROOT_RANGE.count);
+    let count = if half > wanted {
+        half
+    } else {
+        there.min(ROOT_RANGE.count)
+    };
+    (count > wanted).then(|| at(end - count, count))
+}
+
+/// Whether all of a range exists where sbx runs; without a list, everything does.
+fn exist(outer: &[IdRange], range: &IdRange) -> bool {
+    outer.is_empty()
+        || outer.iter().any(|o| {
+            let offset = range.host.checked_sub(o.host);
+            offset.is_some_and(|n| o.count.checked_sub(n).is_some_and(|left| left >= range.count))
+        })
 }
 
 fn host_root(uid: u32, gid: u32) -> Identity {
@@ -219,4 +256,66 @@ fn check_mapped(policy: &Policy, uids: &IdMap, gids: &IdMap, uid: u32, gid: u32)
         origin,
         why: format!("the map holds only {uids}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(host: u32, count: u32) -> IdRange {
+        IdRange {
+            inside: 0,
+            host,
+            count,
+        }
+    }
+
+    #[test]
+    fn root_takes_ids_that_exist_and_never_its_own() {
+        let far = ROOT_RANGE;
+        for (own, outer, wanted, expected) in [
+            (vec![], vec![], 1000, Some(far)),
+            (vec![ids(100_000, 65536)], vec![], 1000, Some(ids(100_000, 65536))),
+            (vec![ids(100_000, 1000)], vec![], 1000, Some(far)),
+            (
+                vec![ids(200_000, 1 << 20)],
+                vec![],
+                1000,
+                Some(ids(200_000, 65536)),
+            ),
+            // Rootless podman: 0 is the caller, 1 and up are its sub-ids.
+            (
+                vec![],
+                vec![ids(0, 1), ids(1, 65536)],
+                1000,
+                Some(ids(32769, 32768)),
+            ),
+            // Docker with userns-remap.
+            (vec![], vec![ids(0, 65536)], 1000, Some(ids(32769, 32767))),
+            // Sub-ids that a line promises, but that do not exist here.
+            (
+                vec![ids(100_000, 65536)],
+                vec![ids(0, 65536)],
+                1000,
+                Some(ids(32769, 32767)),
+            ),
+            (
+                vec![ids(100_000, 65536)],
+                vec![ids(0, 1 << 20)],
+                1000,
+                Some(ids(100_000, 65536)),
+            ),
+            // An id that lies beyond the half, and one that lies beyond everything.
+            (vec![], vec![ids(0, 65536)], 40000, Some(ids(1, 65535))),
+            (vec![], vec![ids(0, 65536)], 65535, None),
+            (vec![], vec![ids(0, 1500)], 1000, Some(ids(1, 1499))),
+            (vec![], vec![ids(0, 1)], 0, None),
+            (vec![], vec![ids(0, 2)], 0, Some(ids(1, 1))),
+            (vec![], vec![ids(u32::MAX - 5, 5)], 0, Some(ids(u32::MAX - 2, 2))),
+        ] {
+            let found = outer_range(&own, &outer, wanted);
+            assert_eq!(found, expected, "{own:?} {outer:?} {wanted}");
+            assert!(found.is_none_or(|r| r.host > 0 && exist(&outer, &r)));
+        }
+    }
 }

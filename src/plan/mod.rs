@@ -5,12 +5,19 @@ mod filesystem;
 mod generated;
 mod identity;
 mod landlock;
+mod links;
 mod loss;
+mod place;
 mod step;
+#[cfg(test)]
+mod tests;
+mod verify;
+pub mod why;
 
 pub use build::{build, places};
 pub use identity::Identity;
 pub use loss::{Loss, Refusal};
 pub use step::{Access, Attributes, MapWriter, Namespaces, Plan, Planned, ProcKind, Rule, Step};
+pub use verify::Violation;
 
 pub use crate::model::facts::{Facts, Kind};

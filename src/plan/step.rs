@@ -149,8 +149,6 @@ pub enum Step {
     Proc(InRoot, ProcKind),
     /// A fresh devpts.
     Devpts(InRoot),
-    /// A message queue file system of the new ipc namespace.
-    Mqueue(InRoot),
     /// The working directory under a layer that can be looked at afterwards.
     WorkspaceOverlay(HostPath, InRoot, Bytes, Attributes),
     /// Something empty over a path, where there is one.
@@ -233,7 +231,6 @@ impl Step {
             | Self::Tmpfs(..)
             | Self::Proc(..)
             | Self::Devpts(_)
-            | Self::Mqueue(_)
             | Self::WorkspaceOverlay(..)
             | Self::Mask(_)
             | Self::ReadOnly(_) => "mount",
@@ -299,7 +296,6 @@ impl fmt::Display for Step {
             Self::Proc(at, ProcKind::OwnProcesses) => write!(f, "{at}: proc, own processes only"),
             Self::Proc(at, ProcKind::Whole) => write!(f, "{at}: proc"),
             Self::Devpts(at) => write!(f, "{at}: devpts of its own"),
-            Self::Mqueue(at) => write!(f, "{at}: message queues of its own"),
             Self::WorkspaceOverlay(source, at, size, a) => {
                 write!(f, "{at}: overlay of host {source} and a tmpfs of {size}, {a}")
             }

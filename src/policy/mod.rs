@@ -3,6 +3,7 @@
 mod contents;
 mod environment;
 mod limits;
+mod mounts;
 mod resolve;
 
 pub use contents::{Bind, Device, Enforcement, EnvVar, Limit, Policy, Protected, Scratch, Workspace};

@@ -1,16 +1,16 @@
 //! Resolving: every optional value of a profile gets its meaning here, and contradictions end here.
 
-use super::contents::{Bind, Device, Enforcement, Limit, Policy, Scratch, Workspace};
-use super::environment;
+use super::contents::{Enforcement, Limit, Policy, Workspace};
 use super::limits::Resource;
+use super::{environment, mounts};
 use crate::model::{Bytes, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
 use crate::profile::schema::{
-    Execute, HomeMode, MapKind, Maybe, Mount, MountMode, NetworkMode, ProcMode, Profile, RootMode,
-    TerminalMode, UserSpec, WorkdirMode,
+    Execute, HomeMode, MapKind, Maybe, NetworkMode, ProcMode, Profile, RootMode, TerminalMode, UserSpec,
+    WorkdirMode,
 };
 use crate::seccomp;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What the sandbox's root is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,11 @@ pub enum Error {
     Syscalls(#[from] seccomp::SpecError),
 }
 
-fn refuse<T>(what: impl Into<String>, origin: &Origin, why: impl Into<String>) -> Result<T, Error> {
+pub(super) fn refuse<T>(
+    what: impl Into<String>,
+    origin: &Origin,
+    why: impl Into<String>,
+) -> Result<T, Error> {
     Err(Error::Value {
         what: what.into(),
         origin: origin.clone(),
@@ -105,8 +109,8 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
     let workspace = workspace(profile, request, &mut notes)?;
     let execute_written = or(&profile.filesystem.execute, Execute::ReadOnlyPlaces).value == Execute::Anywhere;
     let tmp = or(&profile.filesystem.tmp, Bytes(64 << 20));
-    let scratch = scratch(profile, tmp.value, execute_written)?;
-    let binds = binds(profile, request, &workspace, execute_written)?;
+    let scratch = mounts::scratch(profile, tmp.value, execute_written)?;
+    let binds = mounts::binds(profile, request, &workspace, execute_written)?;
     let syscalls = match (&request.seccomp, enforcement.wants(Protection::Seccomp)) {
         (_, false) => None,
         (Some(table), true) => Some(table.clone()),
@@ -127,7 +131,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         scratch,
         tmp,
         execute_written,
-        devices: devices(profile)?,
+        devices: mounts::devices(profile)?,
         masked: profile.filesystem.masked.clone(),
         network,
         syscalls,
@@ -225,7 +229,7 @@ fn hostname(profile: &Profile) -> Result<Set<String>, Error> {
 }
 
 /// The caller's home keeps its path inside, so that programs find what a mount puts there. Everyone else has `/home/user`.
-fn home_inside(request: &Request) -> InRoot {
+pub(super) fn home_inside(request: &Request) -> InRoot {
     let fallback = || InRoot::new("/home/user").unwrap_or_else(|_| InRoot::root());
     match request.home.as_deref().map(InRoot::new) {
         Some(Ok(home)) if home != InRoot::root() => home,
@@ -249,20 +253,8 @@ fn workspace(profile: &Profile, request: &Request, notes: &mut Vec<String>) -> R
         notes.push("the working directory has been deleted, so there is none inside".into());
         return Ok(none(mode));
     };
-    let too_much = current == Path::new("/")
-        || request
-            .home
-            .as_ref()
-            .is_some_and(|home| home.starts_with(current));
-    if too_much {
-        let what = if current == Path::new("/") {
-            "the root directory"
-        } else {
-            "your home directory or holds it"
-        };
-        notes.push(format!(
-            "the working directory is {what}, so it is not shown inside; start sbx in a directory of its own, or use -v"
-        ));
+    if let Some(why) = mounts::forbidden(current, request.home.as_deref()) {
+        notes.push(format!("the working directory is not shown inside: {why}"));
         return Ok(none(mode));
     }
     match HostPath::new(current.clone()) {
@@ -292,194 +284,6 @@ fn start_in(
         (Root::Host, HomeMode::Empty) => Ok(home.clone()),
         _ => Ok(InRoot::root()),
     }
-}
-
-fn host_path(text: &str, request: &Request) -> Result<HostPath, String> {
-    let path = match text.strip_prefix("~/") {
-        Some(rest) => request
-            .home
-            .as_ref()
-            .ok_or("it starts with ~/ and HOME is not known")?
-            .join(rest),
-        None if text == "~" => request.home.clone().ok_or("it is ~ and HOME is not known")?,
-        None if text.starts_with('/') => PathBuf::from(text),
-        None => request
-            .current
-            .as_ref()
-            .ok_or("it is relative and the working directory is gone")?
-            .join(text),
-    };
-    HostPath::new(path).map_err(|e| e.to_string())
-}
-
-/// What nobody means to hand over whole. A symbolic link to it is caught when the source is opened.
-fn forbidden(source: &Path, request: &Request) -> Option<&'static str> {
-    let home = request.home.as_deref();
-    if source == Path::new("/") {
-        return Some("it is the host's root directory: name the directories that are needed");
-    }
-    if home.is_some_and(|home| home != Path::new("/") && home.starts_with(source)) {
-        return Some("it is your home directory, or holds it: name the directories that are needed");
-    }
-    for (place, why) in [
-        (
-            "/proc",
-            "the host's /proc shows every process: the sandbox has its own",
-        ),
-        ("/sys", "the host's /sys controls devices: it is not handed over"),
-        ("/dev", "device nodes are given one by one, with --device"),
-    ] {
-        if source.starts_with(place) {
-            return Some(why);
-        }
-    }
-    home.map(|home| home.join(".ssh"))
-        .is_some_and(|ssh| source.starts_with(ssh))
-        .then_some("it holds your ssh keys")
-}
-
-fn bind(mount: &Set<Mount>, request: &Request, execute_written: bool) -> Result<Set<Bind>, Error> {
-    let Set { value, origin } = mount;
-    let what = || format!("mount of `{}`", value.source.escape_debug());
-    let source = host_path(&value.source, request).or_else(|why| refuse(what(), origin, why))?;
-    if let Some(why) = forbidden(source.as_path(), request) {
-        return refuse(what(), origin, why);
-    }
-    let target = match &value.target {
-        None => InRoot::new(source.as_path()).or_else(|e| refuse(what(), origin, e.to_string()))?,
-        Some(text) => {
-            let text = match text.strip_prefix("~/") {
-                Some(rest) => home_inside(request).as_path().join(rest),
-                None => PathBuf::from(text),
-            };
-            InRoot::new(text).or_else(|e| refuse(what(), origin, e.to_string()))?
-        }
-    };
-    if target == InRoot::root() {
-        return refuse(
-            what(),
-            origin,
-            "nothing can be mounted over the root: give the directory as the image instead",
-        );
-    }
-    let writable = value.mode == MountMode::Writable;
-    let execute = value.execute.unwrap_or(!writable || execute_written);
-    Ok(Set::new(
-        Bind {
-            source,
-            target,
-            writable,
-            execute,
-            optional: value.optional,
-        },
-        origin.clone(),
-    ))
-}
-
-fn binds(
-    profile: &Profile,
-    request: &Request,
-    workspace: &Workspace,
-    execute_written: bool,
-) -> Result<Vec<Set<Bind>>, Error> {
-    let mut all: Vec<Set<Bind>> = Vec::new();
-    if let (Some(source), WorkdirMode::ReadOnly | WorkdirMode::Writable) =
-        (&workspace.source, workspace.mode.value)
-    {
-        let writable = workspace.mode.value == WorkdirMode::Writable;
-        let target = InRoot::new(source.as_path())
-            .or_else(|e| refuse("the working directory", &workspace.mode.origin, e.to_string()))?;
-        let bind = Bind {
-            source: source.clone(),
-            target,
-            writable,
-            execute: !writable || execute_written,
-            optional: false,
-        };
-        all.push(Set::new(bind, workspace.mode.origin.clone()));
-    }
-    for mount in &profile.filesystem.mounts {
-        let new = bind(mount, request, execute_written)?;
-        all.retain(|old| old.value.target != new.value.target);
-        all.push(new);
-    }
-    all.sort_by_key(|b| b.value.target.as_path().components().count());
-    Ok(all)
-}
-
-fn scratch(profile: &Profile, size: Bytes, execute_written: bool) -> Result<Vec<Set<Scratch>>, Error> {
-    let mut all = Vec::new();
-    for tmpfs in &profile.filesystem.tmpfs {
-        let Set { value, origin } = tmpfs;
-        let mode = match &value.mode {
-            None => 0o1777,
-            Some(text) => u32::from_str_radix(text, 8)
-                .ok()
-                .filter(|m| *m <= 0o1777)
-                .map_or_else(
-                    || {
-                        refuse(
-                            format!("tmpfs mode `{}`", text.escape_debug()),
-                            origin,
-                            "write octal digits, for example 1777",
-                        )
-                    },
-                    Ok,
-                )?,
-        };
-        if value.target == InRoot::root() {
-            return refuse(
-                "a tmpfs over the root",
-                origin,
-                "use filesystem.root = \"ephemeral\" instead",
-            );
-        }
-        let (size, execute) = (
-            value.size.unwrap_or(size),
-            value.execute.unwrap_or(execute_written),
-        );
-        all.push(Set::new(
-            Scratch {
-                target: value.target.clone(),
-                size,
-                mode,
-                execute,
-            },
-            origin.clone(),
-        ));
-    }
-    all.sort_by_key(|s: &Set<Scratch>| s.value.target.as_path().components().count());
-    Ok(all)
-}
-
-fn devices(profile: &Profile) -> Result<Vec<Set<Device>>, Error> {
-    profile
-        .filesystem
-        .devices
-        .iter()
-        .map(|set| {
-            let Set { value, origin } = set;
-            let what = || format!("device `{}`", value.source.escape_debug());
-            let source = HostPath::new(&value.source).or_else(|e| refuse(what(), origin, e.to_string()))?;
-            if !source.as_path().starts_with("/dev")
-                || source.as_path().components().any(|c| c.as_os_str() == "..")
-            {
-                return refuse(what(), origin, "devices are nodes under /dev");
-            }
-            let target = match &value.target {
-                Some(target) => target.clone(),
-                None => InRoot::new(source.as_path()).or_else(|e| refuse(what(), origin, e.to_string()))?,
-            };
-            Ok(Set::new(
-                Device {
-                    source,
-                    target,
-                    optional: value.optional,
-                },
-                origin.clone(),
-            ))
-        })
-        .collect()
 }
 
 /// `[limits]` and `--ulimit` as setrlimit(2) takes them; an explicit `--ulimit` wins over the limit of the same resource.

@@ -53,10 +53,9 @@ impl Library {
             let help = "a name is made of letters, digits, `.`, `_` and `-`; a path contains a `/`";
             return Err(Error::whole(name, "not a profile's name", Some(help.into())));
         }
-        if let Some(path) = self.directory.as_ref().map(|d| d.join(format!("{name}.toml"))) {
-            if path.symlink_metadata().is_ok() {
-                return self.file(&path);
-            }
+        let own = self.directory.as_ref().map(|d| d.join(format!("{name}.toml")));
+        if let Some(path) = own.filter(|path| path.symlink_metadata().is_ok()) {
+            return self.file(&path);
         }
         match BUILT_IN.iter().find(|(n, _)| *n == name) {
             Some((name, text)) => Ok(Source::new(name, true, text)),
@@ -118,7 +117,8 @@ impl Library {
         let mut all = Profile::default();
         for base in &parsed.extends {
             let own_name = chain.last().is_some_and(|last| *last == base.value);
-            if chain.contains(&base.value) && !(own_name && !source.built_in) || chain.len() >= DEEPEST {
+            let circle = chain.contains(&base.value) && (source.built_in || !own_name);
+            if circle || chain.len() >= DEEPEST {
                 let message = format!(
                     "`extends` runs in a circle or too deep: {} -> {}",
                     chain.join(" -> "),

@@ -1,6 +1,7 @@
 //! TOML profiles: the schema, reading with positions, inheritance, merging, the built-in ones.
 
 pub mod diagnostic;
+pub mod json_schema;
 pub mod library;
 mod merge;
 pub mod read;

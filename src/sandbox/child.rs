@@ -65,10 +65,6 @@ impl Child<'_> {
             }
             Operation::Proc { at, own_processes } => self.proc(at, *own_processes),
             Operation::Devpts(at) => self.devpts(at),
-            Operation::Mqueue(at) => {
-                let tree = fresh(c"mqueue", &[], MINIMAL)?;
-                self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
-            }
             Operation::WorkspaceOverlay {
                 lower,
                 at,

@@ -67,8 +67,6 @@ pub(super) enum Operation {
     Proc { at: Place, own_processes: bool },
     /// Mounts a devpts.
     Devpts(Place),
-    /// Mounts an mqueue.
-    Mqueue(Place),
     /// Mounts an overlay over the workspace and sends its upper directory to the supervisor.
     WorkspaceOverlay {
         lower: CString,

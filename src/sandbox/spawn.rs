@@ -10,7 +10,6 @@ use super::terminal;
 use crate::sys::process::{self, Side};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, socket};
-use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -183,7 +182,7 @@ fn start_below(
         operations: rest,
         failed: None,
     };
-    let pid = process::vfork_run(stack, run_below, (&raw mut below).cast::<c_void>())?;
+    let pid = process::vfork_run(stack, run_below, &mut below)?;
     if let Some((step, errno)) = below.failed {
         fail(child.control, step, errno);
     }
@@ -193,10 +192,7 @@ fn start_below(
     }
 }
 
-extern "C" fn run_below(data: *mut c_void) -> libc::c_int {
-    let Some(below) = process::borrow_shared::<Below<'_, '_>>(data) else {
-        return 125;
-    };
+fn run_below(below: &mut Below<'_, '_>) -> libc::c_int {
     for (step, operation) in below.operations {
         if let Err(errno) = below.child.run(operation) {
             below.failed = Some((*step, errno));

@@ -152,7 +152,7 @@ pub fn run(program: &Program, call: &Call) -> Result<Outcome, Fault> {
 /// One word of `seccomp_data`: number, arch, then 64-bit values, each with its low half first on this architecture.
 fn load(call: &Call, offset: u32) -> Option<u32> {
     let half = |value: u64| {
-        if offset % 8 == 0 {
+        if offset.is_multiple_of(8) {
             value as u32
         } else {
             (value >> 32) as u32
@@ -162,7 +162,7 @@ fn load(call: &Call, offset: u32) -> Option<u32> {
         0 => Some(call.number),
         4 => Some(call.arch),
         8 | 12 => Some(half(call.instruction_pointer)),
-        16..64 if offset % 4 == 0 => {
+        16..64 if offset.is_multiple_of(4) => {
             let index = usize::try_from((offset - 16) / 8).ok()?;
             call.arguments.get(index).map(|argument| half(*argument))
         }

@@ -157,8 +157,11 @@ fn denied(deny: &BTreeMap<String, Set<String>>) -> Result<BTreeMap<u32, (u16, &O
     Ok(denied)
 }
 
+/// The checks of each call, by its name.
+type Guarded = BTreeMap<&'static str, Vec<(Named, Check)>>;
+
 /// The checks of each call, in the order of [`GUARDS`] and not of the profile: merging profiles must not change an answer.
-fn guards(spec: &Spec<'_>) -> Result<BTreeMap<&'static str, Vec<(Named, Check)>>, SpecError> {
+fn guards(spec: &Spec<'_>) -> Result<Guarded, SpecError> {
     for Set { value, origin } in spec.guards {
         guard::find(value).ok_or_else(|| SpecError::UnknownGuard {
             name: value.escape_debug().to_string(),
@@ -167,7 +170,7 @@ fn guards(spec: &Spec<'_>) -> Result<BTreeMap<&'static str, Vec<(Named, Check)>>
         })?;
     }
     let families = families(spec)?;
-    let mut checks: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let mut checks = Guarded::new();
     for guard in GUARDS {
         let Some(set) = spec.guards.iter().find(|set| set.value == guard.name) else {
             continue;

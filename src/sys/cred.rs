@@ -78,6 +78,25 @@ struct CapData {
     inheritable: u32,
 }
 
+/// The effective set of this process.
+///
+/// # Errors
+/// None in practice.
+pub fn effective_capabilities() -> Result<u64> {
+    let header = CapHeader {
+        version: VERSION_3,
+        pid: 0,
+    };
+    let mut data = [CapData {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+    }; 2];
+    // SAFETY: header and data have the layout of version 3, which takes two elements.
+    check(unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) })?;
+    Ok(u64::from(data[0].effective) | u64::from(data[1].effective) << 32)
+}
+
 /// Sets the effective and permitted sets, and the inheritable one.
 ///
 /// # Errors

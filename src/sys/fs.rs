@@ -234,3 +234,20 @@ pub fn has_attribute(file: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
         Err(errno) => Err(errno),
     }
 }
+
+/// Whether the file that a path leads to carries an extended attribute; it need not be readable.
+///
+/// # Errors
+/// As getxattr(2), without `ENODATA` and `ENOTSUP`.
+pub fn path_has_attribute(path: &std::path::Path, name: &CStr) -> Result<bool> {
+    use nix::NixPath;
+    let length = path.with_nix_path(|path| {
+        // SAFETY: both strings are NUL-terminated; a null buffer of size 0 asks for the length only.
+        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) }
+    })?;
+    match check(length as libc::c_long) {
+        Ok(_) => Ok(true),
+        Err(super::Errno::ENODATA | super::Errno::ENOTSUP) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}

@@ -4,6 +4,7 @@
 
 pub mod cred;
 pub mod fs;
+pub mod machine;
 pub mod mount;
 pub mod net;
 pub mod process;

@@ -71,21 +71,27 @@ pub fn fork() -> Result<Side> {
 ///
 /// # Errors
 /// `EAGAIN` when the limit of processes is reached.
-pub fn vfork_run(
-    stack: &mut [u8],
-    body: extern "C" fn(*mut c_void) -> libc::c_int,
-    data: *mut c_void,
-) -> Result<libc::pid_t> {
+pub fn vfork_run<T>(stack: &mut [u8], body: fn(&mut T) -> libc::c_int, data: &mut T) -> Result<libc::pid_t> {
+    struct Call<'a, T> {
+        body: fn(&mut T) -> libc::c_int,
+        data: &'a mut T,
+    }
+    extern "C" fn enter<T>(call: *mut c_void) -> libc::c_int {
+        // SAFETY: `call` is the `Call<T>` below, which nobody else touches while CLONE_VFORK holds its owner.
+        let call = unsafe { &mut *call.cast::<Call<'_, T>>() };
+        (call.body)(call.data)
+    }
     let top = stack.as_mut_ptr_range().end;
     let top = top.wrapping_sub(top.align_offset(16).wrapping_sub(16) & 15);
+    let mut call = Call { body, data };
     // SAFETY: the child runs on `stack`, which outlives it here because CLONE_VFORK holds this process until the child has left
     // the shared memory; `body` never returns into this frame; there is no other thread.
     check_int(unsafe {
         libc::clone(
-            body,
+            enter::<T>,
             top.cast(),
             libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
-            data,
+            (&raw mut call).cast(),
         )
     })
 }
@@ -243,13 +249,4 @@ pub fn unshare(namespaces: libc::c_int) -> Result<()> {
 pub fn set_hostname(name: &[u8]) -> Result<()> {
     // SAFETY: the buffer is live and its length is given.
     check_int(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) }).map(|_| ())
-}
-
-/// The value behind the pointer that [`vfork_run`] hands to its body.
-///
-/// The caller of `vfork_run` waits while the body runs, so the borrow is exclusive for as long as the body lasts.
-pub fn borrow_shared<'a, T>(data: *mut c_void) -> Option<&'a mut T> {
-    // SAFETY: only bodies of `vfork_run` call this, with the pointer that they were given, which the waiting caller made from a
-    // live, exclusive reference to a `T`.
-    unsafe { data.cast::<T>().as_mut() }
 }

@@ -63,8 +63,8 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>) ->
         // SAFETY: the control buffer has room for four more bytes behind the header.
         unsafe { data.cast::<RawFd>().write_unaligned(fd.as_raw_fd()) };
     }
-    // SAFETY: everything that `message` points to lives through the call.
     super::uninterrupted(|| {
+        // SAFETY: everything that `message` points to lives through the call.
         check(unsafe {
             libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) as libc::c_long
         })
@@ -89,8 +89,8 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8], wait: bool) -> Result<(
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = control.0.len();
     let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
-    // SAFETY: everything that `message` points to lives through the call.
     let got = super::uninterrupted(|| {
+        // SAFETY: everything that `message` points to lives through the call.
         check(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) as libc::c_long })
     })?;
     // SAFETY: the kernel has filled `message`; the control buffer is live.

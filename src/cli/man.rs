@@ -1,0 +1,96 @@
+//! `sbx man` and `sbx completions`: generated from the same types that parse the command line.
+
+use super::report::Report;
+use super::{Cli, out};
+use clap::{Args, Command, CommandFactory};
+use clap_complete::Shell;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Arguments of `man`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  sbx man run | man -l -                       read one page
+  sbx man --out ~/.local/share/man/man1        install all of them")]
+pub struct ManArgs {
+    /// Page of one verb; the overview when left out
+    #[arg(value_name = "VERB")]
+    verb: Option<String>,
+    /// Write every page into this directory instead
+    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
+    out: Option<PathBuf>,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  sbx completions bash > ~/.local/share/bash-completion/completions/sbx
+  sbx completions zsh > ~/.zfunc/_sbx
+  sbx completions fish > ~/.config/fish/completions/sbx.fish")]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+/// Prints a manual page, or writes all of them.
+///
+/// # Errors
+/// For a verb that does not exist, and a directory that cannot be written.
+pub fn man(args: &ManArgs) -> Result<ExitCode, Report> {
+    let mut all = Cli::command();
+    all.build();
+    if let Some(directory) = &args.out {
+        for page in std::iter::once(&all).chain(all.get_subcommands()) {
+            write(directory, page)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let page = match args.verb.as_deref() {
+        None => &all,
+        Some(verb) => all.find_subcommand(verb).ok_or_else(|| {
+            let known: Vec<&str> = all.get_subcommands().map(Command::get_name).collect();
+            Report::usage(format!(
+                "no verb `{}`: there are {}",
+                verb.escape_debug(),
+                known.join(", ")
+            ))
+        })?,
+    };
+    let text = String::from_utf8(render(page)?).map_err(Report::sbx)?;
+    out::data(text.trim_end()).map_err(Report::sbx)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `sbx`, `sbx-run`, …
+fn title(page: &Command) -> String {
+    page.get_display_name().unwrap_or(page.get_name()).to_owned()
+}
+
+fn render(page: &Command) -> Result<Vec<u8>, Report> {
+    let mut roff = Vec::new();
+    clap_mangen::Man::new(page.clone())
+        .title(title(page))
+        .render(&mut roff)
+        .map_err(Report::sbx)?;
+    Ok(roff)
+}
+
+fn write(directory: &Path, page: &Command) -> Result<(), Report> {
+    let path = directory.join(format!("{}.1", title(page)));
+    std::fs::write(&path, render(page)?).map_err(|e| Report::sbx(format!("{}: {e}", path.display())))
+}
+
+/// Prints completions.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn completions(args: &CompletionsArgs) -> Result<ExitCode, Report> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "sbx", &mut script);
+    let text = String::from_utf8(script).map_err(Report::sbx)?;
+    out::data(text.trim_end()).map_err(Report::sbx)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,106 @@
+//! `sbx plan`: what `run` would do, printed from the very value that `run` walks through.
+
+use super::out;
+use super::report::Report;
+use super::run::plan_of;
+use super::run_args::SandboxArgs;
+use crate::plan::{Loss, Plan};
+use crate::policy::Policy;
+use clap::Args;
+use serde::Serialize;
+use std::fmt::Write;
+use std::process::ExitCode;
+
+/// Arguments of `plan`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    sandbox: SandboxArgs,
+    /// Print one JSON object
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sbx plan --profile strict host -- make           every step, with the line of the profile that asks for it
+  sbx plan --json host -- make | jq -r '.losses'   what this machine cannot give
+
+Exit codes: 0, or 125 where `run` would refuse.";
+
+/// Where the reasons start, when the step leaves room.
+const REASON_COLUMN: usize = 76;
+
+#[derive(Serialize)]
+struct Printed<'a> {
+    version: &'static str,
+    profile: &'a str,
+    sha256: &'a str,
+    steps: Vec<PrintedStep<'a>>,
+    losses: &'a [Loss],
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct PrintedStep<'a> {
+    part: &'static str,
+    step: String,
+    reason: &'a str,
+}
+
+/// Prints the plan.
+///
+/// # Errors
+/// Where `run` would refuse.
+pub fn plan(args: &PlanArgs) -> Result<ExitCode, Report> {
+    let (policy, plan) = plan_of(&args.sandbox)?;
+    let text = if args.json {
+        json(&policy, &plan)?
+    } else {
+        table(&plan)
+    };
+    out::data(text).map_err(Report::sbx)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn json(policy: &Policy, plan: &Plan) -> Result<String, Report> {
+    let step = |p: &'_ crate::plan::Planned| (p.step.word(), out::escaped(&p.step.to_string()));
+    let steps = plan.steps.iter().map(|p| {
+        let (part, step) = step(p);
+        PrintedStep {
+            part,
+            step,
+            reason: &p.reason,
+        }
+    });
+    let printed = Printed {
+        version: env!("CARGO_PKG_VERSION"),
+        profile: &policy.profile,
+        sha256: &policy.digest,
+        steps: steps.collect(),
+        losses: &plan.losses,
+        notes: &plan.notes,
+    };
+    serde_json::to_string_pretty(&printed).map_err(Report::sbx)
+}
+
+fn table(plan: &Plan) -> String {
+    let mut out = String::new();
+    for planned in &plan.steps {
+        let left = format!(
+            "{:<11} {}",
+            planned.step.word(),
+            out::escaped(&planned.step.to_string())
+        );
+        let _ = writeln!(out, "{left:<REASON_COLUMN$}  {}", out::escaped(&planned.reason));
+    }
+    for loss in &plan.losses {
+        let _ = writeln!(out, "{:<11} {loss}\n{:<11} {}", "lost", "", loss.mend);
+    }
+    for note in &plan.notes {
+        let _ = writeln!(out, "{:<11} {}", "note", out::escaped(note));
+    }
+    out.truncate(out.trim_end().len());
+    out
+}

@@ -1,0 +1,140 @@
+//! `sbx why`: one question to the plan.
+
+use super::out;
+use super::report::Report;
+use super::run::plan_of;
+use super::run_args::SandboxArgs;
+use crate::model::InRoot;
+use crate::plan::Plan;
+use crate::plan::why::{self, Answer, Use};
+use crate::policy::Policy;
+use clap::{ArgGroup, Args, ValueEnum};
+use nix::unistd::{AccessFlags, access};
+use serde_json::json;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Arguments of `why`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("question").required(true).args(["path", "syscall", "connect"]))]
+pub struct WhyArgs {
+    /// A path inside
+    #[arg(long, value_name = "PATH", help_heading = "Question")]
+    path: Option<PathBuf>,
+    /// What to do with it
+    #[arg(
+        long,
+        value_enum,
+        default_value = "read",
+        requires = "path",
+        help_heading = "Question"
+    )]
+    op: Op,
+    /// A system call
+    #[arg(long, value_name = "NAME", help_heading = "Question")]
+    syscall: Option<String>,
+    /// A TCP connection
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Question")]
+    connect: Option<String>,
+    /// Print one JSON object
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+    #[command(flatten)]
+    sandbox: SandboxArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sbx why --path ~/.ssh/id_rsa --op read --profile build     what decides, and the line that says so
+  sbx why --path Makefile --op write host -- make            with the same arguments as `run`
+  sbx why --syscall ptrace --profile strict
+  sbx why --connect example.org:443
+
+Exit codes: 0 yes, 1 no, 125 where `run` would refuse.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Op {
+    Read,
+    Write,
+    Exec,
+}
+
+/// Answers.
+///
+/// # Errors
+/// For a question that makes no sense, and where `run` would refuse.
+pub fn why(args: &WhyArgs) -> Result<ExitCode, Report> {
+    let mut sandbox = args.sandbox.clone();
+    if sandbox.command.is_empty() && sandbox.entrypoint.is_none() {
+        // The question is about the sandbox; what would run in it does not matter.
+        sandbox.entrypoint = Some("true".into());
+    }
+    let (policy, plan) = plan_of(&sandbox)?;
+    let (question, answer) = ask(args, &policy, &plan)?;
+    let text = if args.json {
+        let object = json!({ "question": question, "yes": answer.yes, "because": answer.because, "change": answer.change });
+        serde_json::to_string_pretty(&object).map_err(Report::sbx)?
+    } else {
+        words(&question, &answer)
+    };
+    out::data(text).map_err(Report::sbx)?;
+    Ok(ExitCode::from(u8::from(!answer.yes)))
+}
+
+fn ask(args: &WhyArgs, policy: &Policy, plan: &Plan) -> Result<(String, Answer), Report> {
+    if let Some(name) = &args.syscall {
+        let shown = name.escape_debug();
+        let answer = why::syscall(policy, name)
+            .ok_or_else(|| Report::usage(format!("`{shown}` is no system call")))?;
+        return Ok((format!("system call {shown}"), answer));
+    }
+    if let Some(target) = &args.connect {
+        let shown = target.escape_debug();
+        let host = target
+            .rsplit_once(':')
+            .filter(|(_, port)| port.parse::<u16>().is_ok())
+            .map(|(host, _)| host);
+        let host = host.ok_or_else(|| Report::usage(format!("--connect `{shown}`: write HOST:PORT")))?;
+        return Ok((format!("connect {shown}"), why::connect(policy, host)));
+    }
+    let asked = args.path.clone().unwrap_or_default();
+    let path = InRoot::new(policy.start_in.as_path().join(&asked))
+        .map_err(|e| Report::usage(format!("--path: {e}")))?;
+    let (wanted, word) = match args.op {
+        Op::Read => (Use::Read, "read"),
+        Op::Write => (Use::Write, "write"),
+        Op::Exec => (Use::Exec, "execute"),
+    };
+    let mut answer = why::path(plan, policy, &path, wanted);
+    if let (true, Some(source)) = (answer.yes, answer.source.clone()) {
+        own_rights(&mut answer, &source, wanted);
+    }
+    Ok((format!("{word} {path}"), answer))
+}
+
+/// The sandbox has no more rights on the host's files than its caller.
+fn own_rights(answer: &mut Answer, source: &Path, wanted: Use) {
+    let shown = source.display();
+    // Something new can be made where the directory can be written.
+    let (checked, flags) = match (wanted, source.exists()) {
+        (Use::Write, false) => (source.parent().unwrap_or(source), AccessFlags::W_OK),
+        (Use::Write, true) => (source, AccessFlags::W_OK),
+        (Use::Read, _) => (source, AccessFlags::R_OK),
+        (Use::Exec, _) => (source, AccessFlags::X_OK),
+    };
+    if let Err(errno) = access(checked, flags) {
+        answer.refuse(format!("on the host, {shown}: {}", errno.desc()));
+    }
+}
+
+fn words(question: &str, answer: &Answer) -> String {
+    let mut text = format!("{}: {question}", if answer.yes { "yes" } else { "no" });
+    for line in &answer.because {
+        let _ = write!(text, "\n  {}", out::escaped(line));
+    }
+    if let Some(change) = &answer.change {
+        let _ = write!(text, "\n  to change it: {}", out::escaped(change));
+    }
+    text
+}

@@ -1,0 +1,76 @@
+//! Plans as snapshots, and the rules that hold for every plan.
+
+mod property;
+mod snapshots;
+
+use super::{Facts, Kind, Plan, Refusal, build, places};
+use crate::model::{Host, HostPath, InRoot};
+use crate::policy::{Policy, Request, Root, resolve};
+use crate::profile::{Library, Profile, show};
+use std::collections::BTreeSet;
+
+fn built_in(name: &str) -> Profile {
+    Library {
+        directory: None,
+        uid: 0,
+    }
+    .load(name)
+    .expect(name)
+}
+
+fn host_path(path: &str) -> HostPath {
+    HostPath::new(path).expect(path)
+}
+
+fn request(root: Root, host: &Host, profile: &Profile) -> Request {
+    Request {
+        root,
+        command: vec!["make".into(), "check".into()],
+        start_in: None,
+        current: Some("/srv/project".into()),
+        home: host.caller.home.clone(),
+        user: host.caller.name.clone(),
+        environment: vec![("TERM".into(), "xterm".into()), ("SECRET".into(), "x".into())],
+        seccomp: None,
+        profile: "test".into(),
+        digest: show::digest(profile),
+    }
+}
+
+/// Facts under which everything that a policy names exists.
+fn all_there(policy: &Policy, host: &Host) -> Facts {
+    let mut facts = Facts::default();
+    let directories = policy.binds.iter().map(|b| b.value.source.clone());
+    let tree = host
+        .tree
+        .stores
+        .iter()
+        .cloned()
+        .chain(["/usr".to_owned()])
+        .map(|p| host_path(&p));
+    facts
+        .sources
+        .extend(directories.chain(tree).map(|path| (path, Kind::Directory)));
+    for name in &host.tree.etc {
+        let directory = matches!(
+            name.as_str(),
+            "alternatives" | "ca-certificates" | "ld.so.conf.d" | "ssl/certs" | "terminfo"
+        );
+        let kind = if directory { Kind::Directory } else { Kind::File };
+        facts.sources.insert(host_path(&format!("/etc/{name}")), kind);
+    }
+    for device in &policy.devices {
+        facts.sources.insert(device.value.source.clone(), Kind::Device);
+    }
+    facts.places = BTreeSet::from_iter(places(policy));
+    facts
+}
+
+fn plan_of(profile: &Profile, root: Root, host: &Host) -> Result<Plan, Refusal> {
+    let policy = resolve(profile, &request(root, host, profile)).expect("a policy");
+    build(&policy, host, &all_there(&policy, host))
+}
+
+fn inside(path: &str) -> InRoot {
+    InRoot::new(path).expect(path)
+}

@@ -1,0 +1,211 @@
+//! What is mounted besides the root: binds, tmpfs, devices; what nobody means to hand over, and places that are not theirs to take.
+
+use super::contents::{Bind, Device, Scratch, Workspace};
+use super::resolve::{Error, Request, home_inside, refuse};
+use crate::model::{Bytes, HostPath, InRoot, Set};
+use crate::profile::Profile;
+use crate::profile::schema::{Mount, MountMode, WorkdirMode};
+use std::path::{Path, PathBuf};
+
+/// Places inside that belong to sbx: what is mounted over them would hide what every run relies on.
+fn taken(target: &InRoot) -> Option<&'static str> {
+    let path = target.as_path();
+    if *target == InRoot::root() {
+        return Some("nothing can be mounted over the root: give the directory as the image instead");
+    }
+    if path == Path::new("/dev") || path == Path::new("/dev/pts") {
+        return Some("/dev is made of the sandbox's own devices: name a place below it, or use --device");
+    }
+    path.starts_with("/proc")
+        .then_some("/proc is the sandbox's own: nothing can be mounted there")
+}
+
+fn host_path(text: &str, request: &Request) -> Result<HostPath, String> {
+    let path = match text.strip_prefix("~/") {
+        Some(rest) => request
+            .home
+            .as_ref()
+            .ok_or("it starts with ~/ and HOME is not known")?
+            .join(rest),
+        None if text == "~" => request.home.clone().ok_or("it is ~ and HOME is not known")?,
+        None if text.starts_with('/') => PathBuf::from(text),
+        None => request
+            .current
+            .as_ref()
+            .ok_or("it is relative and the working directory is gone")?
+            .join(text),
+    };
+    HostPath::new(path).map_err(|e| e.to_string())
+}
+
+/// What nobody means to hand over whole. A symbolic link to it is caught when the source is opened.
+pub(super) fn forbidden(source: &Path, home: Option<&Path>) -> Option<&'static str> {
+    if source == Path::new("/") {
+        return Some("it is the host's root directory: name the directories that are needed");
+    }
+    if home.is_some_and(|home| home != Path::new("/") && home.starts_with(source)) {
+        return Some("it is your home directory, or holds it: name the directories that are needed");
+    }
+    // Shared memory is a place for files like any other.
+    if source.starts_with("/dev/shm") && source != Path::new("/dev/shm") {
+        return None;
+    }
+    for (place, why) in [
+        (
+            "/proc",
+            "the host's /proc shows every process: the sandbox has its own",
+        ),
+        ("/sys", "the host's /sys controls devices: it is not handed over"),
+        ("/dev", "device nodes are given one by one, with --device"),
+    ] {
+        if source.starts_with(place) {
+            return Some(why);
+        }
+    }
+    home.map(|home| home.join(".ssh"))
+        .is_some_and(|ssh| source.starts_with(ssh))
+        .then_some("it holds your ssh keys")
+}
+
+fn bind(mount: &Set<Mount>, request: &Request, execute_written: bool) -> Result<Set<Bind>, Error> {
+    let Set { value, origin } = mount;
+    let what = || format!("mount of `{}`", value.source.escape_debug());
+    let source = host_path(&value.source, request).or_else(|why| refuse(what(), origin, why))?;
+    if let Some(why) = forbidden(source.as_path(), request.home.as_deref()) {
+        return refuse(what(), origin, why);
+    }
+    let target = match &value.target {
+        None => InRoot::new(source.as_path()).or_else(|e| refuse(what(), origin, e.to_string()))?,
+        Some(text) => {
+            let text = match text.strip_prefix("~/") {
+                Some(rest) => home_inside(request).as_path().join(rest),
+                None => PathBuf::from(text),
+            };
+            InRoot::new(text).or_else(|e| refuse(what(), origin, e.to_string()))?
+        }
+    };
+    if let Some(why) = taken(&target) {
+        return refuse(what(), origin, why);
+    }
+    let writable = value.mode == MountMode::Writable;
+    let execute = value.execute.unwrap_or(!writable || execute_written);
+    Ok(Set::new(
+        Bind {
+            source,
+            target,
+            writable,
+            execute,
+            optional: value.optional,
+        },
+        origin.clone(),
+    ))
+}
+
+pub(super) fn binds(
+    profile: &Profile,
+    request: &Request,
+    workspace: &Workspace,
+    execute_written: bool,
+) -> Result<Vec<Set<Bind>>, Error> {
+    let mut all: Vec<Set<Bind>> = Vec::new();
+    if let (Some(source), WorkdirMode::ReadOnly | WorkdirMode::Writable) =
+        (&workspace.source, workspace.mode.value)
+    {
+        let writable = workspace.mode.value == WorkdirMode::Writable;
+        let target = InRoot::new(source.as_path())
+            .or_else(|e| refuse("the working directory", &workspace.mode.origin, e.to_string()))?;
+        let bind = Bind {
+            source: source.clone(),
+            target,
+            writable,
+            execute: !writable || execute_written,
+            optional: false,
+        };
+        all.push(Set::new(bind, workspace.mode.origin.clone()));
+    }
+    for mount in &profile.filesystem.mounts {
+        let new = bind(mount, request, execute_written)?;
+        all.retain(|old| old.value.target != new.value.target);
+        all.push(new);
+    }
+    all.sort_by_key(|b| b.value.target.as_path().components().count());
+    Ok(all)
+}
+
+pub(super) fn scratch(
+    profile: &Profile,
+    size: Bytes,
+    execute_written: bool,
+) -> Result<Vec<Set<Scratch>>, Error> {
+    let mut all = Vec::new();
+    for tmpfs in &profile.filesystem.tmpfs {
+        let Set { value, origin } = tmpfs;
+        let mode = match &value.mode {
+            None => 0o1777,
+            Some(text) => u32::from_str_radix(text, 8)
+                .ok()
+                .filter(|m| *m <= 0o1777)
+                .map_or_else(
+                    || {
+                        refuse(
+                            format!("tmpfs mode `{}`", text.escape_debug()),
+                            origin,
+                            "write octal digits, for example 1777",
+                        )
+                    },
+                    Ok,
+                )?,
+        };
+        if let Some(why) = taken(&value.target) {
+            return refuse(format!("tmpfs at {}", value.target), origin, why);
+        }
+        let (size, execute) = (
+            value.size.unwrap_or(size),
+            value.execute.unwrap_or(execute_written),
+        );
+        all.push(Set::new(
+            Scratch {
+                target: value.target.clone(),
+                size,
+                mode,
+                execute,
+            },
+            origin.clone(),
+        ));
+    }
+    all.sort_by_key(|s: &Set<Scratch>| s.value.target.as_path().components().count());
+    Ok(all)
+}
+
+pub(super) fn devices(profile: &Profile) -> Result<Vec<Set<Device>>, Error> {
+    profile
+        .filesystem
+        .devices
+        .iter()
+        .map(|set| {
+            let Set { value, origin } = set;
+            let what = || format!("device `{}`", value.source.escape_debug());
+            let source = HostPath::new(&value.source).or_else(|e| refuse(what(), origin, e.to_string()))?;
+            if !source.as_path().starts_with("/dev")
+                || source.as_path().components().any(|c| c.as_os_str() == "..")
+            {
+                return refuse(what(), origin, "devices are nodes under /dev");
+            }
+            let target = match &value.target {
+                Some(target) => target.clone(),
+                None => InRoot::new(source.as_path()).or_else(|e| refuse(what(), origin, e.to_string()))?,
+            };
+            if let Some(why) = taken(&target) {
+                return refuse(what(), origin, why);
+            }
+            Ok(Set::new(
+                Device {
+                    source,
+                    target,
+                    optional: value.optional,
+                },
+                origin.clone(),
+            ))
+        })
+        .collect()
+}
