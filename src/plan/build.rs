@@ -327,7 +327,7 @@ fn finish(policy: &Policy, steps: &mut Vec<Planned>) {
 fn limits_without_cgroup(policy: &Policy, ledger: &mut Ledger<'_>) -> Result<(), Refusal> {
     if let Some(memory) = &policy.memory {
         let reason = format!(
-            "{} hold for each process, not for the sandbox as a whole",
+            "{} holds for each process, not for the sandbox as a whole",
             memory.value
         );
         ledger.lacks(

@@ -49,6 +49,11 @@ pub(super) fn rules(steps: &[Planned]) -> Vec<Rule> {
                     ..NOTHING
                 },
             ),
+            Step::ReadOnly(at) => {
+                if let Some(rule) = all.iter_mut().find(|rule| rule.at == *at) {
+                    rule.access.write = false;
+                }
+            }
             // /proc/self/{oom_score_adj,comm,task} are written by ordinary programs; kernel files are mounted read-only.
             Step::Proc(at, ProcKind::Whole) => put(
                 &mut all,
