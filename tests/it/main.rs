@@ -13,6 +13,8 @@
 
 mod util;
 
+mod signals;
 mod smoke;
+mod streams;
 mod terminal;
 mod terminal_pty;
