@@ -2,6 +2,7 @@
 //!
 //! Nothing here may allocate, lock or unwind: the memory is a copy of a process that did not expect to be copied.
 
+use super::init;
 use super::message::Message;
 use super::operation::{Operation, Place, TmpfsOptions};
 use crate::plan::Access;
@@ -352,6 +353,9 @@ impl Child<'_> {
             process::new_group()?;
         } else {
             self.lead_session()?;
+        }
+        if !self.below_init {
+            init::end_with(self.control)?;
         }
         if let Some(slave) = &self.slave {
             if self.below_init && self.attended {

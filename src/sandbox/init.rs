@@ -17,6 +17,18 @@ pub(super) fn harden() -> Result<()> {
     cred::die_with_parent()
 }
 
+/// A command without init is pid 1 itself: it does not outlive the supervisor either. After its ids have changed, which the kernel
+/// takes as the end of that wish; unlike init the command can take it back.
+pub(super) fn end_with(control: BorrowedFd<'_>) -> Result<()> {
+    cred::die_with_parent()?;
+    match Message::receive(control, false) {
+        // It died before the wish was known.
+        Ok(None) => process::exit_now(125),
+        Ok(Some(_)) | Err(Errno::EAGAIN) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// Serves until the command has ended or the supervisor is gone; then the kernel kills all that is left in the pid namespace.
 pub(super) fn serve(child: &mut Child<'_>, command: i32) -> Result<Infallible> {
     let control = child.control;
