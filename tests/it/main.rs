@@ -13,6 +13,7 @@
 
 mod util;
 
+mod result;
 mod signals;
 mod smoke;
 mod streams;

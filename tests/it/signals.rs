@@ -4,7 +4,7 @@ use crate::util::{Out, Sbx, within};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,9 @@ struct Started {
 impl Started {
     fn new(sbx: Sbx) -> Self {
         let (mut command, home) = sbx.into_command();
+        // A job of its own: in a group whose parents lie outside the session the kernel ignores stop signals.
         let mut child = command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
