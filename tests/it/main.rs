@@ -13,6 +13,8 @@
 
 mod util;
 
+mod flags;
+mod flags_wrong;
 mod result;
 mod signals;
 mod smoke;

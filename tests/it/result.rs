@@ -214,7 +214,7 @@ fn a_record_that_cannot_be_written_stops_the_run_before_it_starts() {
     for (target, why) in [
         ("/no/such/directory/r.json", "o such file or directory"),
         ("/", "s a directory"),
-        ("fd:77", "ad file descriptor"),
+        ("fd:77", "EBADF"),
         ("fd:x", "write fd:N"),
         ("fd:-1", "write fd:N"),
         ("", "o such file or directory"),
