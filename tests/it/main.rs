@@ -21,3 +21,4 @@ mod smoke;
 mod streams;
 mod terminal;
 mod terminal_pty;
+mod workspace;
