@@ -36,6 +36,13 @@ pub struct RunArgs {
     rm: bool,
 }
 
+impl RunArgs {
+    /// Whether somebody asks what was written to an overlaid workspace.
+    fn wants_changes(&self) -> bool {
+        self.apply || self.diff || self.result.is_some()
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   sbx run --profile strict host -- ./downloaded-tool     this directory read-only, no network
@@ -100,7 +107,12 @@ fn start(args: &RunArgs, plan: &Plan, streams: Streams, own: Streams) -> Result<
     }
     let running = prepared.spawn(streams)?;
     let time = plan.time.map(|t| t.0);
-    running.supervise(time, streams, own, !(args.apply || args.diff))
+    let overlay = plan
+        .steps
+        .iter()
+        .any(|p| matches!(p.step, Step::WorkspaceOverlay(..)));
+    // What was written is read after the end, which a supervisor without rights could not.
+    running.supervise(time, streams, own, !(overlay && args.wants_changes()))
 }
 
 /// Losses on one line, notes on one line each.
@@ -135,7 +147,8 @@ fn finish(
             "sbx: the time of {time} was up: everything inside was killed"
         ));
     }
-    if let (Some(upper), Some(source)) = (&supervised.upper, &policy.workspace.source) {
+    let upper = supervised.upper.filter(|_| args.wants_changes());
+    if let (Some(upper), Some(source)) = (&upper, &policy.workspace.source) {
         let changes = workspace::changes(upper)
             .map_err(|e| Report::sbx(format!("cannot read what was written: {e}")))?;
         if args.diff {
