@@ -185,7 +185,7 @@ impl Child<'_> {
         let staging = fresh_tmpfs(scratch, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
         // Mounted at the very place that the overlay hides, because overlay takes no detached upper layer before Linux 6.15.
         self.attach(&staging, at, Resolve::IN_ROOT)?;
-        let tree = overlay(staging.as_fd(), lower, attributes)?;
+        fs::make_directory(staging.as_fd(), c"upper", 0o755)?;
         let upper = fs::open_beneath(
             staging.as_fd(),
             c"upper",
@@ -193,6 +193,12 @@ impl Child<'_> {
             0,
             Resolve::BENEATH_NO_LINKS,
         )?;
+        // The merged directory has the upper one's owner and mode, as they are when it is mounted.
+        fs::look_like(
+            fs::open(lower, libc::O_PATH | libc::O_DIRECTORY)?.as_fd(),
+            upper.as_fd(),
+        )?;
+        let tree = overlay(staging.as_fd(), lower, attributes)?;
         Message::Upper.send(self.control, Some(upper.as_fd()))?;
         mount::move_mount(tree.as_fd(), staging.as_fd())
     }

@@ -201,6 +201,24 @@ pub fn kind(file: BorrowedFd<'_>) -> Result<(u32, u64)> {
     Ok((stat.st_mode, stat.st_rdev))
 }
 
+/// Gives a directory the owner and the permission bits of another. An owner that cannot be given leaves it as it is.
+///
+/// # Errors
+/// As fstat(2) and fchmod(2).
+pub fn look_like(model: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: `stat` is a plain C struct for which all zeroes is a valid value.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` is live and of the right type.
+    check_int(unsafe { libc::fstat(model.as_raw_fd(), &raw mut stat) })?;
+    // SAFETY: only numbers are passed.
+    match check_int(unsafe { libc::fchown(directory.as_raw_fd(), stat.st_uid, stat.st_gid) }) {
+        // Not mapped here.
+        Err(super::Errno::EINVAL | super::Errno::EPERM) => Ok(()),
+        Err(errno) => Err(errno),
+        Ok(_) => set_mode(directory, stat.st_mode & 0o1777),
+    }
+}
+
 /// Closes every descriptor from `first` to `last`. Whoever owned one of them must not use it again.
 ///
 /// # Errors
