@@ -15,6 +15,7 @@ mod util;
 
 mod flags;
 mod flags_wrong;
+mod programs;
 mod result;
 mod signals;
 mod smoke;
