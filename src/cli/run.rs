@@ -38,9 +38,9 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// Whether what was written to an overlaid workspace is looked at in the end: the supervisor then keeps its right to read it.
-    fn reads_changes(&self) -> bool {
-        self.diff || self.apply || self.result.is_some()
+    /// Whether somebody asks what was written to an overlaid workspace.
+    fn wants_changes(&self) -> bool {
+        self.apply || self.diff || self.result.is_some()
     }
 }
 
@@ -121,7 +121,12 @@ fn start(
         record.profile(asked);
     }
     let time = plan.time.map(|t| t.0);
-    running.supervise(time, streams, own, !args.reads_changes())
+    let overlay = plan
+        .steps
+        .iter()
+        .any(|p| matches!(p.step, Step::WorkspaceOverlay(..)));
+    // What was written is read after the end, which a supervisor without rights could not.
+    running.supervise(time, streams, own, !(overlay && args.wants_changes()))
 }
 
 /// Losses on one line, notes on one line each.
@@ -156,9 +161,8 @@ fn finish(
             "sbx: the time of {time} was up: everything inside was killed"
         ));
     }
-    if let (Some(upper), Some(source), true) =
-        (&supervised.upper, &policy.workspace.source, args.reads_changes())
-    {
+    let upper = supervised.upper.filter(|_| args.wants_changes());
+    if let (Some(upper), Some(source)) = (&upper, &policy.workspace.source) {
         let changes = workspace::changes(upper)
             .map_err(|e| Report::sbx(format!("cannot read what was written: {e}")))?;
         if args.diff {

@@ -112,7 +112,10 @@ where
 {
     match text.parse() {
         Ok(value) => Ok(Set::new(value, Origin::flag(format!("{flag} {text}")))),
-        Err(why) => Err(Report::usage(format!("{flag}: {why}"))),
+        Err(why) => Err(Report::usage(format!(
+            "{flag}: {}",
+            super::out::escaped(&why.to_string())
+        ))),
     }
 }
 

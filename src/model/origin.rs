@@ -1,7 +1,7 @@
 //! Where a value came from, so that every line of a plan and every refusal can name it.
 
 use serde::Serialize;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 /// The place that set a value.
@@ -47,24 +47,29 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn { profile, line } => write!(f, "profile {profile}, line {line}"),
-            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", plain(path)),
-            Self::Flag { text } => write!(f, "the flag {}", plain(text)),
+            Self::File { path, line, column } => {
+                plain(f, path)?;
+                write!(f, ":{line}:{column}")
+            }
+            Self::Flag { text } => {
+                f.write_str("the flag ")?;
+                plain(f, text)
+            }
             Self::Image => f.write_str("the image"),
             Self::Default => f.write_str("no profile sets it"),
         }
     }
 }
 
-/// As it was typed, but for what a terminal would act on.
-fn plain(text: &str) -> String {
-    let escape = |c: char| {
+/// Without what a terminal would act on: flags and paths may come from whoever is not trusted.
+fn plain(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|c| {
         if c.is_control() {
-            c.escape_debug().to_string()
+            write!(f, "{}", c.escape_default())
         } else {
-            c.to_string()
+            f.write_char(c)
         }
-    };
-    text.chars().map(escape).collect()
+    })
 }
 
 /// A value together with the place that set it.
@@ -88,5 +93,16 @@ impl<T> Set<T> {
             value: f(self.value),
             origin: self.origin,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_acts_on_is_not_shown() {
+        let shown = Origin::flag("-v /\u{1b}[2J\n:/é").to_string();
+        assert_eq!(shown, "the flag -v /\\u{1b}[2J\\n:/é");
     }
 }

@@ -159,7 +159,7 @@ impl Child<'_> {
         let staging = fresh_tmpfs(scratch, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
         self.attach_root(staging)?;
         let staging = self.root.take().ok_or(Errno::EBADF)?;
-        let tree = overlay(
+        let (tree, _) = overlay(
             staging.as_fd(),
             lower,
             Attributes(Attributes::NO_SUID | Attributes::NO_DEV),
@@ -187,14 +187,7 @@ impl Child<'_> {
         let staging = fresh_tmpfs(scratch, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
         // Mounted at the very place that the overlay hides, because overlay takes no detached upper layer before Linux 6.15.
         self.attach(&staging, at, Resolve::IN_ROOT)?;
-        let tree = overlay(staging.as_fd(), lower, attributes)?;
-        let upper = fs::open_beneath(
-            staging.as_fd(),
-            c"upper",
-            libc::O_RDONLY | libc::O_DIRECTORY,
-            0,
-            Resolve::BENEATH_NO_LINKS,
-        )?;
+        let (tree, upper) = overlay(staging.as_fd(), lower, attributes)?;
         Message::Upper.send(self.control, Some(upper.as_fd()))?;
         mount::move_mount(tree.as_fd(), staging.as_fd())
     }
@@ -410,7 +403,9 @@ fn fresh_tmpfs(options: &TmpfsOptions, attributes: Attributes) -> Result<OwnedFd
 }
 
 /// An overlay of a host directory and of `upper` in a mounted tmpfs. `userxattr`: without it the kernel wants real root (Linux 5.11).
-fn overlay(staging: BorrowedFd<'_>, lower: &Lower, attributes: Attributes) -> Result<OwnedFd> {
+///
+/// Gives the mount, and the upper directory.
+fn overlay(staging: BorrowedFd<'_>, lower: &Lower, attributes: Attributes) -> Result<(OwnedFd, OwnedFd)> {
     fs::make_directory(staging, c"upper", 0o700)?;
     let upper = fs::open_beneath(
         staging,
@@ -432,7 +427,7 @@ fn overlay(staging: BorrowedFd<'_>, lower: &Lower, attributes: Attributes) -> Re
     mount::fsconfig_string(fs.as_fd(), c"upperdir", c"upper")?;
     mount::fsconfig_string(fs.as_fd(), c"workdir", c"work")?;
     mount::fsconfig_create(fs.as_fd())?;
-    mount::fsmount(fs.as_fd(), attributes)
+    Ok((mount::fsmount(fs.as_fd(), attributes)?, upper))
 }
 
 /// With NOROOT and NO_SETUID_FIXUP set, a change of ids changes no capability: the set is emptied on purpose, later.

@@ -117,7 +117,7 @@ impl Ids {
             .map_err(|e| PrepareError::Lower(directory.clone(), e.to_string()))?;
         Ok(Lower {
             path: lower_directory(directory.as_path())?,
-            mode: meta.mode() & 0o7777,
+            mode: meta.mode() & 0o1777,
             owner: self
                 .uids
                 .to_inside(meta.uid())

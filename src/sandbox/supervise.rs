@@ -213,8 +213,7 @@ impl Running {
     fn started(&self, state: &mut State, give_up_rights: bool) {
         state.started = true;
         terminal::let_go();
-        // What was written to an overlaid workspace is read by name at the end.
-        if give_up_rights && state.upper.is_none() {
+        if give_up_rights {
             confine::supervisor();
         } else {
             let _ = cred::undumpable();

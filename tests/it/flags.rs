@@ -264,9 +264,9 @@ fn arguments_of_the_command_stay_its_own() {
 }
 
 #[test]
-fn timeout_interactive_rm_and_quiet_are_accepted() {
+fn timeout_interactive_and_rm_are_accepted() {
     Sbx::run("default")
-        .args(["-i", "--rm", "-q", "--timeout", "1m", "host", "--", "true"])
+        .args(["-i", "--rm", "--timeout", "1m", "host", "--", "true"])
         .out()
         .code(0);
 }

@@ -16,7 +16,7 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["-w", "/no/such/directory"], &["/no/such/directory"]),
     (&["-w", "relative"], &["relative"]),
     (&["--user", "no-such-user"], &["no-such-user"]),
-    (&["--user", "-1"], &["--user"]),
+    (&["--user=-1"], &["--user"]),
     (&["--user", "1:2:3"], &["--user"]),
     (&["--user", "99999999999"], &["--user"]),
     (&["-v", "/tmp"], &["-v", "SRC:DST"]),
@@ -63,7 +63,7 @@ const WRONG: &[(&[&str], &[&str])] = &[
         &["--security-opt"],
     ),
     (&["--timeout", "soon"], &["--timeout", "soon", "10m"]),
-    (&["--timeout", "-1s"], &["--timeout"]),
+    (&["--timeout=-1s"], &["--timeout"]),
     (&["--enforce", "x"], &["--enforce", "KEY=LEVEL"]),
     (&["--enforce", "no-such=off"], &["--enforce", "seccomp"]),
     (

@@ -11,17 +11,18 @@
     reason = "tests start processes, stop at the first surprise, and have no public interface"
 )]
 
-mod escape;
 mod util;
 
 mod doctor;
+mod escape;
 mod flags;
 mod flags_wrong;
 mod links;
+mod programs;
 mod result;
 mod signals;
 mod smoke;
 mod streams;
 mod terminal;
 mod terminal_pty;
-mod workspace_overlay;
+mod workspace;

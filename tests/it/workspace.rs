@@ -1,0 +1,339 @@
+//! The working directory: read-only, writable, or an overlay whose changes are listed and applied when asked.
+
+use crate::util::{Dir, Out, Sbx};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// A directory that belongs to the sandbox's user, also under root.
+fn project() -> Dir {
+    let dir = Dir::new();
+    crate::util::hand_over(dir.path());
+    dir
+}
+
+/// A small tree to change.
+fn tree() -> Dir {
+    let dir = project();
+    dir.write("keep", "kept\n");
+    dir.write("change", "old\n");
+    dir.write("delete", "gone\n");
+    dir.write("move-me", "moved\n");
+    dir.write("dir/a", "a\n");
+    dir.write("dir/sub/b", "b\n");
+    dir.write("todir", "was a file\n");
+    dir.write("mode", "x\n");
+    std::os::unix::fs::symlink("keep", dir.path().join("link")).expect("symlink");
+    crate::util::hand_over(dir.path());
+    dir
+}
+
+/// `sbx run --workspace MODE FLAGS host -- sh -ec SCRIPT`, in a directory.
+fn run(dir: &Dir, flags: &[&str], script: &str) -> Out {
+    Sbx::run("default")
+        .args(flags)
+        .args(["host", "--", "sh", "-ec", script])
+        .within(dir.path())
+        .out()
+}
+
+/// Everything below a directory: kind, mode of files, content or target.
+fn picture(at: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut names: Vec<_> = std::fs::read_dir(at)
+        .expect("read")
+        .map(|e| e.expect("entry").path())
+        .collect();
+    names.sort();
+    for path in names {
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let meta = path.symlink_metadata().expect("stat");
+        if meta.is_dir() {
+            all.push(format!("{name}/"));
+            all.extend(picture(&path).into_iter().map(|x| format!("{name}/{x}")));
+        } else if meta.is_symlink() {
+            let target = std::fs::read_link(&path).expect("readlink");
+            all.push(format!("{name} -> {}", target.display()));
+        } else {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).expect("read")).into_owned();
+            all.push(format!("{name} {:o} {}", meta.mode() & 0o7777, text.trim_end()));
+        }
+    }
+    all
+}
+
+const CHANGES: &str = "echo new >change; echo made >made; rm delete; mv move-me moved; mkdir fresh; echo x >fresh/x; \
+    rm -r dir; echo file >dir; rm todir; mkdir todir; echo in >todir/in; chmod 755 mode; ln -s /etc/passwd abs; \
+    rm link; ln -s change link";
+
+#[test]
+fn read_only_can_be_read_and_not_changed() {
+    for profile in ["strict", "default"] {
+        let dir = tree();
+        let before = picture(dir.path());
+        let script = "cat keep; for c in 'touch new' 'rm keep' 'mkdir d' 'chmod 600 keep' 'mv keep k' 'ln -s a b'; do \
+            $c 2>/dev/null && echo \"$c went through\"; done; echo x >>change || echo refused";
+        let out = Sbx::sh(profile, script).within(dir.path()).out();
+        assert_eq!(out.ok(), "kept\nrefused");
+        assert_eq!(picture(dir.path()), before);
+    }
+}
+
+#[test]
+fn it_is_at_the_same_path_inside() {
+    let dir = tree();
+    let out = run(&dir, &[], "pwd; test -e $PWD/keep && echo there");
+    assert_eq!(out.ok(), format!("{}\nthere", dir.path().display()));
+}
+
+#[test]
+fn none_is_not_there() {
+    let dir = tree();
+    let script = format!("test ! -e {}/keep && echo absent", dir.path().display());
+    assert_eq!(run(&dir, &["--workspace", "none"], &script).ok(), "absent");
+}
+
+#[test]
+fn writable_is_written() {
+    let dir = tree();
+    run(&dir, &["--workspace", "writable"], CHANGES).code(0);
+    check_changed(&dir);
+}
+
+/// What [`CHANGES`] comes to.
+fn check_changed(dir: &Dir) {
+    assert_eq!(dir.read("change"), "new\n");
+    assert_eq!(dir.read("made"), "made\n");
+    assert_eq!(dir.read("moved"), "moved\n");
+    assert_eq!(dir.read("keep"), "kept\n");
+    assert_eq!(dir.read("fresh/x"), "x\n");
+    assert_eq!(dir.read("dir"), "file\n");
+    assert_eq!(dir.read("todir/in"), "in\n");
+    assert!(!dir.path().join("delete").exists() && !dir.path().join("move-me").exists());
+    let target = |name: &str| std::fs::read_link(dir.path().join(name)).expect("a link");
+    assert_eq!(target("abs"), Path::new("/etc/passwd"));
+    assert_eq!(target("link"), Path::new("change"));
+    let mode = dir.path().join("mode").metadata().expect("stat").mode() & 0o777;
+    assert_eq!(mode, 0o755);
+    let left: Vec<String> = picture(dir.path())
+        .into_iter()
+        .filter(|n| n.contains(".sbx"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn an_overlay_vanishes() {
+    let dir = tree();
+    let before = picture(dir.path());
+    let out = run(
+        &dir,
+        &["--workspace", "overlay"],
+        &format!("{CHANGES}; cat change made dir"),
+    );
+    assert_eq!(out.ok(), "new\nmade\nfile");
+    assert_eq!(picture(dir.path()), before);
+}
+
+#[test]
+fn diff_lists_what_was_written() {
+    let dir = tree();
+    let before = picture(dir.path());
+    let out = run(&dir, &["--workspace", "overlay", "--diff"], CHANGES);
+    out.code(0);
+    let said = out.stderr();
+    let mut lines: Vec<&str> = said.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "C abs",
+            "C change",
+            "C dir",
+            "C fresh/",
+            "C fresh/x",
+            "C link",
+            "C made",
+            "C mode",
+            "C moved",
+            "C todir/in",
+            "D delete",
+            "D move-me",
+            "R todir/",
+        ],
+        "{said}"
+    );
+    assert_eq!(picture(dir.path()), before, "listed, not applied");
+}
+
+#[test]
+fn nothing_written_is_nothing_listed() {
+    let dir = tree();
+    let out = run(
+        &dir,
+        &["--workspace", "overlay", "--diff"],
+        "cat keep; ls -lR >/dev/null",
+    );
+    assert_eq!(out.ok(), "kept");
+    assert_eq!(out.stderr(), "");
+}
+
+#[test]
+fn apply_takes_all_of_it_over() {
+    let dir = tree();
+    run(&dir, &["--workspace", "overlay", "--apply"], CHANGES).code(0);
+    check_changed(&dir);
+}
+
+#[test]
+fn apply_takes_over_modes() {
+    let dir = tree();
+    let script = "chmod 755 mode; chmod 600 keep; chmod 700 dir; umask 077; echo x >private; mkdir pd";
+    run(&dir, &["--workspace", "overlay", "--apply"], script).code(0);
+    let mode = |name: &str| dir.path().join(name).metadata().expect("stat").mode() & 0o7777;
+    assert_eq!(mode("mode"), 0o755);
+    assert_eq!(mode("keep"), 0o600);
+    assert_eq!(mode("dir"), 0o700);
+    assert_eq!(mode("private"), 0o600);
+    assert_eq!(mode("pd"), 0o700);
+    assert_eq!(
+        dir.read("dir/sub/b"),
+        "b\n",
+        "what was not touched is still there"
+    );
+}
+
+#[test]
+fn apply_drops_set_id_bits() {
+    let dir = tree();
+    run(
+        &dir,
+        &["--workspace", "overlay", "--apply"],
+        "cp /bin/true s; chmod 6755 s; mkdir d; chmod 3777 d",
+    )
+    .code(0);
+    let mode = |name: &str| dir.path().join(name).metadata().expect("stat").mode() & 0o7777;
+    assert_eq!(mode("s"), 0o755);
+    assert_eq!(mode("d") & 0o6000, 0);
+}
+
+#[test]
+fn a_directory_that_is_renamed_arrives_whole() {
+    let dir = tree();
+    run(&dir, &["--workspace", "overlay", "--apply"], "mv dir other").code(0);
+    assert!(!dir.path().join("dir").exists());
+    assert_eq!(dir.read("other/a"), "a\n");
+    assert_eq!(dir.read("other/sub/b"), "b\n");
+}
+
+#[test]
+fn a_directory_made_anew_does_not_keep_what_was_in_it() {
+    let dir = tree();
+    run(
+        &dir,
+        &["--workspace", "overlay", "--apply"],
+        "rm -r dir; mkdir dir; echo n >dir/n",
+    )
+    .code(0);
+    assert_eq!(
+        picture(&dir.path().join("dir"))
+            .iter()
+            .map(|l| l.split(' ').next().unwrap_or_default())
+            .collect::<Vec<_>>(),
+        ["n"]
+    );
+}
+
+#[test]
+fn a_failed_command_applies_nothing() {
+    let dir = tree();
+    let before = picture(dir.path());
+    for (script, code) in [("echo x >made; exit 3", 3), ("echo x >made; kill -9 $$", 137)] {
+        run(&dir, &["--workspace", "overlay", "--apply"], script).code(code);
+        assert_eq!(picture(dir.path()), before);
+    }
+    let out = run(
+        &dir,
+        &["--workspace", "overlay", "--apply", "--timeout", "300ms"],
+        "echo x >made; sleep 100",
+    );
+    out.code(137);
+    assert_eq!(picture(dir.path()), before);
+}
+
+#[test]
+fn changes_are_in_the_record() {
+    let dir = tree();
+    let record = Dir::new();
+    let file = record.path().join("r.json");
+    let out = Sbx::run("default")
+        .args(["--workspace", "overlay", "--result"])
+        .args([&file])
+        .args(["host", "--", "sh", "-c", "echo x >made; rm delete"])
+        .within(dir.path())
+        .out();
+    out.code(0);
+    let value: serde_json::Value = serde_json::from_str(&record.read("r.json")).expect("JSON");
+    assert_eq!(value["changes"], serde_json::json!(["D delete", "C made"]));
+}
+
+#[test]
+fn apply_follows_no_link_out_of_the_working_directory() {
+    // The directory on the host becomes a link while the command runs: what the sandbox wrote must not go where it leads.
+    let outside = project();
+    let dir = tree();
+    let (mut command, _home) = Sbx::run("default")
+        .args(["--workspace", "overlay", "--apply", "host", "--", "sh", "-c"])
+        .args(["echo stolen >dir/a; echo ready; read x"])
+        .within(dir.path())
+        .into_command();
+    let mut child = command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("sbx starts");
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut ready).expect("ready");
+    std::fs::rename(dir.path().join("dir"), dir.path().join("old")).expect("rename");
+    std::os::unix::fs::symlink(outside.path(), dir.path().join("dir")).expect("symlink");
+    drop(child.stdin.take());
+    let output = child.wait_with_output().expect("wait");
+    assert!(!outside.path().join("a").exists(), "written outside: {output:?}");
+}
+
+#[test]
+fn names_that_are_not_printable_are_escaped_and_applied() {
+    let dir = tree();
+    let out = run(
+        &dir,
+        &["--workspace", "overlay", "--diff", "--apply"],
+        "touch \"$(printf 'a\\033b')\" \"$(printf '\\377')\" 'c d'",
+    );
+    out.code(0);
+    assert!(!out.stderr.contains(&0x1b), "{:?}", out.stderr());
+    assert!(dir.path().join("a\u{1b}b").exists() && dir.path().join("c d").exists());
+}
+
+#[test]
+fn sockets_and_fifos_are_listed_and_never_applied() {
+    let dir = tree();
+    let out = run(
+        &dir,
+        &["--workspace", "overlay", "--diff", "--apply"],
+        "mkfifo pipe; echo x >made",
+    );
+    out.code(0).says("S pipe");
+    assert!(!dir.path().join("pipe").exists());
+    assert_eq!(dir.read("made"), "x\n");
+}
+
+#[test]
+fn the_home_as_working_directory_is_not_handed_over() {
+    let home = Dir::new();
+    home.write(".secret", "x");
+    let out = Sbx::sh("build", "ls -A; test ! -e .secret && echo hidden")
+        .env("HOME", home.path())
+        .within(home.path())
+        .out();
+    assert!(out.ok().ends_with("hidden"), "{}", out.stdout());
+}
