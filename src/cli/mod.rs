@@ -1,5 +1,6 @@
 //! The command line: clap types, one file a verb, all printing, exit codes.
 
+pub mod doctor;
 pub mod env_file;
 pub mod man;
 pub mod out;
@@ -43,6 +44,8 @@ enum Verb {
     Why(Box<why::WhyArgs>),
     /// List, show, check and compare profiles
     Profile(profile::ProfileArgs),
+    /// Say what this machine gives, what follows for a run, and what mends what is missing
+    Doctor(doctor::DoctorArgs),
     /// Print manual pages
     Man(man::ManArgs),
     /// Print completions for a shell
@@ -59,6 +62,7 @@ pub fn main(arguments: Cli) -> Result<ExitCode, Report> {
         Verb::Plan(args) => plan::plan(&args),
         Verb::Why(args) => why::why(&args),
         Verb::Profile(args) => profile::profile(&args),
+        Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Man(args) => man::man(&args),
         Verb::Completions(args) => man::completions(&args),
     }

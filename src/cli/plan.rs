@@ -2,10 +2,12 @@
 
 use super::out;
 use super::report::Report;
+use super::request::Asked;
 use super::run::plan_of;
 use super::run_args::SandboxArgs;
 use crate::plan::{Loss, Plan};
 use crate::policy::Policy;
+use crate::profile::{Profile, show};
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
@@ -36,7 +38,7 @@ const REASON_COLUMN: usize = 76;
 struct Printed<'a> {
     version: &'static str,
     profile: &'a str,
-    sha256: &'a str,
+    sha256: String,
     steps: Vec<PrintedStep<'a>>,
     losses: &'a [Loss],
     notes: &'a [String],
@@ -54,9 +56,9 @@ struct PrintedStep<'a> {
 /// # Errors
 /// Where `run` would refuse.
 pub fn plan(args: &PlanArgs) -> Result<ExitCode, Report> {
-    let (policy, plan) = plan_of(&args.sandbox)?;
+    let (Asked { profile, policy, .. }, plan) = plan_of(&args.sandbox)?;
     let text = if args.json {
-        json(&policy, &plan)?
+        json(&profile, &policy, &plan)?
     } else {
         table(&plan)
     };
@@ -64,7 +66,7 @@ pub fn plan(args: &PlanArgs) -> Result<ExitCode, Report> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn json(policy: &Policy, plan: &Plan) -> Result<String, Report> {
+fn json(profile: &Profile, policy: &Policy, plan: &Plan) -> Result<String, Report> {
     let step = |p: &'_ crate::plan::Planned| (p.step.word(), out::escaped(&p.step.to_string()));
     let steps = plan.steps.iter().map(|p| {
         let (part, step) = step(p);
@@ -77,7 +79,7 @@ fn json(policy: &Policy, plan: &Plan) -> Result<String, Report> {
     let printed = Printed {
         version: env!("CARGO_PKG_VERSION"),
         profile: &policy.profile,
-        sha256: &policy.digest,
+        sha256: show::digest(profile),
         steps: steps.collect(),
         losses: &plan.losses,
         notes: &plan.notes,

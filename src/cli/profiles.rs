@@ -4,7 +4,7 @@ use super::out;
 use super::report::Report;
 use super::run_args::SandboxArgs;
 use crate::profile::library::LOCAL;
-use crate::profile::{Library, Profile, show, tighten};
+use crate::profile::{Library, Profile, tighten};
 use std::path::{Path, PathBuf};
 
 /// What was chosen.
@@ -14,8 +14,6 @@ pub struct Chosen {
     pub profile: Profile,
     /// The names, as given.
     pub names: String,
-    /// SHA-256 of what they come to.
-    pub digest: String,
 }
 
 /// The user's profiles, and the built-in ones.
@@ -69,10 +67,5 @@ pub fn choose(args: &SandboxArgs, current: Option<&Path>, uid: u32) -> Result<Ch
         .map(|c| c.value)
         .unwrap_or_default();
     profile = profile.merge(args.profile(&kept)?);
-    let digest = show::digest(&profile);
-    Ok(Chosen {
-        profile,
-        names,
-        digest,
-    })
+    Ok(Chosen { profile, names })
 }

@@ -1,8 +1,9 @@
 //! The result record: one JSON object about how a run ended.
 
 use super::report::{Kind, Report};
+use super::request::Asked;
 use crate::plan::Loss;
-use crate::policy::Policy;
+use crate::profile::show;
 use crate::sandbox::Outcome;
 use serde::Serialize;
 use std::fs::File;
@@ -37,16 +38,16 @@ struct ProfileRecord {
 
 impl Record {
     /// Which profile was in force.
-    pub fn profile(&mut self, policy: &Policy) {
-        self.version = env!("CARGO_PKG_VERSION");
+    pub fn profile(&mut self, asked: &Asked) {
         self.profile = ProfileRecord {
-            name: policy.profile.clone(),
-            sha256: policy.digest.clone(),
+            name: asked.policy.profile.clone(),
+            sha256: show::digest(&asked.profile),
         };
     }
 
     /// How it ended.
     pub fn outcome(&mut self, outcome: &Outcome) {
+        self.version = env!("CARGO_PKG_VERSION");
         self.reason = outcome.ended.reason();
         self.exit_code = Some(outcome.ended.exit_code());
         self.signal = outcome.ended.signal();

@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 /// What is asked, on which host.
 #[derive(Debug)]
 pub struct Asked {
-    /// What is asked.
+    /// What the profiles and flags come to.
+    pub profile: Profile,
+    /// What that asks for here.
     pub policy: Policy,
     /// The host, as far as it was looked at.
     pub host: Host,
@@ -47,7 +49,6 @@ pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
         environment: std::env::vars_os().collect(),
         seccomp: seccomp.map(|s| s.table),
         profile: chosen.names,
-        digest: chosen.digest,
     };
     let mut policy = policy::resolve(&chosen.profile, &request).map_err(Report::usage_of_run)?;
     if ignored > 0 {
@@ -55,7 +56,11 @@ pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
             "{ignored} names of the seccomp file are no system calls of this architecture"
         ));
     }
-    Ok(Asked { policy, host })
+    Ok(Asked {
+        profile: chosen.profile,
+        policy,
+        host,
+    })
 }
 
 fn command(args: &SandboxArgs) -> Vec<OsString> {
@@ -150,14 +155,23 @@ fn text_file(path: &Path, largest: u64) -> Result<String, String> {
 ///
 /// # Errors
 /// When a required protection cannot be enforced.
-pub fn plan(policy: &Policy, host: &mut Host, terminal: bool) -> Result<Plan, Report> {
+pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
+    let Asked { policy, host, .. } = asked;
     let groups = policy.enforcement.wants(Protection::Groups) && !host.caller.groups.is_empty();
     if policy.map.value == MapKind::Range || host.caller.writes_maps || groups {
         host.id_helpers = host::id_helpers(&host.caller);
     }
+    if policy.root == Root::Host {
+        host.tree = host::tree();
+    }
     let facts = Facts {
         terminal,
-        ..host::sources::look_up(policy, &host.tree, &plan::places(policy))
+        ..host::sources::look_up(
+            policy,
+            &host.tree,
+            &plan::places(policy),
+            host.caller.home.as_deref(),
+        )
     };
     plan::build(policy, host, &facts).map_err(|refusal| {
         let report = Report::sbx(&refusal);

@@ -11,6 +11,7 @@ use crate::policy::Policy;
 use crate::profile::schema::TerminalMode;
 use crate::sandbox::{self, StartError, Streams, SuperviseError, Supervised, workspace};
 use clap::Args;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 /// Arguments of `run`.
@@ -34,6 +35,13 @@ pub struct RunArgs {
     /// Remove the sandbox at the end; it always is, the flag is accepted for docker's sake
     #[arg(long, help_heading = "Outcome")]
     rm: bool,
+}
+
+impl RunArgs {
+    /// Whether what was written to an overlaid workspace is looked at in the end: the supervisor then keeps its right to read it.
+    fn reads_changes(&self) -> bool {
+        self.diff || self.apply || self.result.is_some()
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -68,38 +76,52 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Report> {
 
 fn attempt(args: &RunArgs, record: &mut Record) -> Result<ExitCode, Report> {
     let own = Streams::of_this_process();
-    let Asked { policy, mut host } = request::ask(&args.sandbox)?;
-    record.profile(&policy);
+    // Never freed: the process ends soon, and freeing writes to pages that it shares with its child, so that each is copied first.
+    let mut asked = ManuallyDrop::new(request::ask(&args.sandbox)?);
     let mut learned = false;
     loop {
-        let plan = request::plan(&policy, &mut host, own.any())?;
+        let plan = request::plan(&mut asked, own.any()).inspect_err(|_| record.profile(&asked))?;
+        let plan = ManuallyDrop::new(plan);
         record.losses.clone_from(&plan.losses);
-        let streams = if policy.terminal.value == TerminalMode::Always {
-            Streams { terminal: [true; 3] }
-        } else {
-            own
-        };
-        match start(args, &plan, streams, own) {
-            Ok(supervised) => return finish(args, &policy, supervised, record),
+        match start(args, &asked, &plan, own, record) {
+            Ok(supervised) => return finish(args, &asked.policy, supervised, record),
+            // A fact that was presumed does not hold here: plan once more, with what is known now.
             Err(SuperviseError::Start(StartError::Step { step, errno }))
-                if !learned && learn(&plan, step, errno, &mut host) =>
+                if !learned && learn(&plan, step, errno, &mut asked.host) =>
             {
-                // A fact that was presumed does not hold here: plan once more, with what is known now.
                 learned = true;
             }
-            Err(error) => return Err(explain(&plan, &host, &error)),
+            Err(error) => {
+                record.profile(&asked);
+                return Err(explain(&plan, &asked.host, &error));
+            }
         }
     }
 }
 
-fn start(args: &RunArgs, plan: &Plan, streams: Streams, own: Streams) -> Result<Supervised, SuperviseError> {
+fn start(
+    args: &RunArgs,
+    asked: &Asked,
+    plan: &Plan,
+    own: Streams,
+    record: &mut Record,
+) -> Result<Supervised, SuperviseError> {
+    let streams = if asked.policy.terminal.value == TerminalMode::Always {
+        Streams { terminal: [true; 3] }
+    } else {
+        own
+    };
     let prepared = sandbox::prepare(plan).map_err(|e| StartError::Maps(e.to_string()))?;
     if !args.quiet {
         announce(plan);
     }
     let running = prepared.spawn(streams)?;
+    if args.result.is_some() {
+        // The child is at work meanwhile: hashing takes as long as several of its mounts.
+        record.profile(asked);
+    }
     let time = plan.time.map(|t| t.0);
-    running.supervise(time, streams, own, !(args.apply || args.diff))
+    running.supervise(time, streams, own, !args.reads_changes())
 }
 
 /// Losses on one line, notes on one line each.
@@ -134,7 +156,9 @@ fn finish(
             "sbx: the time of {time} was up: everything inside was killed"
         ));
     }
-    if let (Some(upper), Some(source)) = (&supervised.upper, &policy.workspace.source) {
+    if let (Some(upper), Some(source), true) =
+        (&supervised.upper, &policy.workspace.source, args.reads_changes())
+    {
         let changes = workspace::changes(upper)
             .map_err(|e| Report::sbx(format!("cannot read what was written: {e}")))?;
         if args.diff {
@@ -156,15 +180,9 @@ fn finish(
 fn learn(plan: &Plan, step: usize, errno: nix::errno::Errno, host: &mut Host) -> bool {
     use crate::model::host::{Fact, ProcMount};
     use nix::errno::Errno;
-    let place = matches!(
-        errno,
-        Errno::ELOOP | Errno::ENOTDIR | Errno::ENOENT | Errno::EXDEV
-    );
     match plan.steps.get(step).map(|p| &p.step) {
-        _ if place => return false,
-        // `EINVAL`: a directory on a file.
-        Some(Step::Proc(..)) if errno == Errno::EINVAL => return false,
-        Some(Step::Proc(..)) => host.proc = ProcMount::Refused,
+        // What `mount_too_revealing` answers; a place that cannot be mounted on has other words.
+        Some(Step::Proc(..)) if errno == Errno::EPERM => host.proc = ProcMount::Refused,
         Some(Step::TimeNamespace) => host.time_namespace = Fact::Missing("the kernel refuses it".into()),
         Some(Step::NoNestedNamespaces) => {
             host.namespace_limits = Fact::Missing("/proc/sys is read-only".into())
@@ -177,7 +195,8 @@ fn learn(plan: &Plan, step: usize, errno: nix::errno::Errno, host: &mut Host) ->
     true
 }
 
-fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Report {
+/// What a failed start is told as.
+pub(super) fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Report {
     let SuperviseError::Start(StartError::Step { step, errno }) = error else {
         let report = Report::sbx(error);
         return hints(report, "clone3", error, host);
@@ -210,10 +229,11 @@ fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Report {
 
 fn hints(mut report: Report, step: &str, error: &SuperviseError, host: &Host) -> Report {
     let errno = match error {
+        SuperviseError::Start(StartError::Maps(_)) => return report.hint("`sbx doctor id-maps` tells more"),
         SuperviseError::Start(StartError::Step { errno, .. } | StartError::Clone(errno)) => *errno as i32,
         _ => return report,
     };
-    for hint in crate::host::explain::diagnose(step, errno, host) {
+    if let Some(hint) = crate::host::explain::diagnose(step, errno, host) {
         report = report.hint(hint);
     }
     report
@@ -223,8 +243,8 @@ fn hints(mut report: Report, step: &str, error: &SuperviseError, host: &Host) ->
 ///
 /// # Errors
 /// As [`run`], before anything happens.
-pub fn plan_of(args: &SandboxArgs) -> Result<(Policy, Plan), Report> {
-    let Asked { policy, mut host } = request::ask(args)?;
-    let plan = request::plan(&policy, &mut host, Streams::of_this_process().any())?;
-    Ok((policy, plan))
+pub fn plan_of(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
+    let mut asked = request::ask(args)?;
+    let plan = request::plan(&mut asked, Streams::of_this_process().any())?;
+    Ok((asked, plan))
 }

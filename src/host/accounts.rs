@@ -70,6 +70,25 @@ pub(super) fn sub_ids(file: &[u8], name: Option<&str>, id: u32) -> Vec<IdRange> 
     found
 }
 
+/// Whose entries of a subuid(5) file overlap those of a user: both could change each other's files.
+pub(super) fn shared(file: &[u8], name: Option<&str>, id: u32) -> Vec<String> {
+    let own = sub_ids(file, name, id);
+    let mut found: Vec<String> = lines(file)
+        .filter_map(|line| {
+            let fields: Vec<&[u8]> = line.split(|b| *b == b':').collect();
+            let [owner, first, count] = fields.as_slice() else {
+                return None;
+            };
+            let mine = name.is_some_and(|n| owner == &n.as_bytes()) || number(owner) == Some(id);
+            let range = range(number(first)?, number(count)?)?;
+            let shares = !mine && own.iter().any(|o| overlap(o, &range));
+            shares.then(|| String::from_utf8_lossy(owner).into_owned())
+        })
+        .collect();
+    found.dedup();
+    found
+}
+
 /// The ids that a map of this process's own user namespace holds, by their number in it. Empty when that is all of them.
 pub(super) fn own_ids(map: &[u8]) -> Vec<IdRange> {
     let all: Vec<IdRange> = lines(map)
@@ -194,6 +213,24 @@ mod tests {
     fn a_user_without_a_name_is_found_by_number_only() {
         assert_eq!(sub_ids(b":7:5\n", None, 1000), []);
         assert_eq!(sub_ids(b"1000:7:5\n", None, 1000).len(), 1);
+    }
+
+    #[test]
+    fn entries_of_others_that_overlap() {
+        let others = |file: &str| shared(file.as_bytes(), Some("ann"), 1000);
+        let none: [String; 0] = [];
+        assert_eq!(others("ann:100000:65536\nbert:165536:65536\n"), none);
+        assert_eq!(others("bert:100000:65536\ncarl:100000:65536\n"), none);
+        assert_eq!(
+            others(
+                "ann:100000:65536\n1000:200000:10\nbert:165535:1\n1000:165530:2\ncarl:199999:2\ndora:1:2\n"
+            ),
+            ["bert", "carl"]
+        );
+        assert_eq!(
+            others("ann:100000:65536\nroot:1:65535\nx:nonsense:1\ny:0:4294967295\n"),
+            ["y"]
+        );
     }
 
     #[test]

@@ -1,21 +1,29 @@
 //! What this machine can do and who runs sbx, read into [`Host`].
 //!
 //! There are two ways. [`presumed`] is the start of every run: it reads what costs a few microseconds, takes the rest for granted,
-//! and a step that fails later says so. [`id_helpers`] is asked when a plan needs it.
+//! and a step that fails later says so. [`id_helpers`] and [`tree`] are asked when a plan needs them. [`survey`] tries everything, in children that do
+//! what a run would do.
 
 mod accounts;
+mod around;
+mod cgroup;
+mod clues;
 pub mod explain;
 mod files;
+pub mod findings;
 mod ids;
 mod kernel;
+mod probe;
+mod refusal;
 pub mod sources;
 pub mod synthetic;
 mod tree;
 
 pub use ids::id_helpers;
+pub use probe::{Survey, survey};
 pub use tree::ETC;
 
-use crate::model::host::{Caller, Cgroup, Fact, Helper, Host, IdHelpers};
+use crate::model::host::{Caller, Cgroup, Fact, Helper, Host, HostTree, IdHelpers};
 use crate::sys::{self, Errno};
 use std::path::{Path, PathBuf};
 
@@ -30,8 +38,8 @@ pub enum Error {
     Caller(Errno),
 }
 
-/// The host as far as it can be seen at once: version, caller, Landlock's ABI, names in `/` and `/etc`. Everything else is presumed
-/// to work as far as the version allows; helpers and cgroups are not looked for.
+/// The host as far as it can be seen at once: version, caller, Landlock's ABI. Everything else is presumed to work as far as the
+/// version allows; helpers, cgroups and the [`tree`] are not looked for.
 ///
 /// # Errors
 /// When the kernel's version cannot be read.
@@ -58,8 +66,14 @@ pub fn presumed() -> Result<Host, Error> {
         fuse: Fact::Works,
         tun: Fact::Works,
         cgroup: Cgroup::NotDelegated,
-        tree: tree::look(Path::new("/")),
+        tree: HostTree::default(),
     })
+}
+
+/// The names in `/` and `/etc` that a root made of the host's programs shows.
+#[must_use]
+pub fn tree() -> HostTree {
+    tree::look(Path::new("/"))
 }
 
 fn caller() -> Result<Caller, Error> {
@@ -135,6 +149,6 @@ mod tests {
         if caller.uid == 0 {
             assert_eq!(caller.name.as_deref(), Some("root"));
         }
-        assert!(host.tree.etc.iter().all(|name| !name.contains("private")));
+        assert!(tree().etc.iter().all(|name| !name.contains("private")));
     }
 }

@@ -1,22 +1,23 @@
 //! Looking up the paths that a policy names: what they are, not what is in them.
 
-use crate::model::facts::{Facts, Kind};
+use crate::model::facts::{Facts, Found, Kind};
 use crate::model::host::{HostTree, TopEntry};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 
 /// Looks up every source of a policy, and for a directory root which of `places` are real directories in it.
 #[must_use]
-pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot]) -> Facts {
+pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option<&Path>) -> Facts {
     let mut sources = BTreeMap::new();
-    for bind in &policy.binds {
-        add(&mut sources, &bind.value.source);
-    }
-    for device in &policy.devices {
-        add(&mut sources, &device.value.source);
+    let binds = policy.binds.iter().map(|bind| &bind.value.source);
+    let devices = policy.devices.iter().map(|device| &device.value.source);
+    for path in binds.chain(devices) {
+        // Every component counts: any of them may be a link.
+        add(&mut sources, path, fs::canonicalize(path.as_path()).ok());
     }
     if policy.root == Root::Host {
         let directories = tree
@@ -31,19 +32,30 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot]) -> Facts {
             .chain(["/usr".to_owned()])
         {
             if let Ok(path) = HostPath::new(path) {
-                add(&mut sources, &path);
+                let link = fs::symlink_metadata(path.as_path()).is_ok_and(|m| m.is_symlink());
+                let real = if link {
+                    fs::canonicalize(path.as_path()).ok()
+                } else {
+                    Some(path.as_path().to_owned())
+                };
+                add(&mut sources, &path, real);
             }
         }
     }
     Facts {
         sources,
         places: real_directories(policy, places),
+        current: std::env::current_dir().ok(),
+        home: home.and_then(|home| fs::canonicalize(home).ok()),
         terminal: false,
     }
 }
 
-fn add(sources: &mut BTreeMap<HostPath, Kind>, path: &HostPath) {
-    let Ok(meta) = fs::metadata(path.as_path()) else {
+fn add(sources: &mut BTreeMap<HostPath, Found>, path: &HostPath, real: Option<PathBuf>) {
+    let Some(Ok(real)) = real.map(HostPath::new) else {
+        return;
+    };
+    let Ok(meta) = fs::symlink_metadata(real.as_path()) else {
         return;
     };
     let kind = meta.file_type();
@@ -54,7 +66,7 @@ fn add(sources: &mut BTreeMap<HostPath, Kind>, path: &HostPath) {
     } else {
         Kind::File
     };
-    sources.insert(path.clone(), kind);
+    sources.insert(path.clone(), Found { kind, real });
 }
 
 /// Directories on whose way no symbolic link lies: a link in an image must not decide where a mount lands.

@@ -177,13 +177,10 @@ fn merged_usr() -> HostTree {
     let links = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
     let etc = [
         "alternatives",
-        "ca-certificates",
         "ld.so.cache",
         "ld.so.conf",
         "ld.so.conf.d",
-        "localtime",
         "mime.types",
-        "os-release",
         "profile",
         "protocols",
         "services",
@@ -198,6 +195,10 @@ fn merged_usr() -> HostTree {
             .map(|name| (String::from(*name), TopEntry::Link(format!("usr/{name}").into())))
             .collect(),
         etc: etc.map(String::from).to_vec(),
+        etc_links: vec![
+            ("localtime".into(), "/usr/share/zoneinfo/Etc/UTC".into()),
+            ("os-release".into(), "../usr/lib/os-release".into()),
+        ],
         stores: vec!["/opt".into()],
     }
 }

@@ -2,6 +2,7 @@
 
 use super::path::{HostPath, InRoot};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// What kind of thing a path of the host is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,11 +15,24 @@ pub enum Kind {
     Device,
 }
 
+/// What a path of the host leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What it is.
+    pub kind: Kind,
+    /// Where, without symbolic links: this is what is opened, and a link that appears on it later makes the opening fail.
+    pub real: HostPath,
+}
+
 /// Facts about the paths that a policy names, looked up before the plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Sources of mounts and devices; those that do not exist are not in it.
-    pub sources: BTreeMap<HostPath, Kind>,
+    pub sources: BTreeMap<HostPath, Found>,
+    /// Where the caller's home really is.
+    pub home: Option<PathBuf>,
+    /// The caller's working directory.
+    pub current: Option<PathBuf>,
     /// For a directory root: which of the places that the plan mounts on are real directories (no link) in it.
     pub places: BTreeSet<InRoot>,
     /// One of the standard streams is a terminal.

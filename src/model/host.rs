@@ -181,8 +181,10 @@ pub enum Cgroup {
 pub struct HostTree {
     /// `/bin`, `/sbin`, `/lib`, `/lib32`, `/lib64`, `/libx32`: a symbolic link with its target, or a directory.
     pub top: Vec<(String, TopEntry)>,
-    /// The names of `host::ETC` that are there.
+    /// The names of `host::ETC` that are there, but for those that are links into `/usr`.
     pub etc: Vec<String>,
+    /// These, with their targets.
+    pub etc_links: Vec<(String, PathBuf)>,
     /// `/opt`, `/nix/store`, `/gnu/store`, `/snap`: other places where distributions keep programs, those that exist.
     pub stores: Vec<String>,
 }

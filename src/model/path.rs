@@ -1,10 +1,10 @@
 //! Two kinds of path that cannot be mixed up: on the host, and inside the sandbox's root.
 
 use serde::{Deserialize, Serialize};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 /// An absolute path on the host. Any bytes but NUL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -13,9 +13,10 @@ pub struct HostPath(PathBuf);
 /// An absolute path inside the sandbox, without `.`, `..`, doubled or trailing slashes.
 ///
 /// It is never joined to a host path: the engine resolves it beneath the root's file descriptor (`openat2`, `RESOLVE_IN_ROOT`).
+/// Bytes, since it is clean: a plan compares thousands of them, and `Path` goes through components for that.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "PathBuf", into = "PathBuf")]
-pub struct InRoot(PathBuf);
+pub struct InRoot(OsString);
 
 /// Why a path was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +75,7 @@ impl InRoot {
     /// The root itself.
     #[must_use]
     pub fn root() -> Self {
-        Self(PathBuf::from("/"))
+        Self(OsString::from("/"))
     }
 
     /// Normalises an absolute path.
@@ -84,48 +85,70 @@ impl InRoot {
     pub fn new(path: impl AsRef<Path>) -> Result<Self, PathError> {
         let path = path.as_ref();
         check(path)?;
-        let mut clean = PathBuf::from("/");
-        for part in path.components() {
+        let bytes = path.as_os_str().as_bytes();
+        let mut clean = Vec::with_capacity(bytes.len());
+        for part in bytes.split(|b| *b == b'/') {
             match part {
-                Component::Normal(name) => clean.push(name),
-                Component::ParentDir => return Err(PathError::Parent(path.to_owned())),
-                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+                b"" | b"." => {}
+                b".." => return Err(PathError::Parent(path.to_owned())),
+                name => {
+                    clean.push(b'/');
+                    clean.extend_from_slice(name);
+                }
             }
         }
-        Ok(Self(clean))
+        if clean.is_empty() {
+            return Ok(Self::root());
+        }
+        Ok(Self(OsString::from_vec(clean)))
     }
 
     /// The path, with its leading slash.
     #[must_use]
     pub fn as_path(&self) -> &Path {
-        &self.0
+        Path::new(&self.0)
     }
 
     /// The path without its leading slash; `.` for the root.
     #[must_use]
     pub fn relative(&self) -> &Path {
-        match self.0.strip_prefix("/") {
-            Ok(rest) if !rest.as_os_str().is_empty() => rest,
+        match self.0.as_bytes().strip_prefix(b"/") {
+            Some(rest) if !rest.is_empty() => Path::new(OsStr::from_bytes(rest)),
             _ => Path::new("."),
         }
+    }
+
+    /// Up to the last slash, and behind it; `None` for the root.
+    fn split(&self) -> Option<(&[u8], &[u8])> {
+        let bytes = self.0.as_bytes();
+        let slash = bytes.iter().rposition(|b| *b == b'/')?;
+        let (parent, name) = bytes.split_at_checked(slash)?;
+        Some((parent, name.get(1..).filter(|name| !name.is_empty())?))
     }
 
     /// The directory that holds it; `None` for the root.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
-        self.0.parent().map(|p| Self(p.to_owned()))
+        let (parent, _) = self.split()?;
+        Some(match parent {
+            b"" => Self::root(),
+            parent => Self(OsStr::from_bytes(parent).to_owned()),
+        })
     }
 
     /// The last name; `None` for the root.
     #[must_use]
     pub fn name(&self) -> Option<&OsStr> {
-        self.0.file_name()
+        self.split().map(|(_, name)| OsStr::from_bytes(name))
     }
 
     /// Whether this is `other` or lies below it.
     #[must_use]
     pub fn is_beneath(&self, other: &Self) -> bool {
-        self.0.starts_with(&other.0)
+        match self.0.as_bytes().strip_prefix(other.0.as_bytes()) {
+            Some(rest) => rest.is_empty() || rest.starts_with(b"/") || other.0.len() == 1,
+            None => false,
+        }
     }
 }
 
@@ -150,7 +173,7 @@ impl TryFrom<PathBuf> for InRoot {
 
 impl From<InRoot> for PathBuf {
     fn from(path: InRoot) -> Self {
-        path.0
+        path.0.into()
     }
 }
 
@@ -178,5 +201,25 @@ mod tests {
         assert!(at("/usr/lib").is_beneath(&at("/usr")));
         assert!(!at("/usrlocal").is_beneath(&at("/usr")));
         assert!(at("/x").is_beneath(&InRoot::root()));
+        assert!(InRoot::root().is_beneath(&InRoot::root()));
+        assert!(!InRoot::root().is_beneath(&at("/x")));
+    }
+
+    #[test]
+    fn a_path_has_a_parent_and_a_name() {
+        let at = |p| InRoot::new(p).expect("a path");
+        assert_eq!(
+            (at("/a/b").parent(), at("/a/b").name()),
+            (Some(at("/a")), Some(OsStr::new("b")))
+        );
+        assert_eq!(
+            (at("/a").parent(), at("/a").name()),
+            (Some(InRoot::root()), Some(OsStr::new("a")))
+        );
+        assert_eq!((InRoot::root().parent(), InRoot::root().name()), (None, None));
+        assert_eq!(
+            (at("/a/b").relative(), InRoot::root().relative()),
+            (Path::new("a/b"), Path::new("."))
+        );
     }
 }

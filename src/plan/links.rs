@@ -24,6 +24,9 @@ pub(super) fn through(step: &Step, at: &InRoot) -> Option<InRoot> {
     let Step::Link(link, target) = step else {
         return None;
     };
+    if !at.is_beneath(link) {
+        return None;
+    }
     let rest = at.as_path().strip_prefix(link.as_path()).ok()?;
     let base = link.parent().unwrap_or_else(InRoot::root);
     InRoot::new(normal(&base.as_path().join(target).join(rest))).ok()

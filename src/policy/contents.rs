@@ -15,8 +15,6 @@ use std::ffi::OsString;
 pub struct Policy {
     /// The names of the profiles, as given.
     pub profile: String,
-    /// SHA-256 of what they come to.
-    pub digest: String,
     /// What the sandbox's root is made of.
     pub root: Root,
     /// Whether it may be written.

@@ -8,4 +8,5 @@ mod resolve;
 
 pub use contents::{Bind, Device, Enforcement, EnvVar, Limit, Policy, Protected, Scratch, Workspace};
 pub use limits::Resource;
+pub use mounts::never_shown;
 pub use resolve::{Error, Request, Root, resolve};

@@ -38,8 +38,9 @@ fn host_path(text: &str, request: &Request) -> Result<HostPath, String> {
     HostPath::new(path).map_err(|e| e.to_string())
 }
 
-/// What nobody means to hand over whole. A symbolic link to it is caught when the source is opened.
-pub(super) fn forbidden(source: &Path, home: Option<&Path>) -> Option<&'static str> {
+/// What nobody means to hand over whole, and why not. Asked of what was written, and again of where it leads.
+#[must_use]
+pub fn never_shown(source: &Path, home: Option<&Path>) -> Option<&'static str> {
     if source == Path::new("/") {
         return Some("it is the host's root directory: name the directories that are needed");
     }
@@ -71,7 +72,7 @@ fn bind(mount: &Set<Mount>, request: &Request, execute_written: bool) -> Result<
     let Set { value, origin } = mount;
     let what = || format!("mount of `{}`", value.source.escape_debug());
     let source = host_path(&value.source, request).or_else(|why| refuse(what(), origin, why))?;
-    if let Some(why) = forbidden(source.as_path(), request.home.as_deref()) {
+    if let Some(why) = never_shown(source.as_path(), request.home.as_deref()) {
         return refuse(what(), origin, why);
     }
     let target = match &value.target {

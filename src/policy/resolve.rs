@@ -44,8 +44,6 @@ pub struct Request {
     pub seccomp: Option<seccomp::Table>,
     /// The names of the profiles, for people.
     pub profile: String,
-    /// SHA-256 of what they come to.
-    pub digest: String,
 }
 
 /// A contradiction, or something that is not there yet.
@@ -119,7 +117,6 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
     let start_in = start_in(request, &workspace, &home, home_mode.value)?;
     Ok(Policy {
         profile: request.profile.clone(),
-        digest: request.digest.clone(),
         root: request.root.clone(),
         root_mode,
         map: or(&profile.identity.map, MapKind::Auto),
@@ -253,7 +250,7 @@ fn workspace(profile: &Profile, request: &Request, notes: &mut Vec<String>) -> R
         notes.push("the working directory has been deleted, so there is none inside".into());
         return Ok(none(mode));
     };
-    if let Some(why) = mounts::forbidden(current, request.home.as_deref()) {
+    if let Some(why) = mounts::never_shown(current, request.home.as_deref()) {
         notes.push(format!("the working directory is not shown inside: {why}"));
         return Ok(none(mode));
     }

@@ -100,7 +100,11 @@ impl Source {
         let clean: String = self
             .text
             .chars()
-            .map(|c| if c.is_control() && c != '\n' { '?' } else { c })
+            .map(|c| match c {
+                '\t' => ' ',
+                c if c.is_control() && c != '\n' => '?',
+                c => c,
+            })
             .collect();
         let text = if clean.len() == self.text.len() {
             clean.as_str()

@@ -7,6 +7,8 @@ mod merge;
 pub mod read;
 pub mod schema;
 pub mod show;
+#[cfg(test)]
+mod tests;
 pub mod tighten;
 pub mod words;
 

@@ -3,7 +3,7 @@
 //! Nothing here may allocate, lock or unwind: the memory is a copy of a process that did not expect to be copied.
 
 use super::message::Message;
-use super::operation::{Operation, Place, TmpfsOptions};
+use super::operation::{Lower, Operation, Place, TmpfsOptions};
 use crate::plan::Access;
 use crate::sys::fs::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
@@ -132,7 +132,7 @@ impl Child<'_> {
     }
 
     fn open(&mut self, slot: usize, path: &CStr, attributes: Attributes) -> Result<()> {
-        let tree = mount::open_tree(path)?;
+        let tree = mount::open_tree(fs::open_without_links(path, libc::O_PATH)?.as_fd())?;
         mount::set_attributes(tree.as_fd(), attributes, true)?;
         *self.slots.get_mut(slot).ok_or(Errno::EBADF)? = Some(tree);
         Ok(())
@@ -152,7 +152,7 @@ impl Child<'_> {
     }
 
     /// The upper layer needs a mount of this namespace to stand on: a tmpfs beneath the new root, which the pivot takes away.
-    fn root_overlay(&mut self, lower: &CStr, scratch: &TmpfsOptions) -> Result<()> {
+    fn root_overlay(&mut self, lower: &Lower, scratch: &TmpfsOptions) -> Result<()> {
         let staging = fresh_tmpfs(scratch, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
         self.attach_root(staging)?;
         let staging = self.root.take().ok_or(Errno::EBADF)?;
@@ -176,7 +176,7 @@ impl Child<'_> {
 
     fn workspace_overlay(
         &mut self,
-        lower: &CStr,
+        lower: &Lower,
         at: &Place,
         scratch: &TmpfsOptions,
         attributes: Attributes,
@@ -277,7 +277,7 @@ impl Child<'_> {
         let attributes = Attributes(Attributes::READ_ONLY | Attributes::NO_SUID);
         match mount::set_attributes(target.as_fd(), attributes, false) {
             Err(Errno::EINVAL) => {
-                let view = mount::open_tree_at(target.as_fd())?;
+                let view = mount::open_tree(target.as_fd())?;
                 mount::set_attributes(view.as_fd(), attributes, true)?;
                 mount::move_mount(view.as_fd(), target.as_fd())
             }
@@ -400,12 +400,24 @@ fn fresh_tmpfs(options: &TmpfsOptions, attributes: Attributes) -> Result<OwnedFd
 }
 
 /// An overlay of a host directory and of `upper` in a mounted tmpfs. `userxattr`: without it the kernel wants real root (Linux 5.11).
-fn overlay(staging: BorrowedFd<'_>, lower: &CStr, attributes: Attributes) -> Result<OwnedFd> {
-    fs::make_directory(staging, c"upper", 0o755)?;
+fn overlay(staging: BorrowedFd<'_>, lower: &Lower, attributes: Attributes) -> Result<OwnedFd> {
+    fs::make_directory(staging, c"upper", 0o700)?;
+    let upper = fs::open_beneath(
+        staging,
+        c"upper",
+        libc::O_RDONLY | libc::O_DIRECTORY,
+        0,
+        Resolve::BENEATH_NO_LINKS,
+    )?;
+    // The top of an overlay shows the upper directory's owner and mode: it is to look as the lower one does.
+    if let Some((uid, gid)) = lower.owner {
+        fs::set_owner(upper.as_fd(), uid, gid)?;
+    }
+    fs::set_mode(upper.as_fd(), lower.mode)?;
     fs::make_directory(staging, c"work", 0o700)?;
     let fs = mount::fsopen(c"overlay")?;
     mount::fsconfig_flag(fs.as_fd(), c"userxattr")?;
-    mount::fsconfig_string(fs.as_fd(), c"lowerdir", lower)?;
+    mount::fsconfig_string(fs.as_fd(), c"lowerdir", &lower.path)?;
     fs::change_directory(staging)?;
     mount::fsconfig_string(fs.as_fd(), c"upperdir", c"upper")?;
     mount::fsconfig_string(fs.as_fd(), c"workdir", c"work")?;

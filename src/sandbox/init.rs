@@ -29,6 +29,7 @@ pub(super) fn serve(child: &mut Child<'_>, command: i32) -> Result<Infallible> {
     let_go_of_streams()?;
     close_all_but(control, &signals)?;
     Message::Started.send(control, None)?;
+    let mut patience = process::IDLE_MILLIS;
     loop {
         // First: the command may have ended before the signal's descriptor was there.
         if let Some(ended) = reap(control, command, terminal)? {
@@ -41,7 +42,11 @@ pub(super) fn serve(child: &mut Child<'_>, command: i32) -> Result<Infallible> {
             ready: false,
         };
         let mut watches = [watch(control.as_raw_fd()), watch(signals.as_raw_fd())];
-        socket::poll(&mut watches, -1)?;
+        socket::poll(&mut watches, patience)?;
+        if patience > 0 && !watches.iter().any(|w| w.ready) {
+            process::release_code();
+            patience = -1;
+        }
         if watches[1].ready {
             while signal::next_signal(signals.as_fd())?.is_some() {}
         }

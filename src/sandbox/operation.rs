@@ -1,9 +1,9 @@
 //! Prepared steps: what the child walks through. Every string is a C string, every list is built.
 
 use crate::plan::{Access, Attributes};
-use crate::sys::mount;
 use crate::sys::process::Strings;
 use crate::sys::seccomp::Instruction;
+use crate::sys::{mount, tty};
 use std::ffi::CString;
 
 /// A path inside the new root, relative to the root's descriptor.
@@ -28,6 +28,17 @@ pub(super) struct TmpfsOptions {
     pub(super) owner: Option<(CString, CString)>,
 }
 
+/// The directory below an overlay.
+#[derive(Debug)]
+pub(super) struct Lower {
+    /// As a mount option: colons and backslashes are escaped.
+    pub(super) path: CString,
+    /// Its permission bits.
+    pub(super) mode: u32,
+    /// uid and gid inside, when both are mapped.
+    pub(super) owner: Option<(u32, u32)>,
+}
+
 /// One thing the child does.
 #[derive(Debug)]
 pub(super) enum Operation {
@@ -50,7 +61,7 @@ pub(super) enum Operation {
     /// The root is what a slot holds.
     RootBind(usize),
     /// The root is an overlay of a host directory and a tmpfs.
-    RootOverlay { lower: CString, scratch: TmpfsOptions },
+    RootOverlay { lower: Lower, scratch: TmpfsOptions },
     /// mkdir.
     Directory(Place, u32),
     /// symlink.
@@ -71,7 +82,7 @@ pub(super) enum Operation {
     Devpts(Place),
     /// Mounts an overlay over the workspace and sends its upper directory to the supervisor.
     WorkspaceOverlay {
-        lower: CString,
+        lower: Lower,
         at: Place,
         scratch: TmpfsOptions,
         attributes: mount::Attributes,
@@ -135,13 +146,9 @@ impl Streams {
     /// Looks at the supervisor's own streams.
     #[must_use]
     pub fn of_this_process() -> Self {
-        use std::os::fd::AsFd;
-        let terminal = [
-            crate::sys::tty::is_terminal(std::io::stdin().as_fd()),
-            crate::sys::tty::is_terminal(std::io::stdout().as_fd()),
-            crate::sys::tty::is_terminal(std::io::stderr().as_fd()),
-        ];
-        Self { terminal }
+        Self {
+            terminal: [0, 1, 2].map(tty::is_terminal),
+        }
     }
 
     /// Whether any is.

@@ -1,7 +1,7 @@
 //! Plan to operations: all allocation happens here, before clone3.
 
-use super::operation::{Operation, Place, TmpfsOptions, bits};
-use crate::model::{Bytes, InRoot};
+use super::operation::{Lower, Operation, Place, TmpfsOptions, bits};
+use crate::model::{Bytes, HostPath, IdMap, InRoot};
 use crate::plan::{Attributes, MapWriter, Plan, ProcKind, Step};
 use crate::sys::process::{CloneFlags, Strings};
 use landlock::{
@@ -10,6 +10,7 @@ use landlock::{
 };
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// A plan, ready to be walked by a child that may not allocate.
@@ -21,7 +22,7 @@ pub struct Prepared {
     pub(super) slots: usize,
     pub(super) namespaces: CloneFlags,
     /// Maps that the supervisor writes or has written.
-    pub(super) maps: Option<(MapWriter, crate::model::IdMap, crate::model::IdMap)>,
+    pub(super) maps: Option<(MapWriter, IdMap, IdMap)>,
     pub(super) ruleset: Option<RulesetCreated>,
     /// Which Landlock rights are handled.
     pub(super) abi: ABI,
@@ -36,9 +37,15 @@ pub struct Prepared {
 /// Something in the plan that the kernel cannot be given.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
+    /// The plan is not one that may be carried out.
+    #[error(transparent)]
+    Plan(#[from] crate::plan::Violation),
     /// The kernel takes no NUL inside a string.
     #[error("{0} contains a NUL byte")]
     Nul(String),
+    /// The directory below an overlay cannot be looked at.
+    #[error("{0}: {1}")]
+    Lower(HostPath, String),
     /// Landlock refused the rule set.
     #[error("cannot make a Landlock rule set: {0}")]
     Landlock(#[from] landlock::RulesetError),
@@ -50,8 +57,9 @@ pub enum PrepareError {
 /// Prepares a plan.
 ///
 /// # Errors
-/// For strings with NUL, and where Landlock or the filter cannot be made.
+/// For a plan that breaks a rule of its own, strings with NUL, and where Landlock or the filter cannot be made.
 pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
+    plan.verify()?;
     let mut p = Prepared {
         operations: Vec::with_capacity(plan.steps.len() * 2),
         slots: 0,
@@ -77,22 +85,44 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
 struct Ids {
     /// The command's uid and gid, when they are not those of the process that makes the mounts: a tmpfs is given to them.
     give_to: Option<(u32, u32)>,
+    uids: IdMap,
+    gids: IdMap,
 }
 
 impl Ids {
     fn of(plan: &Plan) -> Self {
         let steps = || plan.steps.iter().map(|p| &p.step);
-        let own = steps().find_map(|s| match s {
-            Step::MapIds { uids, .. } if uids.is_single() => uids.0.first().map(|r| r.inside),
-            _ => None,
-        });
+        let (uids, gids) = steps()
+            .find_map(|s| match s {
+                Step::MapIds { uids, gids, .. } => Some((uids.clone(), gids.clone())),
+                _ => None,
+            })
+            .unwrap_or_default();
+        let own = uids.0.first().filter(|_| uids.is_single()).map(|r| r.inside);
         let command = steps().find_map(|s| match s {
             Step::SetIds { uid, gid } => Some((*uid, *gid)),
             _ => None,
         });
         Self {
             give_to: command.filter(|(uid, _)| own != Some(*uid)),
+            uids,
+            gids,
         }
+    }
+}
+
+impl Ids {
+    fn lower(&self, directory: &HostPath) -> Result<Lower, PrepareError> {
+        let meta = std::fs::metadata(directory.as_path())
+            .map_err(|e| PrepareError::Lower(directory.clone(), e.to_string()))?;
+        Ok(Lower {
+            path: lower_directory(directory.as_path())?,
+            mode: meta.mode() & 0o7777,
+            owner: self
+                .uids
+                .to_inside(meta.uid())
+                .zip(self.gids.to_inside(meta.gid())),
+        })
     }
 }
 
@@ -215,7 +245,7 @@ impl Prepared {
                 *slot += 1;
             }
             Step::RootOverlay(lower, size) => {
-                let lower = lower_directory(lower.as_path())?;
+                let lower = ids.lower(lower)?;
                 self.put(
                     index,
                     Operation::RootOverlay {
@@ -260,10 +290,7 @@ impl Prepared {
                 );
             }
             Step::WorkspaceOverlay(lower, at, size, attributes) => {
-                let (lower, scratch) = (
-                    lower_directory(lower.as_path())?,
-                    tmpfs(*size, 0o700, ids.give_to)?,
-                );
+                let (lower, scratch) = (ids.lower(lower)?, tmpfs(*size, 0o700, ids.give_to)?);
                 let attributes = bits(*attributes);
                 self.put(
                     index,
@@ -360,11 +387,11 @@ impl Prepared {
     fn map_ids(
         &mut self,
         index: u32,
-        uids: &crate::model::IdMap,
-        gids: &crate::model::IdMap,
+        uids: &IdMap,
+        gids: &IdMap,
         by: &MapWriter,
     ) -> Result<(), PrepareError> {
-        let line = |map: &crate::model::IdMap| {
+        let line = |map: &IdMap| {
             map.0
                 .iter()
                 .map(|r| format!("{} {} {}\n", r.inside, r.host, r.count))

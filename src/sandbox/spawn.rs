@@ -6,7 +6,7 @@ use super::init;
 use super::message::Message;
 use super::operation::{Operation, Streams};
 use super::prepare::Prepared;
-use crate::sys::process::{self, Side};
+use crate::sys::process::{self, Side, Stack};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, socket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -64,23 +64,26 @@ impl Prepared {
     ///
     /// # Errors
     /// When the kernel refuses the namespaces or a helper the maps. What the child fails at is told by [`Running::supervise`].
-    pub fn spawn(self, streams: Streams) -> Result<Running, StartError> {
+    pub fn spawn(mut self, streams: Streams) -> Result<Running, StartError> {
         let all = SignalSet::of(&HANDLED);
         signal::set_mask(&all).map_err(StartError::Clone)?;
         let signals = signal::signal_fd(&all).map_err(StartError::Clone)?;
         let (control, theirs) = socket::pair().map_err(StartError::Clone)?;
         let mut slots: Vec<Option<OwnedFd>> = (0..self.slots).map(|_| None).collect();
-        let mut stack = vec![0u8; if self.init { STACK } else { 0 }];
-        let (init, maps) = (self.init, self.maps.clone());
+        let (init, maps) = (self.init, self.maps.take());
         let since = Instant::now();
         match process::clone_into(self.namespaces).map_err(StartError::Clone)? {
             Side::Child => {
                 // The supervisor's end must not keep the channel open, or its death would go unseen.
                 drop(control);
-                child_main(self, theirs.as_fd(), &mut slots, &mut stack, streams)
+                child_main(self, theirs.as_fd(), &mut slots, streams)
             }
             Side::Parent(pidfd, pid) => {
                 drop(theirs);
+                drop(self.ruleset.take());
+                // Every page that is written now is copied first, since the child has it too: what the child reads stays as it is
+                // until the end.
+                std::mem::forget((self.operations, slots));
                 let running = Running {
                     pidfd,
                     pid,
@@ -122,7 +125,6 @@ fn child_main(
     mut prepared: Prepared,
     control: BorrowedFd<'_>,
     slots: &mut [Option<OwnedFd>],
-    stack: &mut [u8],
     streams: Streams,
 ) -> ! {
     let mut child = Child {
@@ -140,7 +142,7 @@ fn child_main(
         let done = match operation {
             Operation::Init => {
                 let rest = prepared.operations.get(at..).unwrap_or_default();
-                start_below(&mut child, rest, *step, stack)
+                start_below(&mut child, rest, *step)
             }
             other => child.run(other),
         };
@@ -161,12 +163,7 @@ fn fail(control: BorrowedFd<'_>, step: u32, errno: Errno) -> ! {
 }
 
 /// Makes the command's process and becomes init. Comes back only when that process could not be made.
-fn start_below(
-    child: &mut Child<'_>,
-    rest: &[(u32, Operation)],
-    step: u32,
-    stack: &mut [u8],
-) -> Result<(), Errno> {
+fn start_below(child: &mut Child<'_>, rest: &[(u32, Operation)], step: u32) -> Result<(), Errno> {
     init::harden(child.arguments)?;
     if child.slave.is_some() {
         child.lead_session()?;
@@ -176,7 +173,8 @@ fn start_below(
         operations: rest,
         failed: None,
     };
-    let pid = process::vfork_run(stack, run_below, &mut below)?;
+    let mut stack = Stack::new(STACK)?;
+    let pid = process::vfork_run(&mut stack, run_below, &mut below)?;
     if let Some((step, errno)) = below.failed {
         fail(child.control, step, errno);
     }

@@ -44,6 +44,8 @@ struct State {
     relay: Option<Relay>,
     upper: Option<OwnedFd>,
     started: bool,
+    /// Whether the code that is not needed for waiting has been let go.
+    slim: bool,
     channel: bool,
     ended: Option<Ended>,
     deadline: Option<Instant>,
@@ -66,6 +68,7 @@ impl Running {
             relay: None,
             upper: None,
             started: false,
+            slim: false,
             channel: true,
             ended: None,
             deadline: time.map(|t| self.since + t),
@@ -141,6 +144,10 @@ impl Running {
             if let Some(relay) = &mut state.relay {
                 relay.step(watches.get(3..).unwrap_or_default());
             }
+            if state.started && !state.slim && !watches.iter().any(|w| w.ready) {
+                process::release_code();
+                state.slim = true;
+            }
             if watches[2].ready {
                 // What was said before the end is heard before the end is believed.
                 while state.channel {
@@ -187,8 +194,7 @@ impl Running {
             Message::Started => {
                 state.started = true;
                 terminal::let_go(streams);
-                // What was written to an overlaid workspace is read by name at the end.
-                if give_up_rights && state.upper.is_none() {
+                if give_up_rights {
                     confine::supervisor();
                 } else {
                     let _ = cred::undumpable();
@@ -248,11 +254,14 @@ impl State {
 
     /// Milliseconds until the time is up, for poll.
     fn patience(&self) -> i32 {
-        let Some(deadline) = self.deadline else { return -1 };
+        let idle = if self.slim { i32::MAX } else { process::IDLE_MILLIS };
+        let Some(deadline) = self.deadline else {
+            return if self.slim { -1 } else { idle };
+        };
         let left = deadline
             .saturating_duration_since(Instant::now())
             .as_millis()
             .saturating_add(1);
-        i32::try_from(left).unwrap_or(i32::MAX)
+        i32::try_from(left).unwrap_or(i32::MAX).min(idle)
     }
 }

@@ -34,6 +34,9 @@ pub enum CompileError {
 /// filter that forgot it would be passed by.
 pub(super) const X32_ANSWER: Answer = Answer::Errno(ENOSYS);
 
+/// Instructions that the built-in profiles' filters fit in.
+const ROOM: usize = 512;
+
 /// Compiles one verdict for each listed number (rising), and one answer for every other number below the x32 bit.
 ///
 /// # Errors
@@ -42,7 +45,10 @@ pub(super) fn compile<'a>(
     verdicts: impl Iterator<Item = (u32, &'a Verdict)>,
     others: Answer,
 ) -> Result<Program, CompileError> {
-    let mut writer = Writer::default();
+    let mut writer = Writer {
+        reversed: Vec::with_capacity(ROOM),
+        ..Writer::default()
+    };
     let ranges = writer.ranges(verdicts, others)?;
     let root = writer.tree(&ranges)?;
     if writer.distance(root) > 0 {
@@ -224,7 +230,9 @@ impl<'a> Writer<'a> {
 fn middle(ranges: &[Range]) -> usize {
     let number = |range: Option<&Range>| range.map_or(0, |range| range.start.min(table::LAST));
     let half = number(ranges.first()).midpoint(number(ranges.last()));
-    (1..ranges.len())
+    let above = ranges.partition_point(|range| number(Some(range)) < half);
+    (above.saturating_sub(1)..=above)
+        .filter(|at| (1..ranges.len()).contains(at))
         .min_by_key(|at| number(ranges.get(*at)).abs_diff(half))
         .unwrap_or(1)
 }

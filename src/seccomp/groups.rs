@@ -2,6 +2,8 @@
 //!
 //! A call may stand in several groups; each call of the table stands in one at least, so that a profile can name everything.
 
+use super::table;
+
 /// One group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
@@ -11,12 +13,26 @@ pub struct Group {
     pub about: &'static str,
     /// The names of its calls, separated by blanks.
     calls: &'static str,
+    /// Their numbers, a bit each.
+    bits: [u64; WORDS],
 }
+
+/// Words of 64 bits that hold a bit for each number.
+const WORDS: usize = table::LAST as usize / 64 + 1;
 
 impl Group {
     /// The names of its calls.
     pub fn calls(&self) -> impl Iterator<Item = &'static str> {
         self.calls.split_ascii_whitespace()
+    }
+
+    /// The numbers of its calls, rising.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> {
+        (0..).step_by(64).zip(self.bits).flat_map(|(first, word)| {
+            let rest = std::iter::successors(Some(word), |left| Some(left & left.wrapping_sub(1)));
+            rest.take_while(|left| *left != 0)
+                .map(move |left| first + left.trailing_zeros())
+        })
     }
 }
 
@@ -27,7 +43,35 @@ pub fn find(name: &str) -> Option<&'static Group> {
 }
 
 const fn group(name: &'static str, about: &'static str, calls: &'static str) -> Group {
-    Group { name, about, calls }
+    Group {
+        name,
+        about,
+        calls,
+        bits: bits(calls),
+    }
+}
+
+/// Looks up the names when the program is compiled, which fails at a name that is no call.
+#[expect(clippy::panic, reason = "stops the build, not a run")]
+const fn bits(calls: &str) -> [u64; WORDS] {
+    let mut bits = [0; WORDS];
+    let mut rest = calls.as_bytes().trim_ascii();
+    while !rest.is_empty() {
+        let mut length = 0;
+        while length < rest.len() && rest[length] != b' ' {
+            length += 1;
+        }
+        let (name, behind) = rest.split_at(length);
+        let Ok(name) = std::str::from_utf8(name) else {
+            panic!("names are ASCII")
+        };
+        let Some(number) = table::number(name) else {
+            panic!("a group names a call that the table does not know")
+        };
+        bits[number as usize / 64] |= 1 << (number % 64);
+        rest = behind.trim_ascii();
+    }
+    bits
 }
 
 /// Every group, from what every program needs to what no sandboxed program should have.
@@ -134,7 +178,6 @@ pub const GROUPS: &[Group] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seccomp::table;
     use std::collections::BTreeSet;
 
     #[test]

@@ -90,8 +90,8 @@ pub fn resolve(spec: &Spec<'_>) -> Result<Table, SpecError> {
     let denied = denied(spec.deny)?;
     let mut guards = guards(spec)?;
     let entries = table::all().map(|(number, name)| {
-        let entry = match (denied.get(&number), allowed.get(&number)) {
-            (Some((errno, origin)), _) => Entry::always(Answer::Errno(*errno), origin),
+        let entry = match (denied.get(number), allowed.get(number)) {
+            (Some((errno, origin)), _) => Entry::always(Answer::Errno(errno), origin),
             // Its flags lie in memory, where no filter can look; libraries fall back to clone.
             (None, _) if name == "clone3" => Entry::always(Answer::Errno(ENOSYS), &Origin::Default),
             (None, Some(origin)) => match guards.remove(name) {
@@ -114,7 +114,7 @@ pub fn resolve(spec: &Spec<'_>) -> Result<Table, SpecError> {
 /// The numbers that a name or group stands for.
 fn members(name: &str, origin: &Origin) -> Result<Vec<u32>, SpecError> {
     let found = match groups::find(name) {
-        Some(group) => Some(group.calls().filter_map(table::number).collect()),
+        Some(group) => Some(group.numbers().collect()),
         None => table::number(name).map(|number| vec![number]),
     };
     found.ok_or_else(|| SpecError::UnknownCall {
@@ -127,19 +127,38 @@ fn members(name: &str, origin: &Origin) -> Result<Vec<u32>, SpecError> {
     })
 }
 
-fn allowed(allow: &[Set<String>]) -> Result<BTreeMap<u32, &Origin>, SpecError> {
-    let mut allowed = BTreeMap::new();
+/// Something for some of the calls, by number.
+struct PerCall<T>(Vec<Option<T>>);
+
+impl<T: Copy> PerCall<T> {
+    fn new() -> Self {
+        Self(vec![None; table::LAST as usize + 1])
+    }
+
+    fn get(&self, number: u32) -> Option<T> {
+        self.0.get(number as usize).copied().flatten()
+    }
+
+    fn slot(&mut self, number: u32) -> Option<&mut Option<T>> {
+        self.0.get_mut(number as usize)
+    }
+}
+
+fn allowed(allow: &[Set<String>]) -> Result<PerCall<&Origin>, SpecError> {
+    let mut allowed = PerCall::new();
     for entry in allow {
         for number in members(&entry.value, &entry.origin)? {
             // The first that allows it is named: later profiles only add.
-            allowed.entry(number).or_insert(&entry.origin);
+            if let Some(slot) = allowed.slot(number) {
+                slot.get_or_insert(&entry.origin);
+            }
         }
     }
     Ok(allowed)
 }
 
-fn denied(deny: &BTreeMap<String, Set<String>>) -> Result<BTreeMap<u32, (u16, &Origin)>, SpecError> {
-    let mut denied = BTreeMap::new();
+fn denied(deny: &BTreeMap<String, Set<String>>) -> Result<PerCall<(u16, &Origin)>, SpecError> {
+    let mut denied = PerCall::new();
     // `@` sorts before every letter: groups come first, and names overrule them. `_sysctl` too sorts behind it.
     for (name, Set { value, origin }) in deny {
         let errno = errno::number(value).ok_or_else(|| SpecError::UnknownErrno {
@@ -148,11 +167,11 @@ fn denied(deny: &BTreeMap<String, Set<String>>) -> Result<BTreeMap<u32, (u16, &O
             origin: origin.clone(),
             nearest: nearest(value, errno::names()),
         })?;
-        denied.extend(
-            members(name, origin)?
-                .into_iter()
-                .map(|number| (number, (errno, origin))),
-        );
+        for number in members(name, origin)? {
+            if let Some(slot) = denied.slot(number) {
+                *slot = Some((errno, origin));
+            }
+        }
     }
     Ok(denied)
 }

@@ -3,9 +3,6 @@
 //! Plain numbers: the tables of libraries end earlier (seccompiler's at `mseal`), and a name that is missing there could be
 //! neither allowed nor refused.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!(
     "seccomp::table knows the system calls of x86_64 only: add the table of this architecture first"
@@ -110,13 +107,67 @@ const SECOND_NAMES: [&str; 48] = [
     /* 470 */ "listns", "rseq_slice_yield",
 ];
 
-static NUMBERS: LazyLock<HashMap<&str, u32>> =
-    LazyLock::new(|| all().map(|(number, name)| (name, number)).collect());
+/// Names in the order of their bytes, sorted by the compiler: a run looks up hundreds of names, and would sort them each time.
+const BY_NAME: [(&str, u32); FIRST_NAMES.len() + SECOND_NAMES.len()] = sorted();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "iterators are not const: an index that is too high stops the build"
+)]
+const fn sorted() -> [(&'static str, u32); FIRST_NAMES.len() + SECOND_NAMES.len()] {
+    let mut sorted = [("", 0); FIRST_NAMES.len() + SECOND_NAMES.len()];
+    let mut count = 0;
+    while count < sorted.len() {
+        let (name, number) = match count < FIRST_NAMES.len() {
+            true => (FIRST_NAMES[count], count as u32),
+            false => {
+                let at = count - FIRST_NAMES.len();
+                (SECOND_NAMES[at], SECOND + at as u32)
+            }
+        };
+        let mut at = count;
+        while at > 0 && precedes(name, sorted[at - 1].0) {
+            sorted[at] = sorted[at - 1];
+            at -= 1;
+        }
+        sorted[at] = (name, number);
+        count += 1;
+    }
+    sorted
+}
+
+/// Whether `a` stands before `b` in the order of `str`'s own comparison, which is not const.
+#[expect(clippy::indexing_slicing, reason = "as for `sorted`")]
+const fn precedes(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() {
+        if a[at] != b[at] {
+            return a[at] < b[at];
+        }
+        at += 1;
+    }
+    a.len() < b.len()
+}
 
 /// The number of a system call.
 #[must_use]
-pub fn number(name: &str) -> Option<u32> {
-    NUMBERS.get(name).copied()
+#[expect(clippy::indexing_slicing, reason = "as for `sorted`")]
+pub const fn number(name: &str) -> Option<u32> {
+    let (mut low, mut high) = (0, BY_NAME.len());
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if precedes(BY_NAME[middle].0, name) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if low < BY_NAME.len() && !precedes(name, BY_NAME[low].0) {
+        Some(BY_NAME[low].1)
+    } else {
+        None
+    }
 }
 
 /// The name of a number.

@@ -5,12 +5,12 @@ use super::program::Program;
 use super::table;
 use super::verdict::{Answer, Check, Verdict};
 use crate::model::Origin;
-use std::collections::BTreeMap;
 
 /// The verdicts of one sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    entries: BTreeMap<u32, Entry>,
+    /// By rising number.
+    entries: Vec<(u32, Entry)>,
     others: Answer,
 }
 
@@ -85,20 +85,29 @@ impl Entry {
 }
 
 impl Table {
-    /// A table of these entries; every number that has none gets `others`.
-    pub(super) fn new(entries: BTreeMap<u32, Entry>, others: Answer) -> Self {
+    /// A table of these entries, by rising number; every number that has none gets `others`.
+    pub(super) fn new(entries: Vec<(u32, Entry)>, others: Answer) -> Self {
+        debug_assert!(entries.is_sorted_by_key(|(number, _)| *number));
         Self { entries, others }
+    }
+
+    fn get(&self, number: u32) -> Option<&Entry> {
+        let at = self
+            .entries
+            .binary_search_by_key(&number, |(number, _)| *number)
+            .ok()?;
+        self.entries.get(at).map(|(_, entry)| entry)
     }
 
     /// What the command's own start gets.
     pub(super) fn execve(&self) -> Option<&Entry> {
-        table::number("execve").and_then(|number| self.entries.get(&number))
+        table::number("execve").and_then(|number| self.get(number))
     }
 
     /// What a number gets, x32 numbers included.
     #[must_use]
     pub fn verdict(&self, number: u32) -> Verdict {
-        match self.entries.get(&number) {
+        match self.get(number) {
             Some(entry) => entry.verdict.clone(),
             None if number >= table::X32 => Verdict::Always(compile::X32_ANSWER),
             None => Verdict::Always(self.others),
@@ -120,11 +129,11 @@ impl Table {
 
     /// All calls that are known, by rising number.
     pub fn iter(&self) -> impl Iterator<Item = Explanation<'_>> {
-        self.entries.keys().filter_map(|number| self.entry(*number))
+        self.entries.iter().filter_map(|(number, _)| self.entry(*number))
     }
 
     fn entry(&self, number: u32) -> Option<Explanation<'_>> {
-        let entry = self.entries.get(&number)?;
+        let entry = self.get(number)?;
         Some(Explanation {
             name: table::name(number)?,
             number,
@@ -140,7 +149,7 @@ impl Table {
             guarded: 0,
             refused: 0,
         };
-        for entry in self.entries.values() {
+        for (_, entry) in &self.entries {
             match &entry.verdict {
                 Verdict::Always(answer) if answer.allows() => counts.allowed += 1,
                 guarded @ Verdict::Guarded { .. } if guarded.may_allow() => counts.guarded += 1,

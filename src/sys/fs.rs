@@ -33,6 +33,24 @@ pub fn open_beneath(
     mode: u32,
     resolve: Resolve,
 ) -> Result<OwnedFd> {
+    openat2(directory.as_raw_fd(), path, flags, mode, resolve)
+}
+
+/// Opens an absolute path of the host on which no link may lie, so that nobody who swaps a directory for a link leads it elsewhere.
+///
+/// # Errors
+/// As open(2); `ELOOP` for a link.
+pub fn open_without_links(path: &CStr, flags: libc::c_int) -> Result<OwnedFd> {
+    openat2(libc::AT_FDCWD, path, flags, 0, Resolve(0x04 | 0x02))
+}
+
+fn openat2(
+    directory: RawFd,
+    path: &CStr,
+    flags: libc::c_int,
+    mode: u32,
+    resolve: Resolve,
+) -> Result<OwnedFd> {
     // SAFETY: `open_how` is a plain C struct for which all zeroes is a valid value.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     #[allow(clippy::cast_sign_loss, reason = "flag bits")]
@@ -57,7 +75,7 @@ pub fn open_beneath(
         let answer = check(unsafe {
             libc::syscall(
                 libc::SYS_openat2,
-                directory.as_raw_fd(),
+                directory,
                 path.as_ptr(),
                 &raw const how,
                 size_of::<libc::open_how>(),
@@ -108,6 +126,15 @@ pub fn make_link(target: &CStr, parent: BorrowedFd<'_>, name: &CStr) -> Result<(
 pub fn set_mode(file: BorrowedFd<'_>, mode: u32) -> Result<()> {
     // SAFETY: only numbers are passed.
     check_int(unsafe { libc::fchmod(file.as_raw_fd(), mode) }).map(|_| ())
+}
+
+/// Changes the owner of an open file.
+///
+/// # Errors
+/// As fchown(2).
+pub fn set_owner(file: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: only numbers are passed.
+    check_int(unsafe { libc::fchown(file.as_raw_fd(), uid, gid) }).map(|_| ())
 }
 
 /// Writes all of `bytes`.

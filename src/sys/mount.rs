@@ -41,24 +41,13 @@ fn owned(answer: libc::c_long) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// A detached, recursive copy of the mounts at `path`.
+/// A detached, recursive copy of the mounts at what a descriptor refers to.
 ///
 /// Recursive because a copy without its children is refused for mounts that another user namespace has locked.
 ///
 /// # Errors
-/// `ENOENT`, `EACCES` on the way to the path; `EPERM` without rights over the mount namespace.
-pub fn open_tree(path: &CStr) -> Result<OwnedFd> {
-    #[allow(clippy::cast_sign_loss, reason = "flag bits")]
-    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as libc::c_uint | libc::AT_RECURSIVE as libc::c_uint;
-    // SAFETY: `path` is NUL-terminated and lives through the call.
-    check(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) }).map(owned)
-}
-
-/// The same for what a descriptor refers to.
-///
-/// # Errors
-/// As [`open_tree`].
-pub fn open_tree_at(object: BorrowedFd<'_>) -> Result<OwnedFd> {
+/// `EPERM` without rights over the mount namespace.
+pub fn open_tree(object: BorrowedFd<'_>) -> Result<OwnedFd> {
     let flags = libc::O_CLOEXEC | libc::AT_RECURSIVE | libc::AT_EMPTY_PATH;
     let flags = OPEN_TREE_CLONE | flags.cast_unsigned();
     // SAFETY: the path is an empty C string; the descriptor is live.

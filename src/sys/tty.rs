@@ -1,12 +1,13 @@
 //! Terminals: sizes, modes, controlling terminals.
 
 use super::{Result, check_int};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-/// Whether a descriptor is a terminal.
+/// Whether a descriptor, given by its number, is a terminal; one that is not open is none.
 #[must_use]
-pub fn is_terminal(fd: BorrowedFd<'_>) -> bool {
-    modes(fd).is_ok()
+pub fn is_terminal(number: RawFd) -> bool {
+    // SAFETY: only a number is passed.
+    unsafe { libc::isatty(number) == 1 }
 }
 
 /// Terminal modes, to be given back at the end.

@@ -14,4 +14,7 @@
 mod escape;
 mod util;
 
+mod doctor;
+mod links;
 mod smoke;
+mod workspace_overlay;

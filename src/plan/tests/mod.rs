@@ -4,9 +4,10 @@ mod property;
 mod snapshots;
 
 use super::{Facts, Kind, Plan, Refusal, build, places};
+use crate::model::facts::Found;
 use crate::model::{Host, HostPath, InRoot};
 use crate::policy::{Policy, Request, Root, resolve};
-use crate::profile::{Library, Profile, show};
+use crate::profile::{Library, Profile};
 use std::collections::BTreeSet;
 
 fn built_in(name: &str) -> Profile {
@@ -22,7 +23,7 @@ fn host_path(path: &str) -> HostPath {
     HostPath::new(path).expect(path)
 }
 
-fn request(root: Root, host: &Host, profile: &Profile) -> Request {
+fn request(root: Root, host: &Host) -> Request {
     Request {
         root,
         command: vec!["make".into(), "check".into()],
@@ -33,7 +34,6 @@ fn request(root: Root, host: &Host, profile: &Profile) -> Request {
         environment: vec![("TERM".into(), "xterm".into()), ("SECRET".into(), "x".into())],
         seccomp: None,
         profile: "test".into(),
-        digest: show::digest(profile),
     }
 }
 
@@ -48,26 +48,40 @@ fn all_there(policy: &Policy, host: &Host) -> Facts {
         .cloned()
         .chain(["/usr".to_owned()])
         .map(|p| host_path(&p));
-    facts
-        .sources
-        .extend(directories.chain(tree).map(|path| (path, Kind::Directory)));
+    facts.sources.extend(directories.chain(tree).map(|path| {
+        (
+            path.clone(),
+            Found {
+                kind: Kind::Directory,
+                real: path,
+            },
+        )
+    }));
     for name in &host.tree.etc {
         let directory = matches!(
             name.as_str(),
             "alternatives" | "ca-certificates" | "ld.so.conf.d" | "ssl/certs" | "terminfo"
         );
         let kind = if directory { Kind::Directory } else { Kind::File };
-        facts.sources.insert(host_path(&format!("/etc/{name}")), kind);
+        let real = host_path(&format!("/etc/{name}"));
+        facts.sources.insert(real.clone(), Found { kind, real });
     }
     for device in &policy.devices {
-        facts.sources.insert(device.value.source.clone(), Kind::Device);
+        let real = device.value.source.clone();
+        facts.sources.insert(
+            real.clone(),
+            Found {
+                kind: Kind::Device,
+                real,
+            },
+        );
     }
     facts.places = BTreeSet::from_iter(places(policy));
     facts
 }
 
 fn plan_of(profile: &Profile, root: Root, host: &Host) -> Result<Plan, Refusal> {
-    let policy = resolve(profile, &request(root, host, profile)).expect("a policy");
+    let policy = resolve(profile, &request(root, host)).expect("a policy");
     build(&policy, host, &all_there(&policy, host))
 }
 

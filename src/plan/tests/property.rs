@@ -132,7 +132,7 @@ proptest! {
 
     #[test]
     fn every_plan_keeps_its_rules(profile in profile(), host in host(), root in root(), there in any::<u64>(), terminal in any::<bool>()) {
-        let Ok(policy) = resolve(&profile, &request(root, &host, &profile)) else { return Ok(()) };
+        let Ok(policy) = resolve(&profile, &request(root, &host)) else { return Ok(()) };
         let mut facts = all_there(&policy, &host);
         let mut turn = 0;
         let mut keep = || { turn += 1; there >> (turn % 64) & 3 != 0 };
@@ -261,7 +261,7 @@ fn an_optional_mount_without_source_leaves_no_trace() {
     let with = profile.clone().merge(more);
     let host = Host::landlock_abi(7);
     let steps = |profile: &Profile| {
-        let policy = resolve(profile, &request(Root::Host, &host, profile)).expect("a policy");
+        let policy = resolve(profile, &request(Root::Host, &host)).expect("a policy");
         let mut facts = all_there(&policy, &host);
         facts.sources.remove(&host_path("/mnt/gone"));
         let plan = build(&policy, &host, &facts).expect("a plan");

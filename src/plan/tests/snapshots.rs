@@ -95,8 +95,7 @@ fn what_is_required_is_never_lost() {
 fn why_asks_the_plan() {
     let profile = built_in("strict");
     let host = Host::landlock_abi(7);
-    let policy =
-        crate::policy::resolve(&profile, &super::request(Root::Host, &host, &profile)).expect("a policy");
+    let policy = crate::policy::resolve(&profile, &super::request(Root::Host, &host)).expect("a policy");
     let plan = plan_of(&profile, Root::Host, &host).expect("a plan");
     let table = [
         ("/usr/bin/make", Use::Exec, true),

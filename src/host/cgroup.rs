@@ -1,0 +1,166 @@
+//! Whether the caller has a cgroup of its own, from `/proc/self/cgroup` and `/proc/self/mountinfo`.
+
+use super::files;
+use crate::model::HostPath;
+use crate::model::host::Cgroup;
+use nix::unistd::{AccessFlags, access};
+use std::path::{Component, Path, PathBuf};
+
+/// What the two files say, before the directory itself is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    Unified(PathBuf),
+    /// v2, but this process's cgroup lies outside what is mounted here.
+    Elsewhere,
+    Legacy,
+    Absent,
+}
+
+pub(super) fn look() -> Cgroup {
+    let text = |path: &str| {
+        let bytes = files::read(Path::new(path)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    match find(&text("/proc/self/cgroup"), &text("/proc/self/mountinfo")) {
+        Found::Absent => Cgroup::Absent,
+        Found::Legacy => Cgroup::Legacy,
+        Found::Elsewhere => Cgroup::NotDelegated,
+        Found::Unified(directory) => delegated(&directory),
+    }
+}
+
+/// cgroups(7), "Delegation": the directory and these two files are what the delegatee must be able to write.
+fn delegated(directory: &Path) -> Cgroup {
+    let writable = ["", "cgroup.procs", "cgroup.subtree_control"]
+        .iter()
+        .all(|name| access(&directory.join(name), AccessFlags::W_OK).is_ok());
+    let controllers = files::read(&directory.join("cgroup.controllers")).unwrap_or_default();
+    let controllers = String::from_utf8_lossy(&controllers);
+    match HostPath::new(directory) {
+        Ok(path) if writable => Cgroup::Delegated {
+            path,
+            controllers: controllers.split_whitespace().map(str::to_owned).collect(),
+        },
+        _ => Cgroup::NotDelegated,
+    }
+}
+
+fn find(own: &str, mountinfo: &str) -> Found {
+    let mounts: Vec<Mount> = mountinfo.lines().filter_map(mount).collect();
+    let unified = mounts.iter().find(|m| m.kind == "cgroup2");
+    if unified.is_none() && mounts.iter().all(|m| m.kind != "cgroup") {
+        return Found::Absent;
+    }
+    // `4:memory:/x` is a v1 hierarchy with a controller; `1:name=systemd:/` is one without.
+    let v1 = own.lines().any(|line| {
+        let controllers = line.split(':').nth(1).unwrap_or_default();
+        !controllers.is_empty() && !controllers.starts_with("name=")
+    });
+    let path = own.lines().find_map(|line| line.strip_prefix("0::"));
+    match (unified, path) {
+        _ if v1 => Found::Legacy,
+        (Some(mount), Some(path)) => mount.holds(path).map_or(Found::Elsewhere, Found::Unified),
+        (Some(_), None) => Found::Elsewhere,
+        (None, _) => Found::Legacy,
+    }
+}
+
+struct Mount {
+    kind: String,
+    root: String,
+    point: String,
+}
+
+impl Mount {
+    /// Where a cgroup is seen in this mount. With a cgroup namespace of an outer container its path may begin with `/..`.
+    fn holds(&self, path: &str) -> Option<PathBuf> {
+        let below = Path::new(path).strip_prefix(&self.root).ok()?;
+        let plain = below.components().all(|c| matches!(c, Component::Normal(_)));
+        plain.then(|| Path::new(&self.point).join(below))
+    }
+}
+
+/// proc_pid_mountinfo(5): fields up to a lone `-`, then the type.
+fn mount(line: &str) -> Option<Mount> {
+    let (before, after) = line.split_once(" - ")?;
+    let mut fields = before.split(' ');
+    let root = fields.nth(3)?;
+    Some(Mount {
+        kind: after.split(' ').next()?.to_owned(),
+        root: plain(root),
+        point: plain(fields.next()?),
+    })
+}
+
+/// The kernel writes space, tab, newline and backslash as three octal digits.
+fn plain(field: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(field.to_owned(), |text, (code, meant)| text.replace(code, meant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v2(root: &str, point: &str) -> String {
+        format!("31 23 0:29 {root} {point} rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n")
+    }
+
+    const V1: &str = "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n";
+
+    #[test]
+    fn where_a_cgroup_is() {
+        let at = |p: &str| Found::Unified(p.into());
+        let normal = v2("/", "/sys/fs/cgroup");
+        let hybrid = format!("{V1}{}", v2("/", "/sys/fs/cgroup/unified"));
+        for (own, mounts, expected) in [
+            ("0::/a.slice/b", normal.as_str(), at("/sys/fs/cgroup/a.slice/b")),
+            ("0::/", &normal, at("/sys/fs/cgroup/")),
+            ("1:name=systemd:/x\n0::/a", &normal, at("/sys/fs/cgroup/a")),
+            ("4:memory:/x\n0::/a", &hybrid, Found::Legacy),
+            ("4:memory:/x", V1, Found::Legacy),
+            ("0::/a", V1, Found::Legacy),
+            ("", V1, Found::Legacy),
+            ("", &normal, Found::Elsewhere),
+            ("0::/../../b", &normal, Found::Elsewhere),
+            ("0::/a/../../../etc", &normal, Found::Elsewhere),
+            ("0::relative", &normal, Found::Elsewhere),
+            (
+                "0::/docker/x/y",
+                &v2("/docker/x", "/sys/fs/cgroup"),
+                at("/sys/fs/cgroup/y"),
+            ),
+            (
+                "0::/docker/z",
+                &v2("/docker/x", "/sys/fs/cgroup"),
+                Found::Elsewhere,
+            ),
+            ("0::/a", &v2("/", "/mnt/with\\040space"), at("/mnt/with space/a")),
+            ("0::/a", "", Found::Absent),
+            ("0::/a", "garbage\n - \n1 2 3 - cgroup2", Found::Absent),
+        ] {
+            assert_eq!(find(own, mounts), expected, "{own:?} {mounts:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_delegated_when_all_three_can_be_written() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(delegated(dir.path()), Cgroup::NotDelegated);
+        for (name, text) in [
+            ("cgroup.procs", ""),
+            ("cgroup.subtree_control", ""),
+            ("cgroup.controllers", "memory pids\n"),
+        ] {
+            std::fs::write(dir.path().join(name), text).expect("write");
+        }
+        assert_eq!(
+            delegated(dir.path()),
+            Cgroup::Delegated {
+                path: HostPath::new(dir.path()).expect("a path"),
+                controllers: vec!["memory".into(), "pids".into()]
+            }
+        );
+    }
+}

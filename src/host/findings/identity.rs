@@ -1,0 +1,173 @@
+//! User namespaces, and which ids can be had in them.
+
+use super::Finding;
+use crate::host::{Survey, refusal};
+use crate::model::host::{Fact, Helper};
+
+pub(super) fn user_namespaces(survey: &Survey) -> Finding {
+    let finding = match &survey.host.user_namespaces {
+        Fact::Works => Finding::works(
+            "user-namespaces",
+            "one was made, mapped and used",
+            "runs need no root",
+        ),
+        Fact::Missing(why) => Finding::missing("user-namespaces", refusal::reason(why), "no run at all")
+            .mend(refusal::mend(why, &survey.clues)),
+    };
+    let clues = &survey.clues;
+    [
+        ("kernel.unprivileged_userns_clone", clues.userns_clone),
+        ("user.max_user_namespaces", clues.max_user_namespaces),
+        ("kernel.apparmor_restrict_unprivileged_userns", clues.apparmor),
+    ]
+    .into_iter()
+    .fold(finding, |finding, (name, value)| {
+        let value = value.map_or_else(|| "not in this kernel".to_owned(), |n| n.to_string());
+        finding.detail(format!("{name}: {value}"))
+    })
+}
+
+pub(super) fn id_maps(survey: &Survey) -> Finding {
+    let caller = &survey.host.caller;
+    let finding = if caller.writes_maps {
+        as_root(survey)
+    } else {
+        as_user(survey)
+    };
+    let helpers = &survey.host.id_helpers;
+    let mut finding = finding
+        .detail(format!("newuidmap: {}", shown(&helpers.newuidmap)))
+        .detail(format!("newgidmap: {}", shown(&helpers.newgidmap)));
+    for (file, ranges) in [("/etc/subuid", &helpers.subuid), ("/etc/subgid", &helpers.subgid)] {
+        for range in ranges {
+            finding = finding.detail(format!("{file}: {} ids from {}", range.count, range.host));
+        }
+    }
+    finding
+}
+
+/// Root writes maps itself: all it needs is ids that exist.
+fn as_root(survey: &Survey) -> Finding {
+    /// What a map of a whole system holds.
+    const WHOLE: u64 = 65536;
+    let caller = &survey.host.caller;
+    let exist = |ranges: &[crate::model::IdRange]| ranges.iter().map(|r| u64::from(r.count)).sum::<u64>();
+    let few = |ranges: &[crate::model::IdRange]| !ranges.is_empty() && exist(ranges) < WHOLE;
+    if few(&caller.outer_uids) || few(&caller.outer_gids) {
+        return Finding::degraded(
+            "id-maps",
+            format!("only {} ids exist in this container", exist(&caller.outer_uids)),
+            "a run gets fewer ids than a whole system has, or none but root's",
+        )
+        .mend("start the outer container with more ids (podman: --userns=auto:size=131072), or run sbx in it as an ordinary user");
+    }
+    Finding::works(
+        "id-maps",
+        "root writes them itself",
+        "a run gets a range of ids that owns nothing on the host",
+    )
+}
+
+/// What an ordinary user lacks for a range, the first thing first. One id needs none of it.
+fn as_user(survey: &Survey) -> Finding {
+    let follows = if survey.host.caller.groups.is_empty() {
+        "a run gets one id, which is enough for `host` and most directories; `--map range` is refused"
+    } else {
+        "a run gets one id, which is enough for `host` and most directories, but keeps your supplementary groups; \
+         `--map range` is refused"
+    };
+    let helpers = &survey.host.id_helpers;
+    let lame = [
+        ("newuidmap", &helpers.newuidmap),
+        ("newgidmap", &helpers.newgidmap),
+    ]
+    .into_iter()
+    .find(|(_, helper)| helper.ready().is_none());
+    if let Some((name, helper)) = lame {
+        return helper_lacks(name, helper, follows);
+    }
+    if let Some(finding) = entries(survey, follows) {
+        return finding;
+    }
+    match &survey.maps {
+        Some(Err(why)) => Finding::degraded("id-maps", why.clone(), follows)
+            .mend("as root: see newuidmap(1); the login name or the number before the ids in /etc/subuid must be this user's"),
+        Some(Ok(())) => Finding::works(
+            "id-maps",
+            "newuidmap and newgidmap wrote them",
+            "a run gets a range of ids where it asks for one, and drops your supplementary groups",
+        ),
+        None => Finding::degraded("id-maps", "not tried: no user namespace to map", follows),
+    }
+}
+
+/// What is wrong with the entries in `/etc/subuid` and `/etc/subgid`.
+fn entries(survey: &Survey, follows: &str) -> Option<Finding> {
+    let helpers = &survey.host.id_helpers;
+    let files = [("/etc/subuid", &helpers.subuid), ("/etc/subgid", &helpers.subgid)];
+    if let Some((file, _)) = files.into_iter().find(|(_, ranges)| ranges.is_empty()) {
+        let user = user(survey);
+        return Some(
+            Finding::degraded("id-maps", format!("{file} names no ids for {user}"), follows)
+                .mend(add_sub_ids(&user)),
+        );
+    }
+    let (file, owner) = survey.around.shared_sub_ids.first()?;
+    Some(
+        Finding::degraded(
+            "id-maps",
+            format!("{file} gives {owner} ids that are yours, too"),
+            "runs with a range work, but what they keep out is open to that user's runs",
+        )
+        .mend("as root, give one of both another range: usermod --del-subuids and --add-subuids (--del-subgids, --add-subgids)"),
+    )
+}
+
+/// The login name as a shell and usermod(8) take it, else the number.
+fn user(survey: &Survey) -> String {
+    let caller = &survey.host.caller;
+    let plain = |name: &&String| {
+        name.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+    };
+    let name = caller.name.as_ref().filter(plain);
+    name.map_or_else(|| caller.uid.to_string(), String::clone)
+}
+
+fn add_sub_ids(user: &str) -> String {
+    format!(
+        "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user} (another range where others have this one)"
+    )
+}
+
+fn helper_lacks(name: &str, helper: &Helper, follows: &str) -> Finding {
+    let found = match helper {
+        Helper::Missing => format!("{name} is not installed"),
+        Helper::NoPrivilege(path) => format!("{path} is neither set-uid root nor has file capabilities"),
+        Helper::NoSuidMount(path) => {
+            format!("{path} lies on a file system mounted nosuid, so that it gets no rights")
+        }
+        Helper::Ready(path) => format!("{path} is ready"),
+    };
+    let mend = match helper {
+        Helper::Missing => {
+            "as root: apt install uidmap (Debian, Ubuntu), dnf install shadow-utils (Fedora), apk add shadow-uidmap (Alpine)"
+                .to_owned()
+        }
+        Helper::NoSuidMount(_) => "as root, mount that file system without nosuid".to_owned(),
+        Helper::NoPrivilege(path) | Helper::Ready(path) => {
+            let quoted = path.as_path().display().to_string().replace('\'', "'\\''");
+            format!("as root: chown root '{quoted}' && chmod u+s '{quoted}'")
+        }
+    };
+    Finding::degraded("id-maps", found, follows).mend(mend)
+}
+
+fn shown(helper: &Helper) -> String {
+    match helper {
+        Helper::Ready(path) => path.to_string(),
+        Helper::Missing => "not installed".into(),
+        Helper::NoPrivilege(path) => format!("{path}, without privilege"),
+        Helper::NoSuidMount(path) => format!("{path}, on a nosuid mount"),
+    }
+}

@@ -1,0 +1,258 @@
+//! Every fact tried for real: what `sbx doctor` tells.
+//!
+//! Each trial does in a child what a run would do, with the same calls, and says by number which of them failed. Nothing it makes
+//! outlives it: namespaces and mounts end with the child, and a file is made only in a tmpfs of its own.
+
+mod maps;
+pub(super) mod trial;
+
+use super::around::{self, Around};
+use super::clues::Clues;
+use super::{Error, cgroup, ids, presumed};
+use crate::model::Host;
+use crate::model::host::{Cgroup, Fact, ProcMount, UserNamespaceRefusal};
+use crate::sys::mount::{self, Attributes};
+use crate::sys::seccomp::Instruction;
+use crate::sys::{Errno, Result, cred, fs, process, seccomp};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use trial::{NOT_TRIED, OwnMap, Steps, Trial, attempt};
+
+/// As a run makes them.
+const ALL: libc::c_int = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWNET;
+
+/// Everything that doctor looks at.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// The host with every fact tried.
+    pub host: Host,
+    pub(crate) clues: Clues,
+    pub(crate) around: Around,
+    /// What newuidmap and newgidmap made of the caller's sub-ids; `None` where there was nothing to try.
+    pub(crate) maps: Option<std::result::Result<(), String>>,
+}
+
+/// Tries every fact of the host.
+///
+/// # Errors
+/// As [`presumed`].
+pub fn survey() -> std::result::Result<Survey, Error> {
+    let mut host = presumed()?;
+    let clues = Clues::read();
+    let around = around::look(&host.caller, clues.program.as_deref());
+    host.id_helpers = ids::id_helpers(&host.caller);
+    host.seccomp = fact(seccomp_filter());
+    host.fuse = device(c"/dev/fuse");
+    host.tun = device(c"/dev/net/tun");
+    host.cgroup = cgroup();
+    host.user_namespaces = user_namespaces(&clues);
+    let mut maps = None;
+    if host.user_namespaces.works() {
+        host.proc = proc();
+        host.time_namespace = fact(time_namespace());
+        host.namespace_limits = fact(namespace_limits());
+        host.overlay = fact(overlay(&around.store.parent));
+        maps = maps::attempt(&host);
+    } else {
+        let why = || Fact::Missing(format!("{NOT_TRIED}: no user namespace to try it in"));
+        (host.time_namespace, host.namespace_limits, host.overlay) = (why(), why(), why());
+        host.proc = ProcMount::Refused;
+    }
+    Ok(Survey {
+        host,
+        clues,
+        around,
+        maps,
+    })
+}
+
+fn fact(trial: Trial) -> Fact<String> {
+    trial.reason().map_or(Fact::Works, Fact::Missing)
+}
+
+/// Made, and then used: AppArmor on Ubuntu lets it be made, but without rights.
+fn user_namespaces(clues: &Clues) -> Fact<UserNamespaceRefusal> {
+    let map = OwnMap::new();
+    let trial = attempt(ALL, |steps| {
+        steps.count(map.write())?;
+        steps.count(process::set_hostname(b"sbx"))?;
+        steps.count(fresh(c"tmpfs", &[])).map(drop)
+    });
+    match trial {
+        Trial::Done => Fact::Works,
+        Trial::Refused(errno) => Fact::Missing(clues.refusal(false, errno)),
+        Trial::Failed(_, errno) => Fact::Missing(clues.refusal(true, errno)),
+        Trial::Killed => Fact::Missing(UserNamespaceRefusal::Outer),
+    }
+}
+
+fn fresh(kind: &CStr, options: &[(&CStr, &CStr)]) -> Result<OwnedFd> {
+    let fs = mount::fsopen(kind)?;
+    for (key, value) in options {
+        mount::fsconfig_string(fs.as_fd(), key, value)?;
+    }
+    mount::fsconfig_create(fs.as_fd())?;
+    mount::fsmount(fs.as_fd(), Attributes(Attributes::NO_SUID | Attributes::NO_DEV))
+}
+
+fn proc() -> ProcMount {
+    let map = OwnMap::new();
+    let try_with = |options: &[(&CStr, &CStr)]| {
+        attempt(ALL, |steps| {
+            steps.count(map.write())?;
+            steps.count(fresh(c"proc", options)).map(drop)
+        })
+    };
+    if try_with(&[(c"hidepid", c"4"), (c"subset", c"pid")]) == Trial::Done {
+        ProcMount::Private
+    } else if try_with(&[]) == Trial::Done {
+        ProcMount::Fresh
+    } else {
+        ProcMount::Refused
+    }
+}
+
+fn time_namespace() -> Trial {
+    const CLONE_NEWTIME: libc::c_int = 0x80;
+    let map = OwnMap::new();
+    attempt(ALL, |steps| {
+        steps.count(map.write())?;
+        steps.count(process::unshare(CLONE_NEWTIME))
+    })
+}
+
+/// The limit is that of the new namespace: the host's own is not touched.
+fn namespace_limits() -> Trial {
+    let map = OwnMap::new();
+    attempt(ALL, |steps| {
+        steps.count(map.write())?;
+        steps.count(fs::write_kernel_file(c"/proc/sys/user/max_user_namespaces", b"0"))
+    })
+}
+
+/// With this directory (the store's, or the nearest that exists) as the lower layer and a tmpfs as the upper one: its file system is
+/// what may not do. It is opened first, for its own errno.
+fn overlay(lower: &Path) -> Trial {
+    let (Ok(path), Ok(escaped)) = (c_string(lower.as_os_str().as_bytes()), c_string(&escape(lower))) else {
+        return Trial::Refused(Errno::EINVAL);
+    };
+    let map = OwnMap::new();
+    attempt(ALL, |steps| {
+        steps.count(map.write())?;
+        steps.count(fs::open(&path, libc::O_PATH | libc::O_DIRECTORY).map(drop))?;
+        let staging = steps.count(fresh(c"tmpfs", &[(c"mode", c"755")]))?;
+        // Before Linux 6.15 the upper layer has to lie on a mount that is attached; nobody else sees this one.
+        let root = steps.count(fs::open(c"/", libc::O_PATH | libc::O_DIRECTORY))?;
+        steps.count(mount::move_mount(staging.as_fd(), root.as_fd()))?;
+        steps.count(layered(&staging, &escaped))
+    })
+}
+
+fn c_string(bytes: &[u8]) -> std::result::Result<CString, std::ffi::NulError> {
+    CString::new(bytes)
+}
+
+/// Overlay splits `lowerdir` at colons and takes a backslash as an escape.
+fn escape(path: &Path) -> Vec<u8> {
+    let escaped = |byte: &u8| matches!(byte, b':' | b'\\' | b',');
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes
+        .flat_map(|b| escaped(b).then_some(b'\\').into_iter().chain([*b]))
+        .collect()
+}
+
+fn layered(staging: &OwnedFd, lower: &CStr) -> Result<()> {
+    fs::make_directory(staging.as_fd(), c"upper", 0o755)?;
+    fs::make_directory(staging.as_fd(), c"work", 0o700)?;
+    let overlay = mount::fsopen(c"overlay")?;
+    mount::fsconfig_flag(overlay.as_fd(), c"userxattr")?;
+    mount::fsconfig_string(overlay.as_fd(), c"lowerdir", lower)?;
+    fs::change_directory(staging.as_fd())?;
+    mount::fsconfig_string(overlay.as_fd(), c"upperdir", c"upper")?;
+    mount::fsconfig_string(overlay.as_fd(), c"workdir", c"work")?;
+    mount::fsconfig_create(overlay.as_fd())?;
+    mount::fsmount(
+        overlay.as_fd(),
+        Attributes(Attributes::NO_SUID | Attributes::NO_DEV),
+    )
+    .map(drop)
+}
+
+/// A directory that looks delegated is, when a cgroup can be made in it: a cgroup may hold as many as `cgroup.max.descendants` says.
+fn cgroup() -> Cgroup {
+    let found = cgroup::look();
+    let Cgroup::Delegated { path, .. } = &found else {
+        return found;
+    };
+    let own = format!("sbx-doctor-{}", std::process::id());
+    let (Ok(name), Ok(path)) = (
+        c_string(own.as_bytes()),
+        c_string(path.as_path().as_os_str().as_bytes()),
+    ) else {
+        return Cgroup::NotDelegated;
+    };
+    let remove = |at: &OwnedFd| unlinkat(at, name.as_c_str(), UnlinkatFlags::RemoveDir);
+    let trial = attempt(0, |steps| {
+        let at = steps.count(fs::open(&path, libc::O_PATH | libc::O_DIRECTORY))?;
+        steps.count(fs::make_directory(at.as_fd(), &name, 0o755))?;
+        steps.count(remove(&at))
+    });
+    if trial == Trial::Done {
+        return found;
+    }
+    // A child that was killed on the way may have left it.
+    let _ = fs::open(&path, libc::O_PATH | libc::O_DIRECTORY).map(|at| remove(&at));
+    Cgroup::NotDelegated
+}
+
+/// A filter that allows everything, for a child only.
+fn seccomp_filter() -> Trial {
+    const RETURN: u16 = 0x06;
+    const ALLOW: u32 = 0x7fff_0000;
+    let filter = [Instruction::plain(RETURN, ALLOW)];
+    attempt(0, |steps: &mut Steps| {
+        steps.count(cred::no_new_privileges())?;
+        steps.count(seccomp::install(&filter))
+    })
+}
+
+/// Opening is harmless: neither device does anything before it is asked to. In a child, since a driver may be slow to load.
+fn device(path: &'static CStr) -> Fact<String> {
+    fact(attempt(0, |steps| {
+        steps.count(fs::open(path, libc::O_RDWR | libc::O_NONBLOCK).map(drop))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlay_is_refused_for_what_is_no_directory() {
+        assert_eq!(
+            overlay(Path::new("/etc/passwd")),
+            Trial::Failed(1, Errno::ENOTDIR)
+        );
+        assert_eq!(overlay(Path::new("/no/such")), Trial::Failed(1, Errno::ENOENT));
+    }
+
+    #[test]
+    fn a_path_is_escaped_for_overlay() {
+        assert_eq!(escape(Path::new("/a:b\\c,d e")), b"/a\\:b\\\\c\\,d e");
+    }
+
+    #[test]
+    fn devices() {
+        assert_eq!(device(c"/dev/null"), Fact::Works);
+        assert!(matches!(device(c"/no/such"), Fact::Missing(why) if why.contains("ENOENT")));
+    }
+}

@@ -1,0 +1,129 @@
+//! What the root is made of, mount by mount, parents before children.
+
+mod requested;
+mod root;
+mod special;
+
+use super::Facts;
+use super::Kind;
+use super::identity::Identity;
+use super::loss::Refusal;
+use super::place::holds;
+use super::step::{Planned, ProcKind, Step};
+use crate::model::{Host, InRoot};
+use crate::policy::{Policy, Root};
+pub(super) use special::EVERY_PROGRAM;
+use std::collections::BTreeSet;
+
+/// Collects steps and remembers which places are ours to make directories in.
+pub(super) struct Builder<'a> {
+    policy: &'a Policy,
+    host: &'a Host,
+    facts: &'a Facts,
+    steps: Vec<Planned>,
+    /// Mount points, with whether what is mounted there is our own (a tmpfs or an overlay).
+    mounts: Vec<(InRoot, bool)>,
+    made: BTreeSet<InRoot>,
+}
+
+/// An absolute path inside that is written in this file.
+fn at(path: &str) -> InRoot {
+    InRoot::new(path).unwrap_or_else(|_| InRoot::root())
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(policy: &'a Policy, host: &'a Host, facts: &'a Facts) -> Self {
+        Self {
+            policy,
+            host,
+            facts,
+            steps: Vec::new(),
+            mounts: Vec::new(),
+            made: BTreeSet::from([InRoot::root()]),
+        }
+    }
+
+    /// All steps from the root's first mount to the pivot. `proc`: which `/proc` the host can give.
+    pub(super) fn build(
+        mut self,
+        identity: &Identity,
+        proc: Option<ProcKind>,
+    ) -> Result<Vec<Planned>, Refusal> {
+        self.root()?;
+        if self.policy.root == Root::Host {
+            self.host_tree();
+            self.etc(identity);
+        }
+        self.proc(proc);
+        self.dev()?;
+        self.tmp();
+        self.home();
+        self.requested()?;
+        self.devices()?;
+        self.masks(proc);
+        if self.seals() {
+            self.add(Step::SealRoot, "nothing in the root itself may be written");
+        }
+        self.add(Step::PivotRoot, "the host's tree is out of reach from here on");
+        Ok(self.steps)
+    }
+
+    fn add(&mut self, step: Step, reason: impl Into<String>) {
+        self.steps.push(Planned {
+            step,
+            reason: reason.into(),
+        });
+    }
+
+    /// Whether a path lies in a mount that shows the host, where no mount point may be made.
+    fn covered(&self, path: &InRoot) -> bool {
+        let Some(parent) = path.parent() else { return false };
+        !self
+            .mounts
+            .iter()
+            .rfind(|(m, _)| parent.is_beneath(m))
+            .is_none_or(|(_, own)| *own)
+    }
+
+    /// What was asked for replaces what the root would have had below that place.
+    fn clear_below(&mut self, target: &InRoot) {
+        let below = |at: &InRoot| at != target && at.is_beneath(target);
+        self.steps
+            .retain(|p| !holds(&p.step).is_some_and(|(at, _)| below(at)));
+        self.mounts.retain(|(at, _)| !below(at));
+        self.made.retain(|at| !below(at));
+    }
+
+    /// Makes what a mount needs to be put on, where that place is our own. In a place that shows the host nothing is ever made.
+    fn point(&mut self, target: &InRoot, kind: Kind) {
+        if self.covered(target) {
+            return;
+        }
+        if let Some(parent) = target.parent() {
+            self.directory(&parent, 0o755);
+        }
+        match kind {
+            Kind::Directory => self.directory(target, 0o755),
+            Kind::File | Kind::Device => {
+                if self.made.insert(target.clone()) {
+                    self.add(Step::Point(target.clone()), "to mount on");
+                }
+            }
+        }
+    }
+
+    fn directory(&mut self, target: &InRoot, mode: u32) {
+        if self.covered(target) || self.made.contains(target) {
+            return;
+        }
+        if let Some(parent) = target.parent() {
+            self.directory(&parent, 0o755);
+        }
+        // A mount hides what was made below it before.
+        if self.mounts.iter().any(|(m, _)| m == target) {
+            return;
+        }
+        self.made.insert(target.clone());
+        self.add(Step::Directory(target.clone(), mode), "to mount on");
+    }
+}

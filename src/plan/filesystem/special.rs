@@ -1,0 +1,186 @@
+//! What every root gets: `/proc`, `/dev`, `/tmp`, a home, and what is hidden in them.
+
+use super::{Builder, at};
+use crate::model::facts::{Found, Kind};
+use crate::model::{Bytes, HostPath, InRoot, Origin};
+use crate::plan::links;
+use crate::plan::loss::Refusal;
+use crate::plan::step::{Attributes, ProcKind, Step};
+use crate::policy::Root;
+use crate::profile::schema::{HomeMode, ProcMode};
+
+/// Why a device is there that nobody asked for.
+pub(in crate::plan) const EVERY_PROGRAM: &str = "every program may expect it";
+/// Device nodes that every program may expect.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// Files of a whole `/proc` that tell about the host or reach into the kernel (the list of docker and podman, and interrupts, GHSA-6fw5-f8r9-fgfm).
+const MASKED_PROC: [&str; 10] = [
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
+];
+/// Files of a whole `/proc` that change the kernel.
+const READ_ONLY_PROC: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+impl Builder<'_> {
+    pub(super) fn proc(&mut self, kind: Option<ProcKind>) {
+        let target = at("/proc");
+        let Some(kind) = kind else { return };
+        self.directory(&target, 0o555);
+        let reason = format!("filesystem.proc ({})", self.policy.proc.origin);
+        self.add(Step::Proc(target.clone(), kind), reason);
+        self.mounts.push((target, false));
+    }
+
+    pub(super) fn dev(&mut self) -> Result<(), Refusal> {
+        let dev = at("/dev");
+        self.directory(&dev, 0o755);
+        if self.policy.root != Root::Host {
+            let attributes = Attributes {
+                writable: true,
+                execute: false,
+                devices: false,
+            };
+            self.add(
+                Step::Tmpfs(dev.clone(), Bytes(64 << 10), 0o755, attributes),
+                "device nodes are mounted on it",
+            );
+            self.mounts.push((dev.clone(), true));
+        }
+        for name in DEVICES {
+            let source =
+                HostPath::new(format!("/dev/{name}")).map_err(|e| self.fault("/dev", &e.to_string()))?;
+            self.device(source, at(&format!("/dev/{name}")), EVERY_PROGRAM);
+        }
+        for (name, target) in [
+            ("fd", "/proc/self/fd"),
+            ("stdin", "/proc/self/fd/0"),
+            ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"),
+            ("ptmx", "pts/ptmx"),
+        ] {
+            self.add(
+                Step::Link(at(&format!("/dev/{name}")), target.into()),
+                EVERY_PROGRAM,
+            );
+        }
+        self.directory(&at("/dev/pts"), 0o755);
+        self.add(Step::Devpts(at("/dev/pts")), "pseudo-terminals of its own");
+        self.directory(&at("/dev/shm"), 0o1777);
+        self.tmpfs(&at("/dev/shm"), "shared memory of its own");
+        if self.policy.root != Root::Host {
+            self.add(Step::ReadOnly(dev), "no device node can be replaced");
+        }
+        Ok(())
+    }
+
+    fn fault(&self, what: &str, why: &str) -> Refusal {
+        Refusal::Value {
+            what: what.into(),
+            origin: Origin::Default,
+            why: why.into(),
+        }
+    }
+
+    fn device(&mut self, source: HostPath, target: InRoot, reason: &str) {
+        let target = links::follow(&self.steps, &target);
+        let attributes = Attributes {
+            writable: true,
+            execute: false,
+            devices: true,
+        };
+        self.point(&target, Kind::Device);
+        self.add(Step::Bind(source, target.clone(), attributes), reason);
+        self.mounts.push((target, false));
+    }
+
+    fn tmpfs(&mut self, target: &InRoot, reason: &str) {
+        let attributes = Attributes {
+            writable: true,
+            execute: self.policy.execute_written,
+            devices: false,
+        };
+        self.add(
+            Step::Tmpfs(target.clone(), self.policy.tmp.value, 0o1777, attributes),
+            reason,
+        );
+        self.mounts.push((target.clone(), true));
+    }
+
+    pub(super) fn tmp(&mut self) {
+        let target = at("/tmp");
+        self.directory(&target, 0o1777);
+        self.tmpfs(&target, &format!("filesystem.tmp ({})", self.policy.tmp.origin));
+    }
+
+    pub(super) fn home(&mut self) {
+        let (home, mode) = &self.policy.home;
+        if self.policy.root != Root::Host || mode.value == HomeMode::None || self.covered(home) {
+            return;
+        }
+        let (home, reason) = (
+            links::follow(&self.steps, home),
+            format!("filesystem.home = empty ({})", mode.origin),
+        );
+        self.directory(&home, 0o700);
+        let attributes = Attributes {
+            writable: true,
+            execute: self.policy.execute_written,
+            devices: false,
+        };
+        self.add(
+            Step::Tmpfs(home.clone(), self.policy.tmp.value, 0o700, attributes),
+            reason,
+        );
+        self.mounts.push((home, true));
+    }
+
+    pub(super) fn devices(&mut self) -> Result<(), Refusal> {
+        for set in &self.policy.devices {
+            let device = &set.value;
+            match self.facts.sources.get(&device.source) {
+                Some(Found {
+                    kind: Kind::Device,
+                    real,
+                }) => self.device(real.clone(), device.target.clone(), &set.origin.to_string()),
+                None if device.optional => {}
+                other => {
+                    let why = if other.is_some() {
+                        "it is no device node"
+                    } else {
+                        "no such device on the host"
+                    };
+                    let what = format!("device {}", device.source);
+                    return Err(Refusal::Value {
+                        what,
+                        origin: set.origin.clone(),
+                        why: why.into(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn masks(&mut self, proc: Option<ProcKind>) {
+        if proc == Some(ProcKind::Whole) && self.policy.proc.value == ProcMode::Masked {
+            for name in MASKED_PROC {
+                self.add(Step::Mask(at(&format!("/proc/{name}"))), "tells about the host");
+            }
+            for name in READ_ONLY_PROC {
+                self.add(Step::ReadOnly(at(&format!("/proc/{name}"))), "changes the kernel");
+            }
+        }
+        for path in &self.policy.masked {
+            let target = links::follow(&self.steps, &path.value);
+            self.add(Step::Mask(target), path.origin.to_string());
+        }
+    }
+}
