@@ -53,6 +53,15 @@ impl Report {
         Self::new(Kind::Sbx, message)
     }
 
+    /// The same words as `run` gives them: whoever starts it reads 2 as the command's own exit code.
+    #[must_use]
+    pub fn of_run(mut self) -> Self {
+        if self.kind == Kind::Usage {
+            self.kind = Kind::Sbx;
+        }
+        self
+    }
+
     /// A command line that does not parse, in one line.
     #[must_use]
     pub fn of_arguments(error: &clap::Error, run: bool) -> Self {

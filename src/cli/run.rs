@@ -62,7 +62,7 @@ Exit codes: the command's own; 125 sbx failed or refused, 126 the command cannot
 pub fn run(args: &RunArgs) -> Result<ExitCode, Report> {
     let record = args.result.as_deref().map(RecordFile::open).transpose()?;
     let mut blank = Record::default();
-    let result = attempt(args, &mut blank);
+    let result = attempt(args, &mut blank).map_err(Report::of_run);
     match (&result, record) {
         (Ok(_), Some(file)) => file.write(&blank)?,
         (Err(report), Some(file)) => {

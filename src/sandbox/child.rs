@@ -2,6 +2,7 @@
 //!
 //! Nothing here may allocate, lock or unwind: the memory is a copy of a process that did not expect to be copied.
 
+use super::init;
 use super::message::Message;
 use super::operation::{Lower, Operation, Place, TmpfsOptions};
 use crate::plan::Access;
@@ -27,6 +28,8 @@ pub(super) struct Child<'a> {
     pub(super) below_init: bool,
     /// How many bytes the arguments take that init forgets.
     pub(super) arguments: usize,
+    /// Whether the command starts in the foreground of its terminal.
+    pub(super) attended: bool,
 }
 
 impl Child<'_> {
@@ -297,12 +300,16 @@ impl Child<'_> {
         let master = fs::open_beneath(
             self.root()?,
             c"dev/pts/ptmx",
-            libc::O_RDWR,
+            // The supervisor must never wait for a command that does not read.
+            libc::O_RDWR | libc::O_NONBLOCK,
             0,
             Resolve::IN_ROOT_NO_LINKS,
         )?;
         tty::unlock_slave(master.as_fd())?;
-        self.slave = Some(tty::open_slave(master.as_fd())?);
+        let slave = tty::open_slave(master.as_fd())?;
+        // Before the command can look at it. The first stream that is a terminal is the model.
+        let _ = (0..3).find(|stream| tty::resemble(*stream, slave.as_fd()).is_ok());
+        self.slave = Some(slave);
         Message::Master.send(self.control, Some(master.as_fd()))
     }
 
@@ -349,10 +356,13 @@ impl Child<'_> {
         } else {
             self.lead_session()?;
         }
+        if !self.below_init {
+            init::end_with(self.control)?;
+        }
         if let Some(slave) = &self.slave {
-            if self.below_init {
+            if self.below_init && self.attended {
                 signal::ignore(libc::SIGTTOU);
-                tty::to_foreground(slave.as_fd())?;
+                tty::set_foreground(slave.as_fd(), 0)?;
             }
             for (stream, wanted) in (0..).zip(self.streams) {
                 if wanted {

@@ -8,9 +8,9 @@ use super::message::Message;
 use crate::sys::process::{self, Status};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::socket::{self, Watch};
-use crate::sys::{Errno, Result, cred, fs};
+use crate::sys::{Errno, Result, cred, fs, tty};
 use std::convert::Infallible;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Before the command exists: nobody inside may look at us, and we do not outlive the supervisor.
 pub(super) fn harden(arguments: usize) -> Result<()> {
@@ -19,20 +19,37 @@ pub(super) fn harden(arguments: usize) -> Result<()> {
     cred::die_with_parent()
 }
 
+/// A command without init is pid 1 itself: it does not outlive the supervisor either. After its ids have changed, which the kernel
+/// takes as the end of that wish; unlike init the command can take it back.
+pub(super) fn end_with(control: BorrowedFd<'_>) -> Result<()> {
+    cred::die_with_parent()?;
+    match Message::receive(control, false) {
+        // It died before the wish was known.
+        Ok(None) => process::exit_now(125),
+        Ok(Some(_)) | Err(Errno::EAGAIN) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// Serves until the command has ended or the supervisor is gone; then the kernel kills all that is left in the pid namespace.
 pub(super) fn serve(child: &mut Child<'_>, command: i32) -> Result<Infallible> {
     let control = child.control;
     // Everything but SIGCHLD stays blocked: what the supervisor wants, it says over the channel, and nobody inside can say it.
     let signals = signal::signal_fd(&SignalSet::of(&[libc::SIGCHLD]))?;
-    let terminal = child.slave.is_some();
-    child.slave = None;
+    // Kept: only a member of its session can change which group is in a terminal's foreground.
+    let terminal = child.slave.take();
+    signal::ignore(libc::SIGTTOU);
     let_go_of_streams()?;
-    close_all_but(control, &signals)?;
+    close_all_but([
+        control.as_raw_fd(),
+        signals.as_raw_fd(),
+        terminal.as_ref().map_or(control.as_raw_fd(), AsRawFd::as_raw_fd),
+    ])?;
     Message::Started.send(control, None)?;
     let mut patience = process::IDLE_MILLIS;
     loop {
         // First: the command may have ended before the signal's descriptor was there.
-        if let Some(ended) = reap(control, command, terminal)? {
+        if let Some(ended) = reap(control, command, terminal.is_some())? {
             let _ = ended.send(control, None);
             process::exit_now(0);
         }
@@ -51,7 +68,7 @@ pub(super) fn serve(child: &mut Child<'_>, command: i32) -> Result<Infallible> {
             while signal::next_signal(signals.as_fd())?.is_some() {}
         }
         if watches[0].ready {
-            obey(control, command)?;
+            obey(control, command, terminal.as_ref())?;
         }
     }
 }
@@ -73,11 +90,18 @@ fn reap(control: BorrowedFd<'_>, command: i32, terminal: bool) -> Result<Option<
     }
 }
 
-fn obey(control: BorrowedFd<'_>, command: i32) -> Result<()> {
+fn obey(control: BorrowedFd<'_>, command: i32, terminal: Option<&OwnedFd>) -> Result<()> {
     match Message::receive(control, false) {
         Ok(Some((Message::Signal(signal, group), _))) => {
             // A command that has just ended cannot be signalled; that is no failure.
             let _ = process::kill(if group { -command } else { command }, signal);
+            Ok(())
+        }
+        Ok(Some((Message::GoOn(front), _))) => {
+            if let Some(terminal) = terminal {
+                let _ = tty::set_foreground(terminal.as_fd(), if front { command } else { 0 });
+            }
+            let _ = process::kill(-command, libc::SIGCONT);
             Ok(())
         }
         Ok(Some(_)) | Err(Errno::EAGAIN) => Ok(()),
@@ -97,20 +121,15 @@ fn let_go_of_streams() -> Result<()> {
 }
 
 /// Whatever the caller of sbx had open is not ours to keep open.
-fn close_all_but(control: BorrowedFd<'_>, signals: &OwnedFd) -> Result<()> {
-    let (a, b) = (
-        control.as_raw_fd().cast_unsigned(),
-        signals.as_raw_fd().cast_unsigned(),
-    );
-    let (low, high) = (a.min(b), a.max(b));
-    for (first, last) in [
-        (3, low.saturating_sub(1)),
-        (low + 1, high.saturating_sub(1)),
-        (high + 1, u32::MAX),
-    ] {
-        if first <= last {
-            fs::close_range(first, last)?;
+fn close_all_but(mut kept: [RawFd; 3]) -> Result<()> {
+    kept.sort_unstable();
+    let mut next = 3;
+    for fd in kept {
+        let fd = fd.cast_unsigned();
+        if next < fd {
+            fs::close_range(next, fd - 1)?;
         }
+        next = fd + 1;
     }
-    Ok(())
+    fs::close_range(next, u32::MAX)
 }

@@ -10,6 +10,8 @@ pub(super) enum Message {
     MapsWritten,
     /// To init: send this signal to the command, or (second) to its whole process group.
     Signal(i32, bool),
+    /// To init: the command goes on, in its terminal's foreground or behind it.
+    GoOn(bool),
     /// From the child: a step failed.
     Failed {
         /// Index into the plan.
@@ -45,6 +47,7 @@ impl Message {
             Self::Stopped(n) => (7, n, 0),
             Self::Exited(n) => (8, n, 0),
             Self::Signaled(n) => (9, n, 0),
+            Self::GoOn(front) => (10, i32::from(front), 0),
         }
     }
 
@@ -62,6 +65,7 @@ impl Message {
             7 => Self::Stopped(a),
             8 => Self::Exited(a),
             9 => Self::Signaled(a),
+            10 => Self::GoOn(a != 0),
             _ => return None,
         })
     }
@@ -120,6 +124,7 @@ mod tests {
             Message::Stopped(20),
             Message::Exited(255),
             Message::Signaled(9),
+            Message::GoOn(true),
         ];
         for message in all {
             message.send(one.as_fd(), Some(one.as_fd())).expect("sent");

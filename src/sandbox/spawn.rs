@@ -6,6 +6,7 @@ use super::init;
 use super::message::Message;
 use super::operation::{Operation, Streams};
 use super::prepare::Prepared;
+use super::terminal;
 use crate::sys::process::{self, Side, Stack};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, socket};
@@ -13,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 /// Signals that reach the supervisor and are meant for the command, or tell about it.
-pub(super) const HANDLED: [i32; 10] = [
+pub(super) const HANDLED: [i32; 11] = [
     libc::SIGTERM,
     libc::SIGINT,
     libc::SIGHUP,
@@ -22,6 +23,7 @@ pub(super) const HANDLED: [i32; 10] = [
     libc::SIGUSR2,
     libc::SIGWINCH,
     libc::SIGTSTP,
+    libc::SIGCONT,
     libc::SIGCHLD,
     libc::SIGPIPE,
 ];
@@ -38,6 +40,8 @@ pub struct Running {
     pub(super) signals: OwnedFd,
     pub(super) since: Instant,
     pub(super) init: bool,
+    /// Whether the command was started in the foreground of its terminal.
+    pub(super) attended: bool,
 }
 
 /// Why there is no sandbox.
@@ -71,12 +75,13 @@ impl Prepared {
         let (control, theirs) = socket::pair().map_err(StartError::Clone)?;
         let mut slots: Vec<Option<OwnedFd>> = (0..self.slots).map(|_| None).collect();
         let (init, maps) = (self.init, self.maps.take());
+        let attended = terminal::attended(streams, init);
         let since = Instant::now();
         match process::clone_into(self.namespaces).map_err(StartError::Clone)? {
             Side::Child => {
                 // The supervisor's end must not keep the channel open, or its death would go unseen.
                 drop(control);
-                child_main(self, theirs.as_fd(), &mut slots, streams)
+                child_main(self, theirs.as_fd(), &mut slots, (streams, attended))
             }
             Side::Parent(pidfd, pid) => {
                 drop(theirs);
@@ -91,6 +96,7 @@ impl Prepared {
                     signals,
                     since,
                     init,
+                    attended,
                 };
                 if let Some((by, uids, gids)) = maps {
                     if let Err(why) = helper::write_maps(&by, &uids, &gids, pid) {
@@ -125,7 +131,7 @@ fn child_main(
     mut prepared: Prepared,
     control: BorrowedFd<'_>,
     slots: &mut [Option<OwnedFd>],
-    streams: Streams,
+    (streams, attended): (Streams, bool),
 ) -> ! {
     let mut child = Child {
         control,
@@ -137,6 +143,7 @@ fn child_main(
         streams: streams.terminal,
         below_init: prepared.init,
         arguments: prepared.arguments,
+        attended,
     };
     for (at, (step, operation)) in (1..).zip(&prepared.operations) {
         let done = match operation {

@@ -4,10 +4,10 @@ use super::confine;
 use super::message::Message;
 use super::operation::Streams;
 use super::outcome::{Ended, Outcome};
-use super::spawn::{Running, StartError};
+use super::spawn::{HANDLED, Running, StartError};
 use super::terminal::{self, Relay};
 use crate::sys::process::{self, Status, Usage};
-use crate::sys::signal::{self, Arrived};
+use crate::sys::signal::{self, Arrived, SignalSet};
 use crate::sys::socket::{self, Watch};
 use crate::sys::{Errno, cred};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -46,6 +46,8 @@ struct State {
     started: bool,
     /// Whether the code that is not needed for waiting has been let go.
     slim: bool,
+    /// Signals that came before there was a command.
+    early: Vec<Arrived>,
     channel: bool,
     ended: Option<Ended>,
     deadline: Option<Instant>,
@@ -69,6 +71,7 @@ impl Running {
             upper: None,
             started: false,
             slim: false,
+            early: Vec::new(),
             channel: true,
             ended: None,
             deadline: time.map(|t| self.since + t),
@@ -80,7 +83,7 @@ impl Running {
             self.destroy();
         }
         if let Some(relay) = relay {
-            relay.finish();
+            relay.finish(self.signals.as_fd());
         }
         let usage = result?;
         if let Some(failed) = state.failed {
@@ -176,6 +179,10 @@ impl Running {
             Ok(Some(heard)) => heard,
             Ok(None) => {
                 state.channel = false;
+                // Without init the channel closes when the command is executed.
+                if !self.init && state.failed.is_none() {
+                    self.started(state, give_up_rights);
+                }
                 return Ok(());
             }
             Err(Errno::EAGAIN) => return Ok(()),
@@ -189,23 +196,31 @@ impl Running {
                     errno: Errno::from_raw(errno),
                 });
             }
-            Message::Master => state.relay = fd.map(|master| Relay::new(master, streams, own)),
-            Message::Upper => state.upper = fd,
-            Message::Started => {
-                state.started = true;
-                terminal::let_go(streams);
-                if give_up_rights {
-                    confine::supervisor();
-                } else {
-                    let _ = cred::undumpable();
-                }
+            Message::Master => {
+                state.relay = fd.map(|master| Relay::new(master, streams, own, self.attended));
             }
-            Message::Stopped(_) => self.suspend(state),
+            Message::Upper => state.upper = fd,
+            Message::Started => self.started(state, give_up_rights),
+            Message::Stopped(signal) => self.stopped(state, signal),
             Message::Exited(code) => state.end(Ended::Exited(code)),
             Message::Signaled(signal) => state.end(Ended::Signaled(signal)),
-            Message::MapsWritten | Message::Signal(..) => {}
+            Message::MapsWritten | Message::Signal(..) | Message::GoOn(_) => {}
         }
         Ok(())
+    }
+
+    /// The command has been executed.
+    fn started(&self, state: &mut State, give_up_rights: bool) {
+        state.started = true;
+        terminal::let_go();
+        if give_up_rights {
+            confine::supervisor();
+        } else {
+            let _ = cred::undumpable();
+        }
+        for arrived in std::mem::take(&mut state.early) {
+            self.forward(state, arrived);
+        }
     }
 
     /// Signals go to the command; those that a terminal sends to a whole group go to its whole group.
@@ -217,9 +232,25 @@ impl Running {
                     relay.resize();
                 }
             }
+            // With init it becomes attended when it asks for keys; without, nobody can see it ask.
+            libc::SIGCONT => {
+                if let Some(relay) = state.relay.as_mut().filter(|r| !self.init && r.in_front()) {
+                    relay.attend();
+                }
+            }
             libc::SIGTSTP => {
-                self.tell(libc::SIGSTOP, true);
-                self.suspend(state);
+                if state.started {
+                    self.tell(libc::SIGSTOP, true);
+                }
+                if let Some(relay) = &mut state.relay {
+                    relay.flush();
+                }
+                self.suspend(state, libc::SIGTSTP, arrived.from_kernel);
+            }
+            _ if !state.started => {
+                if !state.early.contains(&arrived) {
+                    state.early.push(arrived);
+                }
             }
             signal => self.tell(signal, arrived.from_kernel),
         }
@@ -233,16 +264,74 @@ impl Running {
         }
     }
 
-    /// Stops with the command, so that the user's shell sees a stopped job; goes on with it.
-    fn suspend(&self, state: &mut State) {
-        if let Some(relay) = &state.relay {
+    fn go_on(&self, front: bool) {
+        if self.init {
+            let _ = Message::GoOn(front).send(self.control.as_fd(), None);
+        } else {
+            let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGCONT);
+        }
+    }
+
+    /// The command has stopped: because it asks for keys, which it gets if this run may take them, or else as a job stops.
+    fn stopped(&self, state: &mut State, signal: i32) {
+        let asks = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
+        // First, since the shell may put us in front as soon as the user has read it.
+        if let Some(relay) = &mut state.relay {
+            relay.flush();
+        }
+        match state.relay.as_mut().filter(|r| asks && r.in_front()) {
+            Some(relay) => {
+                relay.attend();
+                self.go_on(true);
+            }
+            None => self.suspend(state, signal, true),
+        }
+    }
+
+    /// Stops as the command did, so that the user's shell sees a stopped job; goes on with it.
+    fn suspend(&self, state: &mut State, signal: i32, group: bool) {
+        let asks = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
+        let signal = if asks { signal } else { libc::SIGTSTP };
+        let attended = state.relay.as_ref().is_some_and(Relay::attended);
+        if let Some(relay) = &mut state.relay {
             relay.restore();
         }
-        let _ = process::kill(0, libc::SIGSTOP);
-        if let Some(relay) = &mut state.relay {
-            relay.resume();
+        let stopped = self.stop_ourselves(state, signal, group);
+        let mut front = false;
+        if let Some(relay) = state
+            .relay
+            .as_mut()
+            .filter(|r| (attended || asks) && r.in_front())
+        {
+            relay.attend();
+            front = true;
         }
-        self.tell(libc::SIGCONT, true);
+        if !state.started {
+            return;
+        }
+        if !stopped && asks && !front {
+            // No shell is there that could ever put this run in the foreground: what the kernel does to such jobs.
+            self.tell(libc::SIGHUP, true);
+        }
+        self.go_on(front);
+    }
+
+    /// Whether we were stopped: the kernel passes over keys' signals where no shell could continue us.
+    fn stop_ourselves(&self, state: &mut State, signal: i32, group: bool) -> bool {
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        let open: Vec<i32> = HANDLED.into_iter().filter(|s| *s != libc::SIGTSTP).collect();
+        let _ = signal::set_mask(&SignalSet::of(&open));
+        let _ = process::kill(if group { 0 } else { own }, signal);
+        let _ = signal::set_mask(&SignalSet::of(&HANDLED));
+        let mut continued = false;
+        while let Ok(Some(arrived)) = signal::next_signal(self.signals.as_fd()) {
+            match arrived.signal {
+                libc::SIGCONT => continued = true,
+                libc::SIGTSTP | libc::SIGWINCH => {}
+                _ => self.forward(state, arrived),
+            }
+        }
+        continued
     }
 }
 

@@ -1,14 +1,20 @@
-//! Between the user's terminal and the sandbox's own: bytes both ways, window size, job control.
+//! Between the user's terminal and the sandbox's own: bytes both ways, window size, modes.
 //!
 //! The command never holds a descriptor of the user's terminal, so TIOCSTI, TIOCLINUX and mode changes have nothing to act on.
+//!
+//! A command is *attended* when it is in the foreground of its terminal: then the user's terminal is raw and its keys are passed on.
+//! A run that stands in a pipeline or in the background leaves the terminal to its neighbours; its command starts behind its own
+//! terminal, so that the kernel stops it (SIGTTIN, SIGTTOU) when it asks for keys, which is when it becomes attended.
 
 use super::operation::Streams;
-use crate::sys::socket::Watch;
+use crate::sys::signal::{self, Arrived};
+use crate::sys::socket::{self, Watch};
 use crate::sys::tty::{self, Modes};
 use crate::sys::{Errno, fs};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// Bytes on their way.
+/// Bytes on their way. The first place is kept free for a carriage return that was held back.
 struct Buffer {
     bytes: [u8; 4096],
     start: usize,
@@ -32,8 +38,8 @@ impl Buffer {
 
     /// Reads when nothing is waiting. The number of bytes; 0 is the end.
     fn fill(&mut self, from: BorrowedFd<'_>) -> Result<usize, Errno> {
-        let got = nix::unistd::read(from, &mut self.bytes)?;
-        (self.start, self.end) = (0, got);
+        let got = nix::unistd::read(from, self.bytes.get_mut(1..).unwrap_or_default())?;
+        (self.start, self.end) = (1, got + 1);
         Ok(got)
     }
 
@@ -41,86 +47,196 @@ impl Buffer {
         self.start += nix::unistd::write(to, self.waiting())?;
         Ok(())
     }
+
+    /// Puts one byte in front of what was just read.
+    fn precede(&mut self, byte: u8) {
+        if self.is_empty() {
+            (self.start, self.end) = (1, 1);
+        }
+        self.bytes[0] = byte;
+        self.start = 0;
+    }
+
+    /// Takes the carriage return from before each newline. Whether one was held back at the end, since what follows is not known.
+    fn fold_newlines(&mut self) -> bool {
+        let mut to = self.start;
+        let mut held = false;
+        for from in self.start..self.end {
+            let byte = self.bytes.get(from).copied().unwrap_or_default();
+            if held && byte != b'\n' {
+                self.set(to, b'\r');
+                to += 1;
+            }
+            held = byte == b'\r';
+            if !held {
+                self.set(to, byte);
+                to += 1;
+            }
+        }
+        self.end = to;
+        held
+    }
+
+    fn set(&mut self, at: usize, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(at) {
+            *place = byte;
+        }
+    }
+}
+
+/// The number of the stream that keys come from.
+fn keys(streams: Streams, own: Streams) -> RawFd {
+    if streams.terminal[0] {
+        return 0;
+    }
+    (0..)
+        .zip(own.terminal)
+        .find_map(|(stream, terminal)| terminal.then_some(stream))
+        .unwrap_or(0)
+}
+
+fn is_terminal(own: Streams, stream: RawFd) -> bool {
+    usize::try_from(stream).is_ok_and(|s| own.terminal.get(s).copied().unwrap_or_default())
+}
+
+/// Whether the command starts in the foreground of its terminal: the user has the terminal to this run alone, or keys are no keys
+/// but bytes of a pipe. Without an init nobody could put the command there later, so it always is.
+pub(super) fn attended(streams: Streams, init: bool) -> bool {
+    if !streams.any() {
+        return true;
+    }
+    let own = Streams::of_this_process();
+    let keys = keys(streams, own);
+    if !is_terminal(own, keys) {
+        return true;
+    }
+    let alone = own.terminal[0] && own.terminal[1];
+    fs::borrow_numbered(keys).is_ok_and(|terminal| tty::in_front(terminal.as_fd())) && (alone || !init)
+}
+
+/// A descriptor of one of our streams. A terminal is opened once more, so that it can be made never to block without making it so for
+/// the user's shell; where that is refused (after su(1)), it is shared.
+fn take(stream: RawFd, terminal: bool) -> Result<OwnedFd, Errno> {
+    if terminal
+        && let Ok(path) = CString::new(format!("/proc/self/fd/{stream}"))
+        && let Ok(again) = fs::open(&path, libc::O_RDWR | libc::O_NONBLOCK)
+    {
+        return Ok(again);
+    }
+    fs::borrow_numbered(stream).map(OwnedFd::from)
 }
 
 /// The relay.
 pub(super) struct Relay {
     master: Option<OwnedFd>,
-    /// Standard input is still open.
-    input: bool,
-    /// The user's modes, when standard input is a terminal.
-    saved: Option<Modes>,
+    /// Where keys come from; `None` after their end.
+    keys: Option<OwnedFd>,
+    /// Whether they are pressed on a terminal.
+    keyboard: bool,
     /// Where output goes.
-    output: i32,
+    output: Option<OwnedFd>,
+    /// Whether that is a terminal.
+    screen: bool,
+    attended: bool,
+    /// The user's modes, while they are not in force.
+    saved: Option<Modes>,
+    /// A carriage return that may belong to a newline.
+    held: bool,
     inward: Buffer,
     outward: Buffer,
 }
 
 impl Relay {
-    /// Takes over the master. Keys are passed through as they are when standard input is a terminal.
-    pub(super) fn new(master: OwnedFd, streams: Streams, own: Streams) -> Self {
-        let output = match own.terminal {
+    /// Takes over the master.
+    pub(super) fn new(master: OwnedFd, streams: Streams, own: Streams, attended: bool) -> Self {
+        // Standard output when that is relayed, for `-t` even when it is a pipe.
+        let output = match streams.terminal {
             [_, true, _] => 1,
             [_, false, true] => 2,
-            [true, false, false] => 0,
-            [false, false, false] => 1,
+            _ => 0,
         };
-        let saved = if own.terminal[0] {
-            tty::modes(std::io::stdin().as_fd()).ok()
-        } else {
-            None
-        };
-        let input = streams.terminal[0];
+        let keys = keys(streams, own);
+        let (keyboard, screen) = (is_terminal(own, keys), is_terminal(own, output));
         let mut relay = Self {
             master: Some(master),
-            input,
-            saved,
-            output,
+            keys: take(keys, keyboard).ok(),
+            keyboard,
+            output: take(output, screen).ok(),
+            screen,
+            attended: false,
+            saved: None,
+            held: false,
             inward: Buffer::EMPTY,
             outward: Buffer::EMPTY,
         };
-        relay.resume();
+        if attended {
+            relay.attend();
+        }
         relay
     }
 
-    /// The user's terminal as the sandbox wants it.
-    pub(super) fn resume(&mut self) {
-        if let Some(modes) = &self.saved {
-            let _ = tty::set_modes(std::io::stdin().as_fd(), &modes.raw());
+    /// Whether the user's shell has put this run in the foreground.
+    pub(super) fn in_front(&self) -> bool {
+        !self.keyboard || self.keys.as_ref().is_none_or(|k| tty::in_front(k.as_fd()))
+    }
+
+    /// Whether keys are passed on.
+    pub(super) fn attended(&self) -> bool {
+        self.attended
+    }
+
+    /// Keys go to the command from here on, all of them as they are.
+    pub(super) fn attend(&mut self) {
+        self.attended = true;
+        if let (true, None, Some(keys)) = (self.keyboard, &self.saved, &self.keys)
+            && let Ok(modes) = tty::modes(keys.as_fd())
+            && tty::set_modes(keys.as_fd(), &modes.raw()).is_ok()
+        {
+            self.saved = Some(modes);
         }
         self.resize();
     }
 
-    /// The user's terminal as it was.
-    pub(super) fn restore(&self) {
-        if let Some(modes) = &self.saved {
-            let _ = tty::set_modes(std::io::stdin().as_fd(), modes);
+    /// The user's terminal as it was; keys stay with whoever else reads it.
+    pub(super) fn restore(&mut self) {
+        // From the background it would stop us, and disturb whoever has the terminal now.
+        if let (Some(modes), Some(keys)) = (self.saved.take(), &self.keys)
+            && tty::in_front(keys.as_fd())
+        {
+            let _ = tty::set_modes(keys.as_fd(), &modes);
         }
+        self.attended = !self.keyboard;
     }
 
     /// Hands the window's size on.
     pub(super) fn resize(&self) {
         let Some(master) = &self.master else { return };
-        let _ = match self.output {
-            0 => tty::copy_size(std::io::stdin().as_fd(), master.as_fd()),
-            2 => tty::copy_size(std::io::stderr().as_fd(), master.as_fd()),
-            _ => tty::copy_size(std::io::stdout().as_fd(), master.as_fd()),
-        };
+        let terminals = [(self.screen, &self.output), (self.keyboard, &self.keys)];
+        for terminal in terminals
+            .iter()
+            .filter_map(|(is, fd)| fd.as_ref().filter(|_| *is))
+        {
+            if tty::copy_size(terminal.as_fd(), master.as_fd()).is_ok() {
+                return;
+            }
+        }
     }
 
-    /// What to wait for: reading and writing of the master, of standard input, of the output.
+    /// What to wait for: reading and writing of the master, of the keys, of the output.
     pub(super) fn watches(&self) -> [Watch; 4] {
-        let master = self.master.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        let watch = |wanted: bool, fd: i32, write: bool| Watch {
+        let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        let watch = |wanted: bool, fd: RawFd, write: bool| Watch {
             fd: if wanted { fd } else { -1 },
             write,
             ready: false,
         };
+        let master = number(&self.master);
+        let takes = self.attended && self.inward.is_empty() && self.master.is_some();
         [
             watch(self.outward.is_empty(), master, false),
             watch(!self.inward.is_empty(), master, true),
-            watch(self.input && self.inward.is_empty(), 0, false),
-            watch(!self.outward.is_empty(), self.output, true),
+            watch(takes, number(&self.keys), false),
+            watch(!self.outward.is_empty(), number(&self.output), true),
         ]
     }
 
@@ -131,78 +247,164 @@ impl Relay {
             self.read_master();
         }
         if ready(1) {
-            if let Some(master) = &self.master {
-                if self.inward.drain(master.as_fd()).is_err() {
-                    self.inward = Buffer::EMPTY;
-                }
-            }
+            self.write_master();
         }
         if ready(2) {
-            self.read_input();
+            self.read_keys();
         }
-        if ready(3) {
+        if ready(3) || self.output.is_none() {
             self.write_output();
         }
     }
 
     fn read_master(&mut self) {
         let Some(master) = &self.master else { return };
-        // EIO: nobody has the slave open any more, and all its output has been read.
         match self.outward.fill(master.as_fd()) {
             Ok(n) if n > 0 => {}
-            Err(Errno::EINTR | Errno::EAGAIN) => {}
-            _ => self.master = None,
+            Err(Errno::EINTR | Errno::EAGAIN) => return,
+            // EIO: nobody has the slave open any more, and all its output has been read.
+            _ => {
+                self.outward = Buffer::EMPTY;
+                self.master = None;
+            }
+        }
+        if std::mem::take(&mut self.held) {
+            self.outward.precede(b'\r');
+        }
+        // The user's terminal turns newlines into two characters too, unless it is raw.
+        if self.screen && self.saved.is_none() && self.master.is_some() {
+            self.held = self.outward.fold_newlines();
         }
     }
 
-    fn read_input(&mut self) {
-        match self.inward.fill(std::io::stdin().as_fd()) {
-            Ok(0) | Err(Errno::EIO | Errno::EBADF) => {
-                self.input = false;
+    fn write_master(&mut self) {
+        let Some(master) = &self.master else { return };
+        match self.inward.drain(master.as_fd()) {
+            Ok(()) | Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Err(_) => self.inward = Buffer::EMPTY,
+        }
+    }
+
+    fn read_keys(&mut self) {
+        let Some(keys) = &self.keys else { return };
+        match self.inward.fill(keys.as_fd()) {
+            Ok(0) if !self.keyboard => {
+                self.keys = None;
                 // A pipe's end becomes the key that ends a terminal's input.
-                self.inward.bytes[0] = 4;
-                (self.inward.start, self.inward.end) = (0, 1);
+                self.inward.precede(4);
             }
-            _ => {}
+            Ok(n) if n > 0 => {}
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            // Hung up.
+            _ => self.keys = None,
         }
     }
 
     fn write_output(&mut self) {
-        let done = match self.output {
-            0 => self.outward.drain(std::io::stdin().as_fd()),
-            2 => self.outward.drain(std::io::stderr().as_fd()),
-            _ => self.outward.drain(std::io::stdout().as_fd()),
-        };
+        let done = self
+            .output
+            .as_ref()
+            .map_or(Err(Errno::EBADF), |output| self.outward.drain(output.as_fd()));
         match done {
             Ok(()) | Err(Errno::EINTR | Errno::EAGAIN) => {}
             Err(_) => self.outward = Buffer::EMPTY,
         }
     }
 
-    /// What the command wrote before it ended still comes out.
-    pub(super) fn finish(mut self) {
-        while self.master.is_some() || !self.outward.is_empty() {
-            let mut watches = self.watches();
-            watches[2].fd = -1;
-            watches[1].fd = -1;
-            // Nobody writes any more: what is not there at once will not come.
-            if crate::sys::socket::poll(&mut watches, 1000).is_err() || watches.iter().all(|w| !w.ready) {
+    /// What the command wrote before it stopped comes out before this run stops too.
+    pub(super) fn flush(&mut self) {
+        loop {
+            let [master, _, _, output] = self.watches();
+            let mut watches = [master, output];
+            if socket::poll(&mut watches, 0).is_err() || watches.iter().all(|w| !w.ready) {
                 break;
             }
-            self.step(&watches);
+            if watches[0].ready {
+                self.read_master();
+            }
+            if watches[1].ready || self.output.is_none() {
+                self.write_output();
+            }
+        }
+    }
+
+    /// What the command wrote before it ended still comes out, however slowly it is read, unless a signal says that it need not.
+    pub(super) fn finish(mut self, signals: BorrowedFd<'_>) {
+        self.attended = false;
+        while self.master.is_some() || !self.outward.is_empty() {
+            let [master, _, _, output] = self.watches();
+            let none = Watch {
+                fd: -1,
+                write: false,
+                ready: false,
+            };
+            let arrived = Watch {
+                fd: signals.as_raw_fd(),
+                ..none
+            };
+            let mut watches = [master, none, none, output, arrived];
+            // Nobody writes any more: what is not there at once will not come.
+            let patience = if self.outward.is_empty() { 1000 } else { -1 };
+            if socket::poll(&mut watches, patience).is_err() || watches.iter().all(|w| !w.ready) {
+                break;
+            }
+            if watches[4].ready && ends(signals) {
+                break;
+            }
+            self.step(watches.get(..4).unwrap_or_default());
         }
         self.restore();
     }
 }
 
-/// Where nothing is relayed, the other ends of our pipes depend on the command alone.
-pub(super) fn let_go(streams: Streams) {
-    if streams.any() {
-        return;
+/// Whether one of the signals that have arrived asks for an end.
+fn ends(signals: BorrowedFd<'_>) -> bool {
+    let mut end = false;
+    while let Ok(Some(Arrived { signal, .. })) = signal::next_signal(signals) {
+        end |= matches!(
+            signal,
+            libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT
+        );
     }
+    end
+}
+
+/// What is not relayed depends on the command alone: the other end of a pipe must see its end when the command closes it.
+pub(super) fn let_go() {
     if let Ok(null) = fs::open(c"/dev/null", libc::O_RDWR) {
         for stream in [0, 1] {
             let _ = fs::duplicate_onto(null.as_fd(), stream);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(parts: &[&str]) -> String {
+        let (mut buffer, mut held, mut out) = (Buffer::EMPTY, false, Vec::new());
+        for part in parts {
+            (buffer.start, buffer.end) = (1, 1 + part.len());
+            for (at, byte) in (1..).zip(part.bytes()) {
+                buffer.set(at, byte);
+            }
+            if held {
+                buffer.precede(b'\r');
+            }
+            held = buffer.fold_newlines();
+            out.extend_from_slice(buffer.waiting());
+        }
+        String::from_utf8(out).expect("ASCII") + if held { "|" } else { "" }
+    }
+
+    #[test]
+    fn newlines_are_folded_wherever_a_read_ends() {
+        assert_eq!(folded(&["a\r\nb\r\n"]), "a\nb\n");
+        assert_eq!(folded(&["a\r", "\nb"]), "a\nb");
+        assert_eq!(folded(&["1%\r", "2%\r"]), "1%\r2%|");
+        assert_eq!(folded(&["a\r\r\n"]), "a\r\n", "the command's own stays");
+        assert_eq!(folded(&["\r", "\r", "\n", "\r"]), "\r\n|");
+        assert_eq!(folded(&["\n\r\n"]), "\n\n");
     }
 }

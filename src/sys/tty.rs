@@ -96,15 +96,51 @@ pub fn take_as_controlling(slave: BorrowedFd<'_>) -> Result<()> {
     check_int(unsafe { libc::ioctl(slave.as_raw_fd(), libc::TIOCSCTTY, 0) }).map(|_| ())
 }
 
-/// Puts this process's group in the terminal's foreground. SIGTTOU must be ignored or blocked.
+/// Puts a process group in the terminal's foreground, 0 for this process's own. SIGTTOU must be ignored or blocked.
 ///
 /// # Errors
 /// `ENOTTY` when it is not the controlling terminal.
-pub fn to_foreground(slave: BorrowedFd<'_>) -> Result<()> {
-    // SAFETY: only numbers are passed.
-    let group = unsafe { libc::getpgrp() };
+pub fn set_foreground(slave: BorrowedFd<'_>, group: libc::pid_t) -> Result<()> {
+    // SAFETY: no argument.
+    let own = unsafe { libc::getpgrp() };
+    let group = if group == 0 { own } else { group };
     // SAFETY: only numbers are passed.
     check_int(unsafe { libc::tcsetpgrp(slave.as_raw_fd(), group) }).map(|_| ())
+}
+
+/// Whether this process's group may use the terminal: it is in the foreground, or the terminal is not the controlling one and has
+/// no say.
+#[must_use]
+pub fn in_front(terminal: BorrowedFd<'_>) -> bool {
+    // SAFETY: no argument.
+    let own = unsafe { libc::getpgrp() };
+    foreground(terminal).map_or(true, |front| front == own)
+}
+
+/// Gives a new terminal what the user's own has and no program changes for a while: its size, its special keys, and whether its
+/// erase key knows of UTF-8. `stream` is the number of an open descriptor.
+///
+/// # Errors
+/// `ENOTTY` when the stream is no terminal.
+pub fn resemble(stream: RawFd, slave: BorrowedFd<'_>) -> Result<()> {
+    const KEYS: [usize; 6] = [
+        libc::VINTR,
+        libc::VQUIT,
+        libc::VERASE,
+        libc::VKILL,
+        libc::VEOF,
+        libc::VSUSP,
+    ];
+    // SAFETY: the borrow lasts for this call; a number that is not open is answered with EBADF.
+    let own = unsafe { BorrowedFd::borrow_raw(stream) };
+    let theirs = modes(own)?;
+    let mut new = modes(slave)?;
+    new.0.c_iflag = new.0.c_iflag & !libc::IUTF8 | theirs.0.c_iflag & libc::IUTF8;
+    for key in KEYS {
+        new.0.c_cc[key] = theirs.0.c_cc[key];
+    }
+    set_modes(slave, &new)?;
+    copy_size(own, slave)
 }
 
 /// The process group in the terminal's foreground, by its number in this pid namespace.

@@ -15,6 +15,13 @@ mod escape;
 mod util;
 
 mod doctor;
+mod flags;
+mod flags_wrong;
 mod links;
+mod result;
+mod signals;
 mod smoke;
+mod streams;
+mod terminal;
+mod terminal_pty;
 mod workspace_overlay;

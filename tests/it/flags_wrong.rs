@@ -1,0 +1,172 @@
+//! A flag with a wrong value: exit code 125, one line that names the flag and says what would be right, and nothing has run.
+
+use crate::util::{Dir, Sbx};
+
+/// Flags, and what the line says.
+const WRONG: &[(&[&str], &[&str])] = &[
+    (&["--env", "=x"], &["--env", "NAME=VALUE"]),
+    (&["--env", ""], &["--env", "NAME=VALUE"]),
+    (&["-e", "A B=x"], &["--env", "NAME=VALUE"]),
+    (&["-e", "A*"], &["--env", "pattern"]),
+    (
+        &["--env-file", "/no/such/file"],
+        &["--env-file /no/such/file", "o such file"],
+    ),
+    (&["--env-file", "/dev/zero"], &["--env-file", "regular file"]),
+    (&["-w", "/no/such/directory"], &["/no/such/directory"]),
+    (&["-w", "relative"], &["relative"]),
+    (&["--user", "no-such-user"], &["no-such-user"]),
+    (&["--user", "-1"], &["--user"]),
+    (&["--user", "1:2:3"], &["--user"]),
+    (&["--user", "99999999999"], &["--user"]),
+    (&["-v", "/tmp"], &["-v", "SRC:DST"]),
+    (&["-v", ""], &["-v", "SRC:DST"]),
+    (&["-v", "/tmp:/x:rw:y"], &["-v", "SRC:DST"]),
+    (&["-v", "/tmp:/x:z"], &["-v", "ro or rw"]),
+    (&["-v", "/tmp:relative"], &["/tmp:relative"]),
+    (&["-v", "/tmp:/a/../b"], &["/tmp:/a/../b"]),
+    (&["-v", "name:/x"], &["named volumes"]),
+    (&["-v", "/no/such:/x"], &["/no/such"]),
+    (&["-v", "/:/x"], &["/"]),
+    (&["--tmpfs", "relative"], &["--tmpfs"]),
+    (&["--tmpfs", "/x:size=many"], &["--tmpfs", "many"]),
+    (&["--tmpfs", "/x:mode=999"], &["999"]),
+    (&["--tmpfs", "/x:color=red"], &["--tmpfs", "color"]),
+    (&["--hostname", ""], &["host"]),
+    (&["--hostname", "a b"], &["host"]),
+    (&["--network", "bridge"], &["--network", "none, host"]),
+    (&["--network", "gateway"], &["--network gateway"]),
+    (&["--cap-add", "NO_SUCH"], &["--cap-add", "NO_SUCH"]),
+    (&["--cap-drop", "NO_SUCH"], &["--cap-drop", "NO_SUCH"]),
+    (&["--ulimit", "nofile"], &["--ulimit", "NAME=SOFT"]),
+    (&["--ulimit", "nofile=x"], &["--ulimit", "NAME=SOFT"]),
+    (&["--ulimit", "nofile=9:1"], &["nofile"]),
+    (&["--ulimit", "no-such=1"], &["no-such"]),
+    (&["--device", "/dev/no-such"], &["/dev/no-such"]),
+    (&["--device", "/etc/passwd"], &["/etc/passwd"]),
+    (&["--device", "/dev/null:relative"], &["--device"]),
+    (&["--security-opt", "seccomp=/no/such"], &["seccomp=/no/such"]),
+    (
+        &["--security-opt", "seccomp=/etc/passwd"],
+        &["seccomp=/etc/passwd"],
+    ),
+    (
+        &["--security-opt", "seccomp=unconfined"],
+        &["--enforce seccomp=off"],
+    ),
+    (
+        &["--security-opt", "apparmor=x"],
+        &["--security-opt", "seccomp=FILE"],
+    ),
+    (
+        &["--security-opt", "no-new-privileges=false"],
+        &["--security-opt"],
+    ),
+    (&["--timeout", "soon"], &["--timeout", "soon", "10m"]),
+    (&["--timeout", "-1s"], &["--timeout"]),
+    (&["--enforce", "x"], &["--enforce", "KEY=LEVEL"]),
+    (&["--enforce", "no-such=off"], &["--enforce", "seccomp"]),
+    (
+        &["--enforce", "seccomp=maybe"],
+        &["--enforce", "require, prefer, off"],
+    ),
+    (&["--map", "x"], &["--map", "auto, caller, range"]),
+    (&["--workspace", "x"], &["--workspace", "read-only, overlay"]),
+    (&["--profile", "no-such"], &["no-such", "strict"]),
+    (&["--profile", "/no/such.toml"], &["/no/such.toml"]),
+    (&["--init=x"], &["--init", "x"]),
+    (&["--entrypoint", "no-such"], &["no-such"]),
+];
+
+#[test]
+fn a_wrong_value_is_told_in_one_line_and_nothing_runs() {
+    let mut failures = Vec::new();
+    for (flags, words) in WRONG {
+        let out = Sbx::run("default")
+            .args(*flags)
+            .args(["host", "--", "echo", "ran"])
+            .out();
+        let said = out.stderr();
+        let code = if flags[0] == "--entrypoint" { 127 } else { 125 };
+        let mut lines = said.lines();
+        let first = lines.next().unwrap_or_default().to_owned();
+        // What follows the line are hints, which are set in.
+        let good = out.code == Some(code)
+            && out.stdout.is_empty()
+            && first.starts_with("sbx: ")
+            && !first.ends_with('.')
+            && lines.all(|l| l.starts_with("  "))
+            && words.iter().all(|w| said.contains(w));
+        if !good {
+            failures.push(format!("{flags:?} {:?}: {said}", out.code));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn what_is_not_printable_is_escaped() {
+    for flags in [
+        vec!["--env", "\u{1b}[31m=\u{7}"],
+        vec!["--user", "\u{1b}[2J"],
+        vec!["-v", "\u{1b}x:/y"],
+        vec!["-v", "/no/\u{1b}x:/y"],
+        vec!["--profile", "\u{1b}x"],
+        vec!["--hostname", "\u{1b}x"],
+        vec!["--network", "\u{1b}x"],
+        vec!["--timeout", "\u{1b}x"],
+        vec!["--ulimit", "\u{1b}x"],
+        vec!["--cap-add", "\u{1b}x"],
+        vec!["--tmpfs", "\u{1b}x"],
+        vec!["--device", "\u{1b}x"],
+        vec!["--security-opt", "\u{1b}x"],
+        vec!["-w", "/\u{1b}x"],
+        vec!["--result", "/no/\u{1b}x"],
+        vec!["--\u{1b}x"],
+    ] {
+        let out = Sbx::run("default")
+            .args(&flags)
+            .args(["host", "--", "true"])
+            .out();
+        out.code(125);
+        assert!(!out.stderr.contains(&0x1b), "{flags:?}: {:?}", out.stderr());
+    }
+    let out = Sbx::run("default").args(["host", "--", "no\u{1b}such"]).out();
+    out.code(127);
+    assert!(!out.stderr.contains(&0x1b), "{:?}", out.stderr());
+}
+
+#[test]
+fn a_wrong_variable_in_a_file_is_told_with_its_line() {
+    let dir = Dir::new();
+    let file = dir.write("vars", "A=1\n=x\n");
+    Sbx::run("default")
+        .args(["--env-file"])
+        .args([&file])
+        .args(["host", "--", "true"])
+        .out()
+        .code(125)
+        .says("vars:2: ");
+}
+
+#[test]
+fn an_image_that_is_none_is_told() {
+    for (image, words) in [
+        ("debian:12", "registries"),
+        ("/no/such", "o such file"),
+        ("/etc/passwd", "not a directory"),
+        ("/", "host's whole tree"),
+    ] {
+        Sbx::run("default")
+            .args([image, "--", "true"])
+            .out()
+            .code(125)
+            .says(words);
+    }
+}
+
+#[test]
+fn no_command_is_told() {
+    let out = Sbx::run("default").args(["host"]).out();
+    out.code(125).says("command");
+}

@@ -1,0 +1,264 @@
+//! The result record: one JSON object, whatever happened.
+
+use crate::util::{Dir, Sbx};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// Runs with `--result` and reads the record; the code is checked against what sbx exited with.
+fn record(flags: &[&str], script: &str) -> Value {
+    let dir = Dir::new();
+    let file = dir.path().join("r.json");
+    let out = Sbx::run("default")
+        .args(["--result"])
+        .args([&file])
+        .args(flags)
+        .args(["host", "--", "sh", "-c", script])
+        .out();
+    let value = parse(&dir.read("r.json"));
+    assert_eq!(value["exit_code"].as_i64(), out.code.map(i64::from), "{value}");
+    value
+}
+
+/// One object on one line.
+fn parse(text: &str) -> Value {
+    assert_eq!(text.matches('\n').count(), 1, "{text:?}");
+    assert!(text.ends_with('\n'), "{text:?}");
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+#[test]
+fn exited() {
+    for code in [0, 7, 255] {
+        let r = record(&[], &format!("exit {code}"));
+        assert_eq!(r["reason"], "exited");
+        assert_eq!(r["exit_code"], code);
+        assert_eq!(r["signal"], Value::Null);
+        assert!(r.get("error").is_none(), "{r}");
+    }
+}
+
+#[test]
+fn signaled() {
+    for (name, number) in [("KILL", 9), ("TERM", 15), ("SEGV", 11)] {
+        let r = record(&[], &format!("kill -{name} $$"));
+        assert_eq!(r["reason"], "signaled");
+        assert_eq!(r["signal"], number);
+        assert_eq!(r["exit_code"], 128 + number);
+    }
+}
+
+#[test]
+fn timeout() {
+    let r = record(&["--timeout", "200ms"], "sleep 100");
+    assert_eq!(r["reason"], "timeout");
+    assert_eq!(r["exit_code"], 137);
+    assert_eq!(r["signal"], 9);
+    let wall = r["wall_us"].as_u64().expect("a number");
+    assert!((200_000..10_000_000).contains(&wall), "{wall}");
+}
+
+#[test]
+fn setup() {
+    for (flags, code, words) in [
+        (vec!["-v", "/no/such:/x"], 125, "/no/such"),
+        (vec!["--network", "gateway"], 125, "gateway"),
+        (vec!["--user", "no such user"], 125, "user"),
+    ] {
+        let r = record(&flags, "true");
+        assert_eq!(r["reason"], "setup");
+        assert_eq!(r["exit_code"], code);
+        assert!(r["error"].as_str().expect("words").contains(words), "{r}");
+    }
+    for (command, code) in [("no-such", 127), ("/etc", 126)] {
+        let dir = Dir::new();
+        let file = dir.path().join("r.json");
+        Sbx::run("default")
+            .args(["--result"])
+            .args([&file])
+            .args(["host", "--", command])
+            .out()
+            .code(code);
+        let r = parse(&dir.read("r.json"));
+        assert_eq!(r["reason"], "setup");
+        assert_eq!(r["exit_code"], code);
+        assert!(r["error"].as_str().expect("words").contains(command), "{r}");
+        assert_eq!(r["profile"]["name"], "default");
+    }
+}
+
+#[test]
+fn killed_from_outside() {
+    let dir = Dir::new();
+    let file = dir.path().join("r.json");
+    let (mut command, _home) = Sbx::run("default")
+        .args(["--result"])
+        .args([&file])
+        .args(["host", "--", "sh", "-c", "echo ready; exec sleep 100"])
+        .into_command();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("sbx starts");
+    let mut byte = [0];
+    std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut byte).expect("ready");
+    // pid 1 of the sandbox is the supervisor's only child.
+    let children = format!("/proc/{0}/task/{0}/children", child.id());
+    let init: i32 = std::fs::read_to_string(children)
+        .expect("its children")
+        .trim()
+        .parse()
+        .expect("one child");
+    if kill(Pid::from_raw(init), Signal::SIGKILL).is_err() {
+        return crate::util::skip(
+            "kill-mapped",
+            "a process of a sub-id cannot be signalled by its owner here",
+        );
+    }
+    assert_eq!(child.wait().expect("wait").code(), Some(137));
+    let r = parse(&dir.read("r.json"));
+    assert_eq!(r["reason"], "killed");
+    assert_eq!(r["signal"], 9);
+    assert_eq!(r["exit_code"], 137);
+}
+
+#[test]
+fn times_and_memory_are_of_what_ran_inside() {
+    let r = record(
+        &[],
+        "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 0.3",
+    );
+    let of = |name: &str| r[name].as_u64().unwrap_or_else(|| panic!("{name}: {r}"));
+    assert!(of("wall_us") > 300_000, "{r}");
+    assert!(of("user_us") > 10_000, "{r}");
+    assert!(of("user_us") + of("system_us") < of("wall_us"), "{r}");
+    // What sleeps costs no time.
+    let r = record(&[], "sleep 0.5");
+    let used = r["user_us"].as_u64().expect("a number") + r["system_us"].as_u64().expect("a number");
+    assert!(used < 400_000, "{r}");
+    let r = record(&[], "head -c 100M /dev/zero | tail -c 80M | wc -c");
+    assert!(
+        r["memory_peak_bytes"].as_u64().expect("a number") > 60 << 20,
+        "{r}"
+    );
+}
+
+#[test]
+fn the_record_says_under_which_profile_and_version() {
+    let r = record(&[], "true");
+    assert_eq!(r["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(r["profile"]["name"], "default");
+    let hash = r["profile"]["sha256"].as_str().expect("a hash").to_owned();
+    assert!(
+        hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()),
+        "{hash}"
+    );
+    assert_eq!(
+        record(&[], "true")["profile"]["sha256"],
+        *hash,
+        "the same profile"
+    );
+    let dir = Dir::new();
+    let mine = dir.write("mine.toml", "extends = \"default\"\n[limits]\npids = 77\n");
+    let other = record(&["--profile", &mine.display().to_string()], "true");
+    assert_ne!(other["profile"]["sha256"], *hash, "another profile");
+}
+
+#[test]
+fn losses_are_listed() {
+    let r = record(&[], "true");
+    assert!(r["losses"].is_array(), "{r}");
+    // The same that `sbx plan` tells; which they are depends on the host.
+    for loss in r["losses"].as_array().expect("a list") {
+        assert!(loss.is_object(), "{loss}");
+    }
+}
+
+#[test]
+fn a_descriptor_takes_the_record_and_the_command_never_sees_it() {
+    let dir = Dir::new();
+    let out = std::process::Command::new("bash")
+        .args([
+            "-c",
+            "exec 5>r; $S run -q --profile default --result fd:5 host -- sh -c 'ls /proc/self/fd; exit 3'; echo $?; cat r",
+        ])
+        .env("S", crate::util::binary())
+        .env("HOME", "/nonexistent")
+        .current_dir(dir.path())
+        .output()
+        .expect("bash starts");
+    let text = String::from_utf8_lossy(&out.stdout);
+    let (before, json) = text.split_at(text.find('{').unwrap_or_else(|| panic!("{text} {out:?}")));
+    assert_eq!(before, "0\n1\n2\n3\n3\n");
+    assert_eq!(parse(json)["reason"], "exited");
+}
+
+#[test]
+fn what_was_in_the_file_is_replaced() {
+    let dir = Dir::new();
+    let file = dir.write("r.json", "x".repeat(10_000));
+    Sbx::run("default")
+        .args(["--result"])
+        .args([&file])
+        .args(["host", "--", "true"])
+        .out()
+        .code(0);
+    assert_eq!(parse(&dir.read("r.json"))["reason"], "exited");
+}
+
+#[test]
+fn a_record_that_cannot_be_written_stops_the_run_before_it_starts() {
+    for (target, why) in [
+        ("/no/such/directory/r.json", "o such file or directory"),
+        ("/", "s a directory"),
+        ("fd:77", "EBADF"),
+        ("fd:x", "write fd:N"),
+        ("fd:-1", "write fd:N"),
+        ("", "o such file or directory"),
+    ] {
+        let out = Sbx::run("default")
+            .args(["--result", target, "host", "--", "echo", "ran"])
+            .out();
+        out.code(125).says("--result").says(why);
+        assert_eq!(out.stdout(), "", "{target}");
+        assert_eq!(out.stderr().lines().count(), 1, "{}", out.stderr());
+    }
+}
+
+#[test]
+fn a_record_that_does_not_fit_is_told() {
+    let out = Sbx::run("default")
+        .args(["--result", "/dev/full", "host", "--", "true"])
+        .out();
+    out.code(125).says("--result /dev/full");
+}
+
+#[test]
+fn a_record_is_written_when_sbx_is_told_to_end() {
+    let dir = Dir::new();
+    let file = dir.path().join("r.json");
+    let (mut command, _home) = Sbx::run("default")
+        .args(["--result"])
+        .args([&file])
+        .args(["host", "--", "sh", "-c", "echo ready; exec sleep 100"])
+        .into_command();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("sbx starts");
+    let mut byte = [0];
+    std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut byte).expect("ready");
+    std::thread::sleep(Duration::from_millis(10));
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+    kill(pid, Signal::SIGTERM).expect("it is there");
+    assert_eq!(child.wait().expect("wait").code(), Some(143));
+    let r = parse(&dir.read("r.json"));
+    assert_eq!(
+        (r["reason"].as_str(), r["signal"].as_i64()),
+        (Some("signaled"), Some(15))
+    );
+}

@@ -1,0 +1,201 @@
+//! The three standard streams: every byte, both ends, and what happens when one of them is not there.
+
+use crate::util::{Dir, Out, Sbx, binary};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+/// Every byte value, in an order that a line-wise or text-wise copy would show.
+fn bytes(length: usize) -> Vec<u8> {
+    let mut state = 1u32;
+    (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        })
+        .collect()
+}
+
+/// An outer shell that runs `$S`, a sandbox of the profile `default`.
+fn outside(script: &str) -> Out {
+    let home = Dir::new();
+    // Not the home itself, which no profile hands over; and under root the sandbox is another user.
+    let work = home.path().join("work");
+    std::fs::create_dir(&work).expect("mkdir");
+    std::fs::set_permissions(&work, std::fs::Permissions::from_mode(0o777)).expect("chmod");
+    let output = Command::new("bash")
+        .args(["-c", script])
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", home.path())
+        .env(
+            "S",
+            format!("{} run --quiet --profile default host --", binary().display()),
+        )
+        .current_dir(work)
+        .output()
+        .expect("bash starts");
+    Out {
+        code: output.status.code(),
+        signal: None,
+        stdout: output.stdout,
+        stderr: output.stderr,
+    }
+}
+
+#[test]
+fn every_byte_passes_both_ways() {
+    let input = bytes(1 << 20);
+    let out = Sbx::run("strict")
+        .args(["host", "--", "cat"])
+        .stdin(input.clone())
+        .out();
+    out.code(0);
+    assert!(out.stdout == input, "{} bytes came back", out.stdout.len());
+    let out = Sbx::sh("strict", "cat >&2").stdin(input.clone()).out();
+    out.code(0);
+    assert!(out.stderr == input, "{} bytes came back", out.stderr.len());
+}
+
+#[test]
+fn the_two_outputs_are_two() {
+    let out = Sbx::sh("default", "echo one; echo two >&2").out();
+    assert_eq!(out.ok(), "one");
+    assert_eq!(out.stderr(), "two\n");
+}
+
+#[test]
+fn a_hundred_megabytes_lose_nothing() {
+    let out = outside("head -c 100000000 /dev/zero | $S cat | $S cat | wc -c; echo ${PIPESTATUS[*]}");
+    assert_eq!(out.ok(), "100000000\n0 0 0 0");
+}
+
+#[test]
+fn output_is_complete_when_the_command_ends_before_its_reader() {
+    // The last bytes are still in the pipe when everything inside is gone.
+    for _ in 0..20 {
+        let out = outside("$S sh -c 'head -c 60000 /dev/zero' | { sleep 0.02; wc -c; }");
+        assert_eq!(out.ok(), "60000");
+    }
+}
+
+#[test]
+fn the_end_of_input_is_seen_inside() {
+    assert_eq!(Sbx::sh("default", "cat; echo end").out().ok(), "end");
+    assert_eq!(
+        Sbx::sh("default", "read a; read b || echo end of $a")
+            .stdin("x\n")
+            .out()
+            .ok(),
+        "end of x"
+    );
+}
+
+#[test]
+fn the_end_of_output_is_seen_outside_before_the_command_ends() {
+    let (mut command, _home) =
+        Sbx::sh("default", "echo all; exec >&-; exec 2>&-; read x; exit 5").into_command();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("sbx starts");
+    let mut said = String::new();
+    // Would wait for ever if init or a helper kept the pipe open.
+    child
+        .stdout
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut said)
+        .expect("read");
+    assert_eq!(said, "all\n");
+    assert!(child.try_wait().expect("wait").is_none(), "it is still there");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(b"go\n")
+        .expect("write");
+    assert_eq!(child.wait().expect("wait").code(), Some(5));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_a_sigpipe_inside() {
+    let out = outside("$S sh -c 'while :; do echo y; done' | head -n 1; echo ${PIPESTATUS[0]}");
+    assert_eq!(out.ok(), format!("y\n{}", 128 + libc::SIGPIPE));
+    // The command's disposition is the default one, whatever sbx was started with.
+    let out =
+        outside("trap '' PIPE; $S sh -c 'sleep 0.2; echo y; echo after >&2' | true; echo ${PIPESTATUS[0]}");
+    assert_eq!(out.ok(), (128 + libc::SIGPIPE).to_string());
+    assert_eq!(out.stderr(), "");
+}
+
+#[test]
+fn closed_streams_stay_usable_or_closed_but_never_become_something_else() {
+    // A descriptor that sbx opens for itself must not end up where a stream belongs.
+    let look = "for i in 0 1 2; do readlink /proc/self/fd/$i || echo none; done >$PWD/said";
+    for (closed, index) in [("<&-", 0), (">&-", 1), ("2>&-", 2)] {
+        let out = outside(&format!(
+            "${{S/default/build}} sh -c '{look}' {closed}; echo $?; cat said"
+        ));
+        let said = out.stdout();
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.first(), Some(&"0"), "{closed}: {said} {}", out.stderr());
+        let seen = lines.get(index + 1).copied().unwrap_or_default();
+        // Standard output is what the shell inside writes `said` to.
+        assert!(
+            matches!(seen, "none" | "/dev/null") || index == 1 && seen.ends_with("/said"),
+            "{closed}: {said}"
+        );
+    }
+    let out = outside("$S true <&- >&- 2>&-; echo $?; $S sh -c 'exit 3' <&- >&- 2>&-; echo $?");
+    assert_eq!(out.ok(), "0\n3");
+}
+
+#[test]
+fn a_closed_output_is_told_to_the_command() {
+    let out = outside("$S sh -c 'echo x' >&-; echo $?");
+    // Either the descriptor is closed (the shell says so) or it is /dev/null; it is not lost in another file.
+    let said = out.ok();
+    assert!(said == "1" || said == "2" || said == "0", "{said}");
+    let out = outside("$S cat <&-; echo $?");
+    let said = out.ok();
+    assert!(said == "1" || said == "0", "{said}");
+}
+
+#[test]
+fn interactive_is_what_always_is() {
+    for flag in ["-i", "--interactive"] {
+        let out = Sbx::run("default")
+            .args([flag, "host", "--", "cat"])
+            .stdin("words")
+            .out();
+        assert_eq!(out.ok(), "words");
+    }
+}
+
+#[test]
+fn no_other_descriptor_passes() {
+    let out = outside("exec 7</etc/hostname 9>kept; $S sh -c 'ls /proc/self/fd'");
+    // 3 is the directory that ls itself reads.
+    assert_eq!(out.ok(), "0\n1\n2\n3");
+}
+
+#[test]
+fn input_that_nobody_reads_is_left_for_the_next() {
+    let out = outside("printf 'one\\ntwo\\n' >in; { $S sh -c 'exit 0'; cat; } <in");
+    assert_eq!(out.ok(), "one\ntwo");
+}
+
+#[test]
+fn appended_output_is_appended() {
+    let out = outside("echo a >f; $S sh -c 'echo b' >>f; $S sh -c 'echo c >&2' 2>>f; cat f");
+    assert_eq!(out.ok(), "a\nb\nc");
+}
+
+#[test]
+fn a_full_device_is_told_to_the_command() {
+    let out = outside("$S sh -c 'echo x' >/dev/full; echo $?");
+    assert_ne!(out.ok(), "0");
+}
