@@ -184,15 +184,9 @@ fn finish(
 fn learn(plan: &Plan, step: usize, errno: nix::errno::Errno, host: &mut Host) -> bool {
     use crate::model::host::{Fact, ProcMount};
     use nix::errno::Errno;
-    let place = matches!(
-        errno,
-        Errno::ELOOP | Errno::ENOTDIR | Errno::ENOENT | Errno::EXDEV
-    );
     match plan.steps.get(step).map(|p| &p.step) {
-        _ if place => return false,
-        // `EINVAL`: a directory on a file.
-        Some(Step::Proc(..)) if errno == Errno::EINVAL => return false,
-        Some(Step::Proc(..)) => host.proc = ProcMount::Refused,
+        // What `mount_too_revealing` answers; a place that cannot be mounted on has other words.
+        Some(Step::Proc(..)) if errno == Errno::EPERM => host.proc = ProcMount::Refused,
         Some(Step::TimeNamespace) => host.time_namespace = Fact::Missing("the kernel refuses it".into()),
         Some(Step::NoNestedNamespaces) => {
             host.namespace_limits = Fact::Missing("/proc/sys is read-only".into())

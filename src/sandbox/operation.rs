@@ -1,5 +1,6 @@
 //! Prepared steps: what the child walks through. Every string is a C string, every list is built.
 
+use crate::model::Bytes;
 use crate::plan::{Access, Attributes};
 use crate::sys::process::Strings;
 use crate::sys::seccomp::Instruction;
@@ -26,6 +27,27 @@ pub(super) struct TmpfsOptions {
     pub(super) mode: CString,
     /// uid and gid inside, when they are not those of the process that mounts.
     pub(super) owner: Option<(CString, CString)>,
+}
+
+impl TmpfsOptions {
+    pub(super) fn new(size: Bytes, mode: u32, owner: Option<(u32, u32)>) -> Self {
+        // Digits hold no NUL.
+        let text = |digits: String| CString::new(digits).unwrap_or_default();
+        Self {
+            size: text(size.0.to_string()),
+            inodes: text(inodes(size).to_string()),
+            mode: text(format!("{mode:o}")),
+            owner: owner.map(|(uid, gid)| (text(uid.to_string()), text(gid.to_string()))),
+        }
+    }
+}
+
+/// One inode for each page of its size: whoever writes into every file meets the size first. Without a number the kernel allows half as
+/// many as the machine has pages, and a million empty files take a gibibyte that no size counts.
+fn inodes(size: Bytes) -> u64 {
+    const PAGE: u64 = 4096;
+    const LEAST: u64 = 16 << 10;
+    (size.0 / PAGE).max(LEAST)
 }
 
 /// The directory below an overlay.

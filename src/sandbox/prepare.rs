@@ -1,7 +1,7 @@
 //! Plan to operations: all allocation happens here, before clone3.
 
 use super::operation::{Lower, Operation, Place, TmpfsOptions, bits};
-use crate::model::{Bytes, HostPath, IdMap, InRoot};
+use crate::model::{HostPath, IdMap, InRoot};
 use crate::plan::{Attributes, MapWriter, Plan, ProcKind, Step};
 use crate::sys::process::{CloneFlags, Strings};
 use landlock::{
@@ -148,27 +148,6 @@ fn place(at: &InRoot) -> Result<Place, PrepareError> {
     })
 }
 
-/// One inode for each page of its size: whoever writes into every file meets the size first. Without a number the kernel allows half as
-/// many as the machine has pages, and a million empty files take a gibibyte that no size counts.
-fn inodes(size: Bytes) -> u64 {
-    const PAGE: u64 = 4096;
-    const LEAST: u64 = 16 << 10;
-    (size.0 / PAGE).max(LEAST)
-}
-
-fn tmpfs(size: Bytes, mode: u32, owner: Option<(u32, u32)>) -> Result<TmpfsOptions, PrepareError> {
-    let owner = match owner {
-        Some((uid, gid)) => Some((text(uid.to_string(), "a uid")?, text(gid.to_string(), "a gid")?)),
-        None => None,
-    };
-    Ok(TmpfsOptions {
-        size: text(size.0.to_string(), "a size")?,
-        inodes: text(inodes(size).to_string(), "a number")?,
-        mode: text(format!("{mode:o}"), "a mode")?,
-        owner,
-    })
-}
-
 /// The host's paths are opened before anything else: with the caller's own rights, and before a new root hides them.
 fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
     let mut opens = Vec::new();
@@ -239,7 +218,9 @@ impl Prepared {
         slot: &mut usize,
     ) -> Result<(), PrepareError> {
         match step {
-            Step::RootTmpfs(size) => self.put(index, Operation::RootTmpfs(tmpfs(*size, 0o755, None)?)),
+            Step::RootTmpfs(size) => {
+                self.put(index, Operation::RootTmpfs(TmpfsOptions::new(*size, 0o755, None)))
+            }
             Step::RootBind(_) => {
                 self.put(index, Operation::RootBind(*slot));
                 *slot += 1;
@@ -250,7 +231,7 @@ impl Prepared {
                     index,
                     Operation::RootOverlay {
                         lower,
-                        scratch: tmpfs(*size, 0o755, None)?,
+                        scratch: TmpfsOptions::new(*size, 0o755, None),
                     },
                 );
             }
@@ -279,7 +260,7 @@ impl Prepared {
                 *slot += 1;
             }
             Step::Tmpfs(at, size, mode, attributes) => {
-                let options = tmpfs(*size, *mode, ids.give_to)?;
+                let options = TmpfsOptions::new(*size, *mode, ids.give_to);
                 self.put(
                     index,
                     Operation::Tmpfs {
@@ -290,7 +271,7 @@ impl Prepared {
                 );
             }
             Step::WorkspaceOverlay(lower, at, size, attributes) => {
-                let (lower, scratch) = (ids.lower(lower)?, tmpfs(*size, 0o700, ids.give_to)?);
+                let (lower, scratch) = (ids.lower(lower)?, TmpfsOptions::new(*size, 0o700, ids.give_to));
                 let attributes = bits(*attributes);
                 self.put(
                     index,
