@@ -18,7 +18,6 @@ use serde_json::json;
 use std::fmt::Write;
 use std::io;
 use std::os::fd::AsFd;
-use std::process::ExitCode;
 use std::time::Duration;
 
 /// Arguments of `doctor`.
@@ -59,7 +58,7 @@ enum Verdict {
 ///
 /// # Errors
 /// When the machine cannot be looked at at all, or standard output cannot be written.
-pub fn doctor(args: &DoctorArgs) -> Result<ExitCode, Report> {
+pub fn doctor(args: &DoctorArgs) -> Result<u8, Report> {
     let survey = host::survey().map_err(Report::sbx)?;
     let mut told = findings::findings(&survey);
     let verdict = try_default(&survey.host, &told);
@@ -73,8 +72,8 @@ pub fn doctor(args: &DoctorArgs) -> Result<ExitCode, Report> {
     };
     out::data(text.trim_end()).map_err(Report::sbx)?;
     Ok(match verdict {
-        Verdict::Works(_) => ExitCode::SUCCESS,
-        Verdict::Fails(_) => ExitCode::FAILURE,
+        Verdict::Works(_) => 0,
+        Verdict::Fails(_) => 1,
     })
 }
 

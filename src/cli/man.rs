@@ -5,7 +5,6 @@ use super::{Cli, out};
 use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Arguments of `man`.
 #[derive(Debug, Clone, Args)]
@@ -39,14 +38,14 @@ pub struct CompletionsArgs {
 ///
 /// # Errors
 /// For a verb that does not exist, and a directory that cannot be written.
-pub fn man(args: &ManArgs) -> Result<ExitCode, Report> {
+pub fn man(args: &ManArgs) -> Result<u8, Report> {
     let mut all = Cli::command();
     all.build();
     if let Some(directory) = &args.out {
         for page in std::iter::once(&all).chain(all.get_subcommands()) {
             write(directory, page)?;
         }
-        return Ok(ExitCode::SUCCESS);
+        return Ok(0);
     }
     let page = match args.verb.as_deref() {
         None => &all,
@@ -61,7 +60,7 @@ pub fn man(args: &ManArgs) -> Result<ExitCode, Report> {
     };
     let text = String::from_utf8(render(page)?).map_err(Report::sbx)?;
     out::data(text.trim_end()).map_err(Report::sbx)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// `sbx`, `sbx-run`, …
@@ -87,10 +86,10 @@ fn write(directory: &Path, page: &Command) -> Result<(), Report> {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn completions(args: &CompletionsArgs) -> Result<ExitCode, Report> {
+pub fn completions(args: &CompletionsArgs) -> Result<u8, Report> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "sbx", &mut script);
     let text = String::from_utf8(script).map_err(Report::sbx)?;
     out::data(text.trim_end()).map_err(Report::sbx)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }

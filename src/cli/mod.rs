@@ -17,7 +17,6 @@ pub mod why;
 pub use report::Report;
 
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
 
 /// Run a command that nobody trusts, as an ordinary user: no root, no daemon, nothing of yours readable unless you say so.
 #[derive(Debug, Parser)]
@@ -52,11 +51,31 @@ enum Verb {
     Completions(man::CompletionsArgs),
 }
 
+/// What `main` does: gives the exit code.
+#[must_use]
+pub fn start() -> u8 {
+    let report = match Cli::try_parse() {
+        Ok(arguments) => match main(arguments) {
+            Ok(code) => return code,
+            Err(report) => report,
+        },
+        // `--help` and `--version` come as errors too.
+        Err(error) if !error.use_stderr() => return out::page(&error),
+        // Who starts `run` reads 2 as the command's own exit code.
+        Err(error) => Report::of_arguments(
+            &error,
+            std::env::args_os().nth(1).is_some_and(|verb| verb == "run"),
+        ),
+    };
+    out::words(&report);
+    report.exit_code()
+}
+
 /// Does what the arguments say.
 ///
 /// # Errors
 /// With what the user is to be told.
-pub fn main(arguments: Cli) -> Result<ExitCode, Report> {
+fn main(arguments: Cli) -> Result<u8, Report> {
     match arguments.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Plan(args) => plan::plan(&args),

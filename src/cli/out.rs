@@ -16,10 +16,10 @@ pub fn data(text: impl fmt::Display) -> io::Result<()> {
 }
 
 /// Prints a page of help.
-pub fn page(text: impl fmt::Display) -> std::process::ExitCode {
+pub fn page(text: impl fmt::Display) -> u8 {
     match data(text.to_string().trim_end()) {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(_) => std::process::ExitCode::FAILURE,
+        Ok(()) => 0,
+        Err(_) => 1,
     }
 }
 

@@ -9,7 +9,6 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Arguments of `profile`.
 #[derive(Debug, Clone, Args)]
@@ -71,7 +70,7 @@ enum ProfileVerb {
 ///
 /// # Errors
 /// For profiles with faults.
-pub fn profile(args: &ProfileArgs) -> Result<ExitCode, Report> {
+pub fn profile(args: &ProfileArgs) -> Result<u8, Report> {
     let library = library(nix::unistd::geteuid().as_raw());
     let text = match &args.verb {
         ProfileVerb::List { json } => list(&library, *json)?,
@@ -85,7 +84,7 @@ pub fn profile(args: &ProfileArgs) -> Result<ExitCode, Report> {
         ProfileVerb::Schema => serde_json::to_string_pretty(&json_schema::schema()).map_err(Report::sbx)?,
     };
     out::data(text.trim_end()).map_err(Report::sbx)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// What is wrong with a profile is a usage error here, and exit code 2.
@@ -141,7 +140,7 @@ fn show(library: &Library, names: &[String], resolved: bool, origin: bool) -> Re
     Ok(text)
 }
 
-fn check(library: &Library, files: &[PathBuf]) -> Result<ExitCode, Report> {
+fn check(library: &Library, files: &[PathBuf]) -> Result<u8, Report> {
     let mut faults = 0;
     for file in files {
         // A name without a slash is a file here all the same.
@@ -161,14 +160,10 @@ fn check(library: &Library, files: &[PathBuf]) -> Result<ExitCode, Report> {
             }
         }
     }
-    Ok(if faults == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
-    })
+    Ok(if faults == 0 { 0 } else { 1 })
 }
 
-fn diff(library: &Library, a: &str, b: &str) -> Result<ExitCode, Report> {
+fn diff(library: &Library, a: &str, b: &str) -> Result<u8, Report> {
     let (left, right) = (
         show::entries(&load(library, a)?),
         show::entries(&load(library, b)?),
@@ -192,8 +187,8 @@ fn diff(library: &Library, a: &str, b: &str) -> Result<ExitCode, Report> {
         lines('+', &new, &old);
     }
     if text.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(0);
     }
     out::data(text.trim_end()).map_err(Report::sbx)?;
-    Ok(ExitCode::from(1))
+    Ok(1)
 }

@@ -83,10 +83,10 @@ impl RecordFile {
         let fail = |why: String| Report::new(Kind::Sbx, format!("--result {name}: {why}"));
         let file = match target.strip_prefix("fd:") {
             Some(number) => {
-                let fd: i32 = number
-                    .parse()
+                let fd = number
+                    .parse::<u16>()
                     .map_err(|_| fail("write fd:N with the number of an open descriptor".into()))?;
-                crate::sys::fs::borrow_numbered(fd).map_err(|e| fail(e.to_string()))?
+                crate::sys::fs::borrow_numbered(fd.into()).map_err(|e| fail(e.to_string()))?
             }
             None => File::options()
                 .write(true)

@@ -12,7 +12,6 @@ use crate::profile::schema::TerminalMode;
 use crate::sandbox::{self, StartError, Streams, SuperviseError, Supervised, workspace};
 use clap::Args;
 use std::mem::ManuallyDrop;
-use std::process::ExitCode;
 
 /// Arguments of `run`.
 #[derive(Debug, Clone, Args)]
@@ -59,7 +58,7 @@ Exit codes: the command's own; 125 sbx failed or refused, 126 the command cannot
 ///
 /// # Errors
 /// When the sandbox cannot be made as the profile wants it, or the command cannot be executed.
-pub fn run(args: &RunArgs) -> Result<ExitCode, Report> {
+pub fn run(args: &RunArgs) -> Result<u8, Report> {
     let record = args.result.as_deref().map(RecordFile::open).transpose()?;
     let mut blank = Record::default();
     let result = attempt(args, &mut blank).map_err(Report::of_run);
@@ -74,7 +73,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Report> {
     result
 }
 
-fn attempt(args: &RunArgs, record: &mut Record) -> Result<ExitCode, Report> {
+fn attempt(args: &RunArgs, record: &mut Record) -> Result<u8, Report> {
     let own = Streams::of_this_process();
     // Never freed: the process ends soon, and freeing writes to pages that it shares with its child, so that each is copied first.
     let mut asked = ManuallyDrop::new(request::ask(&args.sandbox)?);
@@ -148,7 +147,7 @@ fn finish(
     policy: &Policy,
     supervised: Supervised,
     record: &mut Record,
-) -> Result<ExitCode, Report> {
+) -> Result<u8, Report> {
     let ended = supervised.outcome.ended;
     record.outcome(&supervised.outcome);
     if ended == sandbox::Ended::Timeout {
@@ -176,7 +175,7 @@ fn finish(
         }
         record.changes = changes.iter().map(ToString::to_string).collect();
     }
-    Ok(ExitCode::from(ended.exit_code()))
+    Ok(ended.exit_code())
 }
 
 /// Takes a failed step as a fact about the host, where it is one. An image whose `/proc` is a link elsewhere (CVE-2023-27561) is none:

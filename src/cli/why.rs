@@ -14,7 +14,6 @@ use nix::unistd::{AccessFlags, access};
 use serde_json::json;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Arguments of `why`.
 #[derive(Debug, Clone, Args)]
@@ -65,7 +64,7 @@ enum Op {
 ///
 /// # Errors
 /// For a question that makes no sense, and where `run` would refuse.
-pub fn why(args: &WhyArgs) -> Result<ExitCode, Report> {
+pub fn why(args: &WhyArgs) -> Result<u8, Report> {
     let mut sandbox = args.sandbox.clone();
     if sandbox.command.is_empty() && sandbox.entrypoint.is_none() {
         // The question is about the sandbox; what would run in it does not matter.
@@ -80,7 +79,7 @@ pub fn why(args: &WhyArgs) -> Result<ExitCode, Report> {
         words(&question, &answer)
     };
     out::data(text).map_err(Report::sbx)?;
-    Ok(ExitCode::from(u8::from(!answer.yes)))
+    Ok(u8::from(!answer.yes))
 }
 
 fn ask(args: &WhyArgs, policy: &Policy, plan: &Plan) -> Result<(String, Answer), Report> {

@@ -11,6 +11,7 @@ pub mod process;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod start;
 pub mod tty;
 
 pub use nix::errno::Errno;
