@@ -102,7 +102,8 @@ fn kebab(name: &str) -> String {
 /// The variants of an enum of verbs.
 fn verbs(files: &[(String, String)], path: &str, name: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for source in sources(files).iter().filter(|s| s.path == path) {
+    let file: Vec<_> = files.iter().filter(|(p, _)| p == path).cloned().collect();
+    for source in sources(&file) {
         let Some(at) = words(&source.code, &format!("enum {name}")).next() else {
             continue;
         };
