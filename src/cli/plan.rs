@@ -86,7 +86,8 @@ fn json(profile: &Profile, policy: &Policy, plan: &Plan) -> Result<String, Repor
     serde_json::to_string_pretty(&printed).map_err(Report::sbx)
 }
 
-fn table(plan: &Plan) -> String {
+/// The steps, losses and notes for people.
+pub(super) fn table(plan: &Plan) -> String {
     let mut out = String::new();
     for planned in &plan.steps {
         let left = format!(

@@ -68,6 +68,13 @@ pub fn never_shown(source: &Path, home: Option<&Path>) -> Option<&'static str> {
         .then_some("it holds your ssh keys")
 }
 
+/// Places of the whole machine, where agents and servers have their sockets: nobody who happens to stand there means to show them.
+pub(super) fn shared(current: &Path) -> Option<&'static str> {
+    let shared =
+        ["/tmp", "/var/tmp", "/dev/shm"].map(Path::new).contains(&current) || current.starts_with("/run");
+    shared.then_some("all programs of this machine use it: name it with -v if you mean it")
+}
+
 fn bind(mount: &Set<Mount>, request: &Request, execute_written: bool) -> Result<Set<Bind>, Error> {
     let Set { value, origin } = mount;
     let what = || format!("mount of `{}`", value.source.escape_debug());

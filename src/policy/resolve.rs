@@ -250,7 +250,8 @@ fn workspace(profile: &Profile, request: &Request, notes: &mut Vec<String>) -> R
         notes.push("the working directory has been deleted, so there is none inside".into());
         return Ok(none(mode));
     };
-    if let Some(why) = mounts::never_shown(current, request.home.as_deref()) {
+    let home = request.home.as_deref();
+    if let Some(why) = mounts::never_shown(current, home).or_else(|| mounts::shared(current)) {
         notes.push(format!("the working directory is not shown inside: {why}"));
         return Ok(none(mode));
     }
