@@ -246,13 +246,3 @@ fn hints(mut report: Report, step: &str, error: &SuperviseError, host: &Host) ->
     }
     report
 }
-
-/// The plan of these arguments on this host, as `run` makes it.
-///
-/// # Errors
-/// As [`run`], before anything happens.
-pub fn plan_of(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
-    let mut asked = request::ask(args)?;
-    let plan = request::plan(&mut asked, Streams::of_this_process().any())?;
-    Ok((asked, plan))
-}

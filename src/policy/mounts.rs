@@ -1,7 +1,7 @@
 //! What is mounted besides the root: binds, tmpfs, devices; what nobody means to hand over, and places that are not theirs to take.
 
 use super::contents::{Bind, Device, Scratch, Workspace};
-use super::resolve::{Error, Request, home_inside, refuse};
+use super::request::{Error, Request, home_inside, refuse};
 use crate::model::{Bytes, HostPath, InRoot, Set};
 use crate::profile::Profile;
 use crate::profile::schema::{Mount, MountMode, WorkdirMode};
