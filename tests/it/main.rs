@@ -13,6 +13,7 @@
 
 mod util;
 
+mod faults;
 mod flags;
 mod flags_wrong;
 mod programs;
