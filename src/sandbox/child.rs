@@ -403,6 +403,7 @@ fn fresh_tmpfs(options: &TmpfsOptions, attributes: Attributes) -> Result<OwnedFd
     let fs = mount::fsopen(c"tmpfs")?;
     mount::fsconfig_string(fs.as_fd(), c"size", &options.size)?;
     mount::fsconfig_string(fs.as_fd(), c"mode", &options.mode)?;
+    mount::fsconfig_string(fs.as_fd(), c"nr_inodes", &options.inodes)?;
     if let Some((uid, gid)) = &options.owner {
         mount::fsconfig_string(fs.as_fd(), c"uid", uid)?;
         mount::fsconfig_string(fs.as_fd(), c"gid", gid)?;
@@ -415,10 +416,16 @@ fn fresh_tmpfs(options: &TmpfsOptions, attributes: Attributes) -> Result<OwnedFd
 fn overlay(staging: BorrowedFd<'_>, lower: &CStr, attributes: Attributes) -> Result<OwnedFd> {
     fs::make_directory(staging, c"upper", 0o755)?;
     fs::make_directory(staging, c"work", 0o700)?;
+    fs::make_directory(staging, c"lower", 0o700)?;
+    // Under a name of ours: overlay has its own meaning for `:` and a backslash, and before Linux 6.5 takes no comma at all.
+    let tree = mount::open_tree(lower)?;
+    mount::set_attributes(tree.as_fd(), attributes, true)?;
+    let point = fs::open_beneath(staging, c"lower", libc::O_PATH, 0, Resolve::BENEATH_NO_LINKS)?;
+    mount::move_mount(tree.as_fd(), point.as_fd())?;
     let fs = mount::fsopen(c"overlay")?;
     mount::fsconfig_flag(fs.as_fd(), c"userxattr")?;
-    mount::fsconfig_string(fs.as_fd(), c"lowerdir", lower)?;
     fs::change_directory(staging)?;
+    mount::fsconfig_string(fs.as_fd(), c"lowerdir", c"lower")?;
     mount::fsconfig_string(fs.as_fd(), c"upperdir", c"upper")?;
     mount::fsconfig_string(fs.as_fd(), c"workdir", c"work")?;
     mount::fsconfig_create(fs.as_fd())?;

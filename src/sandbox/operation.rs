@@ -21,6 +21,8 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct TmpfsOptions {
     pub(super) size: CString,
+    /// How many files: each takes kernel memory that the size does not count.
+    pub(super) inodes: CString,
     pub(super) mode: CString,
     /// uid and gid inside, when they are not those of the process that mounts.
     pub(super) owner: Option<(CString, CString)>,

@@ -115,6 +115,12 @@ fn place(at: &InRoot) -> Result<Place, PrepareError> {
     })
 }
 
+/// What a file without content takes of the kernel's memory: as many are allowed as take the size once more.
+const INODE: u64 = 1 << 10;
+
+/// Small file systems, of directories and links above all, still hold this many.
+const INODES: u64 = 1 << 10;
+
 fn tmpfs(size: Bytes, mode: u32, owner: Option<(u32, u32)>) -> Result<TmpfsOptions, PrepareError> {
     let owner = match owner {
         Some((uid, gid)) => Some((text(uid.to_string(), "a uid")?, text(gid.to_string(), "a gid")?)),
@@ -122,6 +128,7 @@ fn tmpfs(size: Bytes, mode: u32, owner: Option<(u32, u32)>) -> Result<TmpfsOptio
     };
     Ok(TmpfsOptions {
         size: text(size.0.to_string(), "a size")?,
+        inodes: text((size.0 / INODE).max(INODES).to_string(), "a number")?,
         mode: text(format!("{mode:o}"), "a mode")?,
         owner,
     })
@@ -203,7 +210,7 @@ impl Prepared {
                 *slot += 1;
             }
             Step::RootOverlay(lower, size) => {
-                let lower = lower_directory(lower.as_path())?;
+                let lower = path(lower.as_path())?;
                 self.put(
                     index,
                     Operation::RootOverlay {
@@ -248,10 +255,7 @@ impl Prepared {
                 );
             }
             Step::WorkspaceOverlay(lower, at, size, attributes) => {
-                let (lower, scratch) = (
-                    lower_directory(lower.as_path())?,
-                    tmpfs(*size, 0o700, ids.give_to)?,
-                );
+                let (lower, scratch) = (path(lower.as_path())?, tmpfs(*size, 0o700, ids.give_to)?);
                 let attributes = bits(*attributes);
                 self.put(
                     index,
@@ -418,18 +422,6 @@ fn clone_flags(net: bool) -> CloneFlags {
         flags |= libc::CLONE_NEWNET;
     }
     CloneFlags(u64::from(flags.cast_unsigned()))
-}
-
-/// Overlay splits `lowerdir` at colons and takes a backslash as an escape.
-fn lower_directory(directory: &Path) -> Result<CString, PrepareError> {
-    let mut out = Vec::new();
-    for byte in directory.as_os_str().as_bytes() {
-        if matches!(byte, b':' | b'\\' | b',') {
-            out.push(b'\\');
-        }
-        out.push(*byte);
-    }
-    text(out, "a path")
 }
 
 fn ruleset(abi: ABI, network: bool, scopes: bool) -> Result<RulesetCreated, PrepareError> {
