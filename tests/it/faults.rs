@@ -176,7 +176,7 @@ fn a_full_tmpfs_is_an_error_inside_and_the_run_goes_on() {
     let out = Sbx::sh("strict", "head -c 100M /dev/zero >/tmp/f; stat -c %s /tmp/f").out();
     assert_eq!(out.ok(), (64 << 20).to_string());
     // Files without content take room too.
-    let script = "i=0; while [ $i -lt 100000 ] && : >/t/$i; do i=$((i+1)); done 2>/dev/null; [ $i -lt 100000 ] && echo bounded";
+    let script = "i=0; while [ $i -lt 100000 ] && true >/t/$i; do i=$((i+1)); done 2>/dev/null; [ $i -lt 100000 ] && echo bounded";
     let out = Sbx::run("default")
         .args(["--tmpfs", "/t:size=1M", "host", "--", "sh", "-c", script])
         .out();
@@ -234,7 +234,7 @@ fn limited(limit: &str) -> Out {
 #[test]
 fn scarce_resources_of_sbx_itself_are_told_and_never_a_signal() {
     for limit in [
-        "-n 12", "-n 5", "-v 40000", "-v 12000", "-s 64", "-f 0", "-l 0", "-c 0",
+        "-n 12", "-n 5", "-v 40000", "-v 12000", "-s 1024", "-f 0", "-l 0", "-c 0",
     ] {
         let out = limited(limit);
         assert_eq!(out.signal, None, "{limit}: {}", out.stderr());
