@@ -15,6 +15,7 @@ mod util;
 
 mod doctor;
 mod escape;
+mod faults;
 mod flags;
 mod flags_wrong;
 mod links;
