@@ -10,6 +10,7 @@
     reason = "tests start git and stop at the first surprise"
 )]
 
+mod documents;
 mod imports;
 mod places;
 mod project;

@@ -50,7 +50,7 @@ fn foreign(path: &str, text: &str) -> Findings {
     found
 }
 
-fn project() -> Vec<(String, String)> {
+pub(crate) fn project() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let git = Command::new("git")
         .args([
