@@ -18,6 +18,7 @@ mod refusal;
 pub mod sources;
 pub mod synthetic;
 mod tree;
+mod users;
 
 pub use ids::id_helpers;
 pub use probe::{Survey, survey};

@@ -26,4 +26,5 @@ mod smoke;
 mod streams;
 mod terminal;
 mod terminal_pty;
+mod users;
 mod workspace;
