@@ -14,6 +14,7 @@
 mod util;
 
 mod faults;
+mod faults_names;
 mod flags;
 mod flags_wrong;
 mod programs;

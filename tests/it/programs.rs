@@ -136,7 +136,7 @@ fn python_makes_a_virtual_environment() {
 /// stale errno for negative descriptors, inside and outside.
 const PYTHON_TESTS: &[&str] = &[
     "test_json",
-    "test_os",
+    "test_glob",
     "test_tempfile",
     "test_shutil",
     "test_mmap",
