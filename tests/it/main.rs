@@ -16,6 +16,7 @@ mod util;
 mod doctor;
 mod escape;
 mod faults;
+mod faults_names;
 mod flags;
 mod flags_wrong;
 mod links;
