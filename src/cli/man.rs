@@ -16,7 +16,7 @@ pub struct ManArgs {
     /// Page of one verb; the overview when left out
     #[arg(value_name = "VERB")]
     verb: Option<String>,
-    /// Write every page into this directory instead
+    /// Write every page into this directory instead; it is made when it is not there
     #[arg(long, value_name = "DIR", conflicts_with = "verb")]
     out: Option<PathBuf>,
 }
@@ -42,6 +42,8 @@ pub fn man(args: &ManArgs) -> Result<u8, Report> {
     let mut all = Cli::command();
     all.build();
     if let Some(directory) = &args.out {
+        std::fs::create_dir_all(directory)
+            .map_err(|e| Report::sbx(format!("{}: {e}", directory.display())))?;
         for page in std::iter::once(&all).chain(all.get_subcommands()) {
             write(directory, page)?;
         }

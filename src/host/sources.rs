@@ -5,11 +5,14 @@ use crate::model::facts::{Facts, Found, Kind};
 use crate::model::host::{HostTree, TopEntry};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
-use crate::profile::schema::UserSpec;
+use crate::profile::schema::{NetworkMode, UserSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+
+/// Whom programs ask for the addresses of names; often a link into `/run`.
+pub const RESOLVER: &str = "/etc/resolv.conf";
 
 /// Looks up every source of a policy, and for a directory root which of `places` are real directories in it.
 #[must_use]
@@ -28,8 +31,10 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
             .filter(|(_, e)| *e == TopEntry::Directory)
             .map(|(name, _)| format!("/{name}"));
         let etc = tree.etc.iter().map(|name| format!("/etc/{name}"));
+        let names = (policy.network.value == NetworkMode::Host).then(|| RESOLVER.to_owned());
         for path in directories
             .chain(etc)
+            .chain(names)
             .chain(tree.stores.iter().cloned())
             .chain(["/usr".to_owned()])
         {

@@ -10,7 +10,8 @@ use std::path::{Component, Path, PathBuf};
 ///
 /// A name that ends with `*` stands for all that begin so. `ssl` and `pki` are named by their public parts, because `ssl/private` and
 /// `pki/tls/private` lie beside them. Left out on purpose: `npmrc`, `pip.conf`, `wgetrc` and `maven/settings.xml`, where administrators
-/// put registry tokens; `resolv.conf`, which without a network only says whom the host asks; `ld.so.preload`, whose libraries may not
+/// put registry tokens; `resolv.conf`, which without a network only says whom the host asks
+/// (with the host's network the plan adds it); `ld.so.preload`, whose libraries may not
 /// be there; and what programs do without (`vim`, `magic`, `networks`), since each name costs a mount, a hundredth of a whole start.
 pub const ETC: &[&str] = &[
     "ImageMagick-*",

@@ -1,6 +1,6 @@
 //! What each flag does, seen from inside.
 
-use crate::util::{Dir, Out, Sbx, is_root};
+use crate::util::{Dir, Out, Sbx, is_root, skip};
 use std::os::unix::fs::PermissionsExt;
 
 /// `sbx run --profile default FLAGS host -- sh -c SCRIPT`
@@ -175,6 +175,19 @@ fn network_none_is_a_loopback_and_host_is_the_hosts() {
 }
 
 #[test]
+fn names_are_asked_where_the_host_asks_on_its_network_and_nowhere_without() {
+    let Ok(hosts) = std::fs::read_to_string("/etc/resolv.conf") else {
+        return skip(
+            "resolv-conf",
+            "this host has no /etc/resolv.conf that can be read",
+        );
+    };
+    let script = "cat /etc/resolv.conf || echo none";
+    assert_eq!(with(&["--network", "host"], script).ok(), hosts.trim_end());
+    assert_eq!(with(&[], script).ok(), "none");
+}
+
+#[test]
 fn capabilities_are_kept_and_dropped() {
     let bounding = "grep -E 'Cap(Eff|Bnd|Amb)' /proc/self/status | tr -d '\\n'";
     let none = "CapEff:\t0000000000000000CapBnd:\t0000000000000000CapAmb:\t0000000000000000";
@@ -213,7 +226,7 @@ fn ulimits_are_in_force() {
 #[test]
 fn devices_of_the_host_are_named_one_by_one() {
     if !std::path::Path::new("/dev/fuse").exists() {
-        return crate::util::skip("dev-fuse", "this host has no /dev/fuse");
+        return skip("dev-fuse", "this host has no /dev/fuse");
     }
     with(&[], "test -e /dev/fuse").code(1);
     with(&["--device", "/dev/fuse"], "test -c /dev/fuse").code(0);

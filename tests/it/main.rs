@@ -15,6 +15,7 @@ mod util;
 
 mod doctor;
 mod escape;
+mod examples;
 mod faults;
 mod faults_names;
 mod flags;

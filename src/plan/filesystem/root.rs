@@ -1,6 +1,7 @@
 //! What the root is made of: nothing, a directory, or the host's own programs.
 
 use super::{Builder, at};
+use crate::host::sources::RESOLVER;
 use crate::model::host::TopEntry;
 use crate::model::{Bytes, HostPath, InRoot};
 use crate::plan::generated;
@@ -8,7 +9,7 @@ use crate::plan::identity::Identity;
 use crate::plan::loss::Refusal;
 use crate::plan::step::{Attributes, Step};
 use crate::policy::Root;
-use crate::profile::schema::RootMode;
+use crate::profile::schema::{NetworkMode, RootMode};
 
 impl Builder<'_> {
     pub(super) fn seals(&self) -> bool {
@@ -124,6 +125,13 @@ impl Builder<'_> {
                 &format!("/etc/{name}"),
                 Attributes::READ,
                 "image host: read by programs, no secret",
+            );
+        }
+        if self.policy.network.value == NetworkMode::Host {
+            self.bind_host(
+                RESOLVER,
+                Attributes::READ,
+                "network.mode = host: names are asked where the host asks",
             );
         }
         for (name, target) in &self.host.tree.etc_links {
