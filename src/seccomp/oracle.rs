@@ -152,9 +152,9 @@ fn built_in_counts() {
             table.compile().expect(profile).instructions.len(),
         )
     };
-    assert_eq!(measure("strict"), (229, 15, 440));
-    assert_eq!(measure("default"), (289, 8, 350));
-    assert_eq!(measure("build"), (290, 8, 348));
+    assert_eq!(measure("strict"), (229, 15, 189));
+    assert_eq!(measure("default"), (289, 8, 139));
+    assert_eq!(measure("build"), (290, 8, 138));
 }
 
 /// What SECURITY.md promises of `strict`, door by door.
