@@ -165,9 +165,9 @@ mod tests {
 
     #[test]
     fn too_long_is_an_error() {
-        let verdicts: Vec<_> = (0..900).map(|n| (n, guarded(n.into()))).collect();
+        let verdicts: Vec<_> = (0..2000).map(|n| (n, guarded(n.into()))).collect();
         let result = compile(verdicts.iter().map(|(n, v)| (*n, v)), Answer::Allow);
-        assert!(matches!(result, Err(CompileError::TooLong(_))), "{result:?}");
+        assert!(matches!(result, Err(CompileError::TooLong(_))));
     }
 
     #[test]

@@ -28,11 +28,15 @@ pub mod groups;
 pub mod guard;
 pub mod interpret;
 mod ioctls;
+#[cfg(test)]
+mod judge;
 mod nearest;
 #[cfg(test)]
 mod oracle;
 pub mod policy;
 pub mod program;
+#[cfg(test)]
+mod samples;
 pub mod sockets;
 pub mod table;
 mod tree;
