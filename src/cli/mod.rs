@@ -16,7 +16,7 @@ pub mod why;
 
 pub use report::Report;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Command, FromArgMatches, Parser, Subcommand};
 
 /// Run a command that nobody trusts, as an ordinary user: no root, no daemon, nothing of yours readable unless you say so.
 #[derive(Debug, Parser)]
@@ -54,8 +54,8 @@ enum Verb {
 /// What `main` does: gives the exit code.
 #[must_use]
 pub fn start() -> u8 {
-    let report = match Cli::try_parse() {
-        Ok(arguments) => match main(arguments) {
+    let report = match parse() {
+        Ok(verb) => match main(verb) {
             Ok(code) => return code,
             Err(report) => report,
         },
@@ -71,12 +71,25 @@ pub fn start() -> u8 {
     report.exit_code()
 }
 
+/// `run` by itself first: building the arguments of all verbs takes as long as some of its namespaces. Whatever is said about
+/// arguments (a fault, help) is said by all of them together.
+fn parse() -> Result<Verb, clap::Error> {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.peek().is_some_and(|verb| verb == "run") {
+        let alone = run::RunArgs::augment_args(Command::new("run")).try_get_matches_from(arguments);
+        if let Ok(Ok(run)) = alone.as_ref().map(run::RunArgs::from_arg_matches) {
+            return Ok(Verb::Run(Box::new(run)));
+        }
+    }
+    Cli::try_parse().map(|all| all.verb)
+}
+
 /// Does what the arguments say.
 ///
 /// # Errors
 /// With what the user is to be told.
-fn main(arguments: Cli) -> Result<u8, Report> {
-    match arguments.verb {
+fn main(verb: Verb) -> Result<u8, Report> {
+    match verb {
         Verb::Run(args) => run::run(&args),
         Verb::Plan(args) => plan::plan(&args),
         Verb::Why(args) => why::why(&args),

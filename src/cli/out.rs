@@ -33,12 +33,15 @@ pub fn words(text: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
 }
 
-/// Text from outside (a profile, an image, a file name) with everything escaped that a terminal would act on.
+/// Text from outside (a profile, an image, a file name) with everything escaped that a terminal would act on, and what turns the
+/// direction of writing, so that a name is read as it is.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            if c.is_control() {
+            let turns =
+                matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if c.is_control() || turns {
                 c.escape_default().collect()
             } else {
                 vec![c]

@@ -2,8 +2,7 @@
 
 use super::out;
 use super::report::Report;
-use super::request::Asked;
-use super::run::plan_of;
+use super::request::{self, Asked};
 use super::run_args::SandboxArgs;
 use crate::plan::{Loss, Plan};
 use crate::policy::Policy;
@@ -55,7 +54,7 @@ struct PrintedStep<'a> {
 /// # Errors
 /// Where `run` would refuse.
 pub fn plan(args: &PlanArgs) -> Result<u8, Report> {
-    let (Asked { profile, policy, .. }, plan) = plan_of(&args.sandbox)?;
+    let (Asked { profile, policy, .. }, plan) = request::planned(&args.sandbox)?;
     let text = if args.json {
         json(&profile, &policy, &plan)?
     } else {
@@ -86,7 +85,8 @@ fn json(profile: &Profile, policy: &Policy, plan: &Plan) -> Result<String, Repor
     serde_json::to_string_pretty(&printed).map_err(Report::sbx)
 }
 
-fn table(plan: &Plan) -> String {
+/// The steps, losses and notes for people.
+pub(super) fn table(plan: &Plan) -> String {
     let mut out = String::new();
     for planned in &plan.steps {
         let left = format!(

@@ -8,6 +8,7 @@ use crate::plan::{self, Facts, Plan};
 use crate::policy::{self, Policy, Request, Root};
 use crate::profile::Profile;
 use crate::profile::schema::MapKind;
+use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -180,4 +181,14 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
             None => report,
         }
     })
+}
+
+/// The plan of these arguments on this host, as `run` makes it.
+///
+/// # Errors
+/// As a run with them has, before anything happens.
+pub fn planned(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
+    let mut asked = ask(args)?;
+    let plan = plan(&mut asked, Streams::of_this_process().any())?;
+    Ok((asked, plan))
 }

@@ -28,6 +28,9 @@ pub struct RunArgs {
     /// Apply what was written to an overlaid workspace, if the command exits with 0
     #[arg(long, help_heading = "Outcome")]
     apply: bool,
+    /// Print what is in force, as `sbx plan` does, on standard error before the command starts
+    #[arg(long, help_heading = "Outcome", conflicts_with = "quiet")]
+    explain: bool,
     /// Do not print losses and notes
     #[arg(short, long, help_heading = "Outcome")]
     quiet: bool,
@@ -111,7 +114,9 @@ fn start(
         own
     };
     let prepared = sandbox::prepare(plan).map_err(|e| StartError::Maps(e.to_string()))?;
-    if !args.quiet {
+    if args.explain {
+        out::words(super::plan::table(plan));
+    } else if !args.quiet {
         announce(plan);
     }
     let running = prepared.spawn(streams)?;
@@ -240,14 +245,4 @@ fn hints(mut report: Report, step: &str, error: &SuperviseError, host: &Host) ->
         report = report.hint(hint);
     }
     report
-}
-
-/// The plan of these arguments on this host, as `run` makes it.
-///
-/// # Errors
-/// As [`run`], before anything happens.
-pub fn plan_of(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
-    let mut asked = request::ask(args)?;
-    let plan = request::plan(&mut asked, Streams::of_this_process().any())?;
-    Ok((asked, plan))
 }

@@ -2,8 +2,7 @@
 
 use super::out;
 use super::report::Report;
-use super::request::Asked;
-use super::run::plan_of;
+use super::request::{self, Asked};
 use super::run_args::SandboxArgs;
 use crate::model::InRoot;
 use crate::plan::Plan;
@@ -70,7 +69,7 @@ pub fn why(args: &WhyArgs) -> Result<u8, Report> {
         // The question is about the sandbox; what would run in it does not matter.
         sandbox.entrypoint = Some("true".into());
     }
-    let (Asked { policy, .. }, plan) = plan_of(&sandbox)?;
+    let (Asked { policy, .. }, plan) = request::planned(&sandbox)?;
     let (question, answer) = ask(args, &policy, &plan)?;
     let text = if args.json {
         let object = json!({ "question": question, "yes": answer.yes, "because": answer.because, "change": answer.change });

@@ -36,6 +36,26 @@ pub(super) fn account(passwd: &[u8], uid: u32) -> Option<Account> {
     })
 }
 
+/// The uid and gid of the first line of a passwd(5) file with this name.
+pub(super) fn user(passwd: &[u8], name: &str) -> Option<(u32, u32)> {
+    lines(passwd).find_map(|line| {
+        let mut fields = line.split(|b| *b == b':');
+        let found = fields.next()? == name.as_bytes();
+        let (uid, gid) = (number(fields.nth(1)?)?, number(fields.next()?)?);
+        found.then_some((uid, gid))
+    })
+}
+
+/// The gid of the first line of a group(5) file with this name.
+pub(super) fn group(file: &[u8], name: &str) -> Option<u32> {
+    lines(file).find_map(|line| {
+        let mut fields = line.split(|b| *b == b':');
+        let found = fields.next()? == name.as_bytes();
+        let gid = number(fields.nth(1)?)?;
+        found.then_some(gid)
+    })
+}
+
 /// A name goes into generated account files and messages: a control character could forge a line of either.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 256 && !name.starts_with('-') && !name.contains(char::is_control)

@@ -1,6 +1,6 @@
 //! Small text files of the host, read so that none of them can hold sbx up or fill its memory.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -18,6 +18,14 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)?;
+    read_open(file)
+}
+
+/// The same for a file that was opened without waiting.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_open(file: File) -> io::Result<Vec<u8>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }

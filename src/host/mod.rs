@@ -18,6 +18,7 @@ mod refusal;
 pub mod sources;
 pub mod synthetic;
 mod tree;
+mod users;
 
 pub use ids::id_helpers;
 pub use probe::{Survey, survey};
@@ -79,7 +80,7 @@ pub fn tree() -> HostTree {
 fn caller() -> Result<Caller, Error> {
     let uid = nix::unistd::geteuid().as_raw();
     let gid = nix::unistd::getegid().as_raw();
-    let groups = nix::unistd::getgroups().map_err(Error::Caller)?;
+    let groups = sys::cred::groups().map_err(Error::Caller)?;
     // Without passwd there is still a caller: an id that a container was started with often has no line there.
     let account = files::read(Path::new("/etc/passwd"))
         .ok()
@@ -98,11 +99,7 @@ fn caller() -> Result<Caller, Error> {
     Ok(Caller {
         uid,
         gid,
-        groups: groups
-            .into_iter()
-            .map(nix::unistd::Gid::as_raw)
-            .filter(|g| *g != gid)
-            .collect(),
+        groups: groups.into_iter().filter(|g| *g != gid).collect(),
         name,
         home,
         writes_maps,

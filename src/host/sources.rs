@@ -1,10 +1,11 @@
 //! Looking up the paths that a policy names: what they are, not what is in them.
 
+use super::users;
 use crate::model::facts::{Facts, Found, Kind};
 use crate::model::host::{HostTree, TopEntry};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
-use crate::profile::schema::NetworkMode;
+use crate::profile::schema::{NetworkMode, UserSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
@@ -51,9 +52,19 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
     Facts {
         sources,
         places: real_directories(policy, places),
+        user: user(policy),
         current: std::env::current_dir().ok(),
         home: home.and_then(|home| fs::canonicalize(home).ok()),
         terminal: false,
+    }
+}
+
+fn user(policy: &Policy) -> Option<Result<(u32, u32), String>> {
+    match (&policy.root, &policy.user.value) {
+        (Root::Directory(root), UserSpec::Names { user, group }) => {
+            Some(users::look_up(root, user, group.as_deref()))
+        }
+        _ => None,
     }
 }
 

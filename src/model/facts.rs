@@ -29,6 +29,8 @@ pub struct Found {
 pub struct Facts {
     /// Sources of mounts and devices; those that do not exist are not in it.
     pub sources: BTreeMap<HostPath, Found>,
+    /// What the names of `--user` mean in a directory root, or why they mean nothing.
+    pub user: Option<Result<(u32, u32), String>>,
     /// Where the caller's home really is.
     pub home: Option<PathBuf>,
     /// The caller's working directory.

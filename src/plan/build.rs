@@ -50,7 +50,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
         policy,
         losses: Vec::new(),
     };
-    let identity = groups(policy, host, &mut ledger)?;
+    let identity = groups(policy, host, facts, &mut ledger)?;
     let proc = proc(policy, host, &mut ledger)?;
     let mut steps = Vec::new();
     begin(policy, host, &identity, &mut ledger, &mut steps)?;
@@ -74,9 +74,9 @@ fn add(steps: &mut Vec<Planned>, step: Step, reason: impl Into<String>) {
     });
 }
 
-fn groups(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> Result<Identity, Refusal> {
+fn groups(policy: &Policy, host: &Host, facts: &Facts, ledger: &mut Ledger<'_>) -> Result<Identity, Refusal> {
     let wanted = policy.enforcement.wants(Protection::Groups);
-    let identity = identity::decide(policy, host, wanted)?;
+    let identity = identity::decide(policy, host, facts, wanted)?;
     if wanted && !identity.can_drop_groups {
         let helper = if host.id_helpers.newgidmap.ready().is_none() {
             "newgidmap cannot be used"

@@ -1,5 +1,6 @@
 //! Which ids the sandbox has, and who writes the maps.
 
+use super::Facts;
 use super::loss::Refusal;
 use super::step::MapWriter;
 use crate::model::{Host, IdMap, IdRange, Origin};
@@ -37,8 +38,13 @@ pub struct Identity {
 }
 
 /// Decides ids for a policy on a host. `drop_groups`: whether the caller's groups should go.
-pub(super) fn decide(policy: &Policy, host: &Host, drop_groups: bool) -> Result<Identity, Refusal> {
-    let (uid, gid) = wanted(policy, host)?;
+pub(super) fn decide(
+    policy: &Policy,
+    host: &Host,
+    facts: &Facts,
+    drop_groups: bool,
+) -> Result<Identity, Refusal> {
+    let (uid, gid) = wanted(policy, host, facts)?;
     match policy.map.value {
         MapKind::HostRoot if host.caller.writes_maps => Ok(host_root(uid, gid)),
         MapKind::HostRoot => refuse(policy, "only root can map host uid 0; leave identity.map at auto"),
@@ -56,7 +62,7 @@ fn refuse<T>(policy: &Policy, why: &str) -> Result<T, Refusal> {
     })
 }
 
-fn wanted(policy: &Policy, host: &Host) -> Result<(u32, u32), Refusal> {
+fn wanted(policy: &Policy, host: &Host, facts: &Facts) -> Result<(u32, u32), Refusal> {
     let own = if host.caller.writes_maps {
         (UID_FOR_ROOT, UID_FOR_ROOT)
     } else {
@@ -72,12 +78,20 @@ fn wanted(policy: &Policy, host: &Host) -> Result<(u32, u32), Refusal> {
         UserSpec::Image | UserSpec::Caller => Ok(own),
         UserSpec::Root => Ok((0, 0)),
         UserSpec::Ids { uid, gid } => Ok((*uid, gid.unwrap_or(0))),
-        UserSpec::Names { user, group: None } if host.caller.name.as_ref() == Some(user) => Ok(own),
-        UserSpec::Names { user, .. } => Err(Refusal::Value {
-            what: format!("user `{}`", user.escape_debug()),
-            origin: policy.user.origin.clone(),
-            why: "no such name in this root; write a number, root or caller".into(),
-        }),
+        UserSpec::Names { user, group } => {
+            let why = match &facts.user {
+                Some(Ok(ids)) => return Ok(*ids),
+                Some(Err(why)) => why.clone(),
+                // A root without a passwd of its own knows its caller.
+                None if group.is_none() && host.caller.name.as_ref() == Some(user) => return Ok(own),
+                None => "no such name in this root; write a number, root or caller".into(),
+            };
+            Err(Refusal::Value {
+                what: format!("user `{}`", user.escape_debug()),
+                origin: policy.user.origin.clone(),
+                why,
+            })
+        }
     }
 }
 

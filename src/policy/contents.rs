@@ -1,7 +1,7 @@
 //! What a policy holds.
 
 use super::limits::Resource;
-use super::resolve::Root;
+use super::request::Root;
 use crate::model::{Bytes, CapabilitySet, HostPath, InRoot, Level, Origin, Protection, Set, Span};
 use crate::profile::schema::{
     HomeMode, MapKind, NetworkMode, ProcMode, RootMode, TerminalMode, UserSpec, WorkdirMode,

@@ -4,9 +4,11 @@ mod contents;
 mod environment;
 mod limits;
 mod mounts;
+mod request;
 mod resolve;
 
 pub use contents::{Bind, Device, Enforcement, EnvVar, Limit, Policy, Protected, Scratch, Workspace};
 pub use limits::Resource;
 pub use mounts::never_shown;
-pub use resolve::{Error, Request, Root, resolve};
+pub use request::{Error, Request, Root};
+pub use resolve::resolve;

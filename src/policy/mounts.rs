@@ -1,7 +1,7 @@
 //! What is mounted besides the root: binds, tmpfs, devices; what nobody means to hand over, and places that are not theirs to take.
 
 use super::contents::{Bind, Device, Scratch, Workspace};
-use super::resolve::{Error, Request, home_inside, refuse};
+use super::request::{Error, Request, home_inside, refuse};
 use crate::model::{Bytes, HostPath, InRoot, Set};
 use crate::profile::Profile;
 use crate::profile::schema::{Mount, MountMode, WorkdirMode};
@@ -66,6 +66,13 @@ pub fn never_shown(source: &Path, home: Option<&Path>) -> Option<&'static str> {
     home.map(|home| home.join(".ssh"))
         .is_some_and(|ssh| source.starts_with(ssh))
         .then_some("it holds your ssh keys")
+}
+
+/// Places of the whole machine, where agents and servers have their sockets: nobody who happens to stand there means to show them.
+pub(super) fn shared(current: &Path) -> Option<&'static str> {
+    let shared =
+        ["/tmp", "/var/tmp", "/dev/shm"].map(Path::new).contains(&current) || current.starts_with("/run");
+    shared.then_some("all programs of this machine use it: name it with -v if you mean it")
 }
 
 fn bind(mount: &Set<Mount>, request: &Request, execute_written: bool) -> Result<Set<Bind>, Error> {

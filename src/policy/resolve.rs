@@ -2,6 +2,7 @@
 
 use super::contents::{Enforcement, Limit, Policy, Workspace};
 use super::limits::Resource;
+use super::request::{Error, Request, Root, home_inside, refuse};
 use super::{environment, mounts};
 use crate::model::{Bytes, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
 use crate::profile::schema::{
@@ -9,75 +10,6 @@ use crate::profile::schema::{
     WorkdirMode,
 };
 use crate::seccomp;
-use std::ffi::OsString;
-use std::path::PathBuf;
-
-/// What the sandbox's root is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Root {
-    /// The host's own tools, read-only.
-    Host,
-    /// A directory that holds a root file system.
-    Directory(HostPath),
-    /// Nothing.
-    Scratch,
-}
-
-/// What a run is asked to do, besides its profile. All of it was read at the edge.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// What to run in.
-    pub root: Root,
-    /// The command and its arguments, `--entrypoint` already in front.
-    pub command: Vec<OsString>,
-    /// `-w`
-    pub start_in: Option<PathBuf>,
-    /// The caller's working directory; `None` when it was deleted.
-    pub current: Option<PathBuf>,
-    /// The caller's home directory.
-    pub home: Option<PathBuf>,
-    /// The caller's login name.
-    pub user: Option<String>,
-    /// The caller's environment.
-    pub environment: Vec<(OsString, OsString)>,
-    /// A seccomp table read from Docker's format, in place of the profile's.
-    pub seccomp: Option<seccomp::Table>,
-    /// The names of the profiles, for people.
-    pub profile: String,
-}
-
-/// A contradiction, or something that is not there yet.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// A value cannot be used.
-    #[error("{what} ({origin}): {why}")]
-    Value {
-        /// The value.
-        what: String,
-        /// Who set it.
-        origin: Origin,
-        /// What would be right.
-        why: String,
-    },
-    /// Nothing to run.
-    #[error("no command: write it behind the image, for example `sbx run host -- ls`")]
-    NoCommand,
-    /// The system call table.
-    #[error(transparent)]
-    Syscalls(#[from] seccomp::SpecError),
-}
-
-pub(super) fn refuse<T>(
-    what: impl Into<String>,
-    origin: &Origin,
-    why: impl Into<String>,
-) -> Result<T, Error> {
-    Err(Error::Value {
-        what: what.into(),
-        origin: origin.clone(),
-        why: why.into(),
-    })
-}
 
 fn or<T: Clone>(value: &Maybe<T>, default: T) -> Set<T> {
     value.clone().unwrap_or(Set::new(default, Origin::Default))
@@ -225,15 +157,6 @@ fn hostname(profile: &Profile) -> Result<Set<String>, Error> {
     Ok(name)
 }
 
-/// The caller's home keeps its path inside, so that programs find what a mount puts there. Everyone else has `/home/user`.
-pub(super) fn home_inside(request: &Request) -> InRoot {
-    let fallback = || InRoot::new("/home/user").unwrap_or_else(|_| InRoot::root());
-    match request.home.as_deref().map(InRoot::new) {
-        Some(Ok(home)) if home != InRoot::root() => home,
-        _ => fallback(),
-    }
-}
-
 /// The working directory, unless handing it over would hand over the whole home or more (`cd; sbx run …`).
 fn workspace(profile: &Profile, request: &Request, notes: &mut Vec<String>) -> Result<Workspace, Error> {
     let mode = or(&profile.filesystem.workdir, WorkdirMode::None);
@@ -250,7 +173,8 @@ fn workspace(profile: &Profile, request: &Request, notes: &mut Vec<String>) -> R
         notes.push("the working directory has been deleted, so there is none inside".into());
         return Ok(none(mode));
     };
-    if let Some(why) = mounts::never_shown(current, request.home.as_deref()) {
+    let home = request.home.as_deref();
+    if let Some(why) = mounts::never_shown(current, home).or_else(|| mounts::shared(current)) {
         notes.push(format!("the working directory is not shown inside: {why}"));
         return Ok(none(mode));
     }

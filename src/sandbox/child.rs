@@ -420,10 +420,16 @@ fn overlay(staging: BorrowedFd<'_>, lower: &Lower, attributes: Attributes) -> Re
     }
     fs::set_mode(upper.as_fd(), lower.mode)?;
     fs::make_directory(staging, c"work", 0o700)?;
+    fs::make_directory(staging, c"lower", 0o700)?;
+    // Under a name of ours: overlay has its own meaning for `:` and a backslash, and before Linux 6.5 takes no comma at all.
+    let tree = mount::open_tree(fs::open_without_links(&lower.path, libc::O_PATH)?.as_fd())?;
+    mount::set_attributes(tree.as_fd(), attributes, true)?;
+    let point = fs::open_beneath(staging, c"lower", libc::O_PATH, 0, Resolve::BENEATH_NO_LINKS)?;
+    mount::move_mount(tree.as_fd(), point.as_fd())?;
     let fs = mount::fsopen(c"overlay")?;
     mount::fsconfig_flag(fs.as_fd(), c"userxattr")?;
-    mount::fsconfig_string(fs.as_fd(), c"lowerdir", &lower.path)?;
     fs::change_directory(staging)?;
+    mount::fsconfig_string(fs.as_fd(), c"lowerdir", c"lower")?;
     mount::fsconfig_string(fs.as_fd(), c"upperdir", c"upper")?;
     mount::fsconfig_string(fs.as_fd(), c"workdir", c"work")?;
     mount::fsconfig_create(fs.as_fd())?;

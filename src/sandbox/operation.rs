@@ -22,7 +22,7 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct TmpfsOptions {
     pub(super) size: CString,
-    /// How many files and directories it holds.
+    /// How many files: each takes kernel memory that the size does not count.
     pub(super) inodes: CString,
     pub(super) mode: CString,
     /// uid and gid inside, when they are not those of the process that mounts.
@@ -53,7 +53,7 @@ fn inodes(size: Bytes) -> u64 {
 /// The directory below an overlay.
 #[derive(Debug)]
 pub(super) struct Lower {
-    /// As a mount option: colons and backslashes are escaped.
+    /// On the host.
     pub(super) path: CString,
     /// Its permission bits.
     pub(super) mode: u32,

@@ -116,7 +116,7 @@ impl Ids {
         let meta = std::fs::metadata(directory.as_path())
             .map_err(|e| PrepareError::Lower(directory.clone(), e.to_string()))?;
         Ok(Lower {
-            path: lower_directory(directory.as_path())?,
+            path: path(directory.as_path())?,
             mode: meta.mode() & 0o1777,
             owner: self
                 .uids
@@ -438,18 +438,6 @@ fn clone_flags(net: bool) -> CloneFlags {
         flags |= libc::CLONE_NEWNET;
     }
     CloneFlags(u64::from(flags.cast_unsigned()))
-}
-
-/// Overlay splits `lowerdir` at colons and takes a backslash as an escape.
-fn lower_directory(directory: &Path) -> Result<CString, PrepareError> {
-    let mut out = Vec::new();
-    for byte in directory.as_os_str().as_bytes() {
-        if matches!(byte, b':' | b'\\' | b',') {
-            out.push(b'\\');
-        }
-        out.push(*byte);
-    }
-    text(out, "a path")
 }
 
 fn ruleset(abi: ABI, network: bool, scopes: bool) -> Result<RulesetCreated, PrepareError> {

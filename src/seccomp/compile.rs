@@ -1,16 +1,12 @@
-//! From verdicts to one BPF program: numbers in a binary tree of ranges, argument checks in blocks behind it.
-//!
-//! A tree because the kernel runs a new filter once for every number, to learn which calls it always allows: a chain of 400
-//! comparisons makes that cost 0.6 ms of every start, a tree a tenth of it.
-//!
-//! The program is written from its end to its beginning. BPF only jumps forward, so whatever is jumped to stands already, and its
-//! distance is known.
+//! From verdicts to one BPF program: numbers in a binary tree, argument checks in blocks behind it.
 
-use super::arguments::{self, PASS};
+use super::arguments;
 use super::errno::ENOSYS;
 use super::program::{Instruction, Program, code};
-use super::table::{self, ARCH, X32};
+use super::table::{ARCH, X32};
+use super::tree::{self, Range};
 use super::verdict::{Answer, Check, Verdict};
+use super::writer::{Target, Writer};
 use std::collections::BTreeMap;
 
 /// Why verdicts could not be made a program.
@@ -19,13 +15,10 @@ pub enum CompileError {
     /// Longer than the kernel takes.
     #[error("the filter has {0} instructions and the kernel takes {longest}: use fewer conditions on arguments", longest = Program::LONGEST)]
     TooLong(usize),
-    /// The compiler of argument conditions refused one.
-    #[error("a condition on arguments cannot be compiled")]
-    Condition(#[source] seccompiler::BackendError),
-    /// The compiler of argument conditions wrote something else than it is known to write.
-    #[error("the compiled conditions on arguments do not have the form that they are known by")]
-    Form,
-    /// A conditional jump over more than 255 instructions was left.
+    /// A condition looks at an argument that no call has.
+    #[error("a condition looks at argument {0} of a call, and the last one that a call has is 5")]
+    Argument(u8),
+    /// A jump over more instructions than it can express was left.
     #[error("a jump of the filter is too long")]
     Jump,
 }
@@ -35,7 +28,10 @@ pub enum CompileError {
 pub(super) const X32_ANSWER: Answer = Answer::Errno(ENOSYS);
 
 /// Instructions that the built-in profiles' filters fit in.
-const ROOM: usize = 512;
+const ROOM: usize = 320;
+
+/// Ranges of numbers that the built-in profiles have.
+const RANGES: usize = 160;
 
 /// Compiles one verdict for each listed number (rising), and one answer for every other number below the x32 bit.
 ///
@@ -45,15 +41,25 @@ pub(super) fn compile<'a>(
     verdicts: impl Iterator<Item = (u32, &'a Verdict)>,
     others: Answer,
 ) -> Result<Program, CompileError> {
-    let mut writer = Writer {
-        reversed: Vec::with_capacity(ROOM),
-        ..Writer::default()
+    let mut blocks = Blocks {
+        writer: Writer::new(ROOM),
+        written: BTreeMap::new(),
     };
-    let ranges = writer.ranges(verdicts, others)?;
-    let root = writer.tree(&ranges)?;
-    if writer.distance(root) > 0 {
-        writer.jump(root)?;
+    let others = Target::answer(others);
+    let mut ranges = Vec::with_capacity(RANGES);
+    tree::add(&mut ranges, 0, others);
+    for (number, verdict) in verdicts {
+        tree::add(&mut ranges, number, blocks.target(verdict)?);
+        tree::add(&mut ranges, number + 1, others);
     }
+    tree::add(&mut ranges, X32, Target::answer(X32_ANSWER));
+    finish(blocks.writer, &ranges, others)
+}
+
+/// Writes what every call goes through first.
+fn finish(mut writer: Writer, ranges: &[Range], others: Target) -> Result<Program, CompileError> {
+    let root = tree::write(&mut writer, ranges, others)?;
+    writer.fall_to(root)?;
     writer.push(Instruction::plain(code::LOAD, 0));
     writer.push(Instruction::plain(code::RETURN, Answer::KillProcess.action()));
     writer.push(Instruction {
@@ -63,178 +69,38 @@ pub(super) fn compile<'a>(
         k: ARCH,
     });
     writer.push(Instruction::plain(code::LOAD, 4));
-    let mut instructions = writer.reversed;
-    if instructions.len() > Program::LONGEST {
-        return Err(CompileError::TooLong(instructions.len()));
-    }
-    instructions.reverse();
-    Ok(Program { instructions })
+    writer.finish()
 }
 
-/// A place in the program, counted from its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Label(usize);
-
-/// What the tree leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leaf {
-    /// A return.
-    Answer(Answer),
-    /// A block of argument checks.
-    Block(Label),
-}
-
-/// The numbers from `start` up to the start of the next range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Range {
-    start: u32,
-    leaf: Leaf,
-}
-
-/// Writes a program from its end to its beginning.
-#[derive(Default)]
-struct Writer<'a> {
-    reversed: Vec<Instruction>,
-    /// The last return of each kind that was written.
-    returns: BTreeMap<Answer, Label>,
+/// The blocks of argument checks.
+struct Blocks<'a> {
+    writer: Writer,
     /// Calls that are checked alike share a block.
-    blocks: BTreeMap<&'a Verdict, Label>,
+    written: BTreeMap<&'a Verdict, Target>,
 }
 
-impl<'a> Writer<'a> {
-    fn push(&mut self, instruction: Instruction) -> Label {
-        self.reversed.push(instruction);
-        Label(self.reversed.len() - 1)
-    }
-
-    /// How many instructions the one that is written next would skip to get to `label`.
-    fn distance(&self, label: Label) -> usize {
-        self.reversed.len() - label.0 - 1
-    }
-
-    fn jump(&mut self, label: Label) -> Result<Label, CompileError> {
-        let k = u32::try_from(self.distance(label)).map_err(|_| CompileError::Jump)?;
-        Ok(self.push(Instruction::plain(code::JUMP, k)))
-    }
-
-    /// `label`, or a jump to it that stands near enough for a conditional jump written `spare` instructions later.
-    fn near(&mut self, label: Label, spare: usize) -> Result<Label, CompileError> {
-        if self.distance(label) + spare <= usize::from(u8::MAX) {
-            Ok(label)
-        } else {
-            self.jump(label)
-        }
-    }
-
-    /// Writes the blocks, and cuts all numbers into ranges of one answer.
-    fn ranges(
-        &mut self,
-        verdicts: impl Iterator<Item = (u32, &'a Verdict)>,
-        others: Answer,
-    ) -> Result<Vec<Range>, CompileError> {
-        let others = Leaf::Answer(others);
-        let mut ranges = vec![Range {
-            start: 0,
-            leaf: others,
-        }];
-        let mut add = |start, leaf| {
-            ranges.pop_if(|last| last.start == start);
-            if ranges.last().is_none_or(|last| last.leaf != leaf) {
-                ranges.push(Range { start, leaf });
-            }
+impl<'a> Blocks<'a> {
+    fn target(&mut self, verdict: &'a Verdict) -> Result<Target, CompileError> {
+        let (checks, otherwise) = match verdict {
+            Verdict::Always(answer) => return Ok(Target::answer(*answer)),
+            Verdict::Guarded { checks, otherwise } => (checks, *otherwise),
         };
-        for (number, verdict) in verdicts {
-            let leaf = match verdict {
-                Verdict::Always(answer) => Leaf::Answer(*answer),
-                Verdict::Guarded { checks, otherwise } => {
-                    Leaf::Block(self.block(verdict, checks, *otherwise)?)
-                }
-            };
-            add(number, leaf);
-            add(number + 1, others);
+        if let Some(target) = self.written.get(verdict) {
+            return Ok(*target);
         }
-        add(X32, Leaf::Answer(X32_ANSWER));
-        Ok(ranges)
+        let target = self.block(checks, otherwise)?;
+        self.written.insert(verdict, target);
+        Ok(target)
     }
 
     /// Writes the checks of one call: each passes on to the next.
-    fn block(
-        &mut self,
-        verdict: &'a Verdict,
-        checks: &[Check],
-        otherwise: Answer,
-    ) -> Result<Label, CompileError> {
-        if let Some(label) = self.blocks.get(verdict) {
-            return Ok(*label);
-        }
-        let mut next = None;
+    fn block(&mut self, checks: &[Check], otherwise: Answer) -> Result<Target, CompileError> {
+        let mut next = Target::answer(otherwise);
         for check in checks.iter().rev() {
-            for instruction in arguments::compile(check)?.into_iter().rev() {
-                match (instruction, next) {
-                    (PASS, None) => self.push(Instruction::plain(code::RETURN, otherwise.action())),
-                    (PASS, Some(next)) => self.jump(next)?,
-                    (other, _) => self.push(other),
-                };
-            }
-            next = Some(Label(self.reversed.len() - 1));
+            next = arguments::compile(&mut self.writer, check, next)?;
         }
-        let label = next.ok_or(CompileError::Form)?;
-        self.blocks.insert(verdict, label);
-        Ok(label)
+        Ok(next)
     }
-
-    /// Writes the tree over some neighbouring ranges.
-    fn tree(&mut self, ranges: &[Range]) -> Result<Label, CompileError> {
-        let (below, above) = match ranges {
-            [] => return Err(CompileError::Form),
-            [one] => return Ok(self.leaf(one.leaf)),
-            more => more.split_at(middle(more)),
-        };
-        let Some(&Range { start, .. }) = above.first() else {
-            return Err(CompileError::Form);
-        };
-        let above = self.tree(above)?;
-        let below = self.tree(below)?;
-        let above = self.near(above, 1)?;
-        let below = self.near(below, 0)?;
-        let short = |distance: usize| u8::try_from(distance).map_err(|_| CompileError::Jump);
-        let (jt, jf) = (short(self.distance(above))?, short(self.distance(below))?);
-        Ok(self.push(Instruction {
-            code: code::JUMP_GREATER_EQUAL,
-            jt,
-            jf,
-            k: start,
-        }))
-    }
-
-    /// A block, or a return: the last one of its kind where that is near, else a new one, which costs no more than a jump.
-    fn leaf(&mut self, leaf: Leaf) -> Label {
-        let answer = match leaf {
-            Leaf::Block(label) => return label,
-            Leaf::Answer(answer) => answer,
-        };
-        if let Some(label) = self
-            .returns
-            .get(&answer)
-            .filter(|label| self.distance(**label) < 128)
-        {
-            return *label;
-        }
-        let label = self.push(Instruction::plain(code::RETURN, answer.action()));
-        self.returns.insert(answer, label);
-        label
-    }
-}
-
-/// Where to part ranges (two at least) so that about as many numbers lie below as above: the kernel asks for each number once.
-fn middle(ranges: &[Range]) -> usize {
-    let number = |range: Option<&Range>| range.map_or(0, |range| range.start.min(table::LAST));
-    let half = number(ranges.first()).midpoint(number(ranges.last()));
-    let above = ranges.partition_point(|range| number(Some(range)) < half);
-    (above.saturating_sub(1)..=above)
-        .filter(|at| (1..ranges.len()).contains(at))
-        .min_by_key(|at| number(ranges.get(*at)).abs_diff(half))
-        .unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -299,9 +165,9 @@ mod tests {
 
     #[test]
     fn too_long_is_an_error() {
-        let verdicts: Vec<_> = (0..900).map(|n| (n, guarded(n.into()))).collect();
+        let verdicts: Vec<_> = (0..2000).map(|n| (n, guarded(n.into()))).collect();
         let result = compile(verdicts.iter().map(|(n, v)| (*n, v)), Answer::Allow);
-        assert!(matches!(result, Err(CompileError::TooLong(_))), "{result:?}");
+        assert!(matches!(result, Err(CompileError::TooLong(_))));
     }
 
     #[test]

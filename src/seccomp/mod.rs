@@ -8,7 +8,7 @@
 //! | [`policy`] | a profile's `[syscalls]` to a [`Table`] |
 //! | [`docker`] | Docker's JSON format to a [`Table`] |
 //! | [`verdict`], [`verdicts`] | what each call gets and who decided it; the model of the program |
-//! | [`compile`], [`program`] | verdicts to BPF |
+//! | [`compile`], [`program`] | verdicts to BPF: a tree of numbers, blocks for their arguments |
 //! | [`interpret`] | BPF to answers: the check that the program is the model |
 //!
 //! What every filter does, whatever the profile says:
@@ -21,21 +21,28 @@
 
 mod arguments;
 pub mod compile;
+mod condition;
 pub mod docker;
 pub mod errno;
 pub mod groups;
 pub mod guard;
 pub mod interpret;
 mod ioctls;
+#[cfg(test)]
+mod judge;
 mod nearest;
 #[cfg(test)]
 mod oracle;
 pub mod policy;
 pub mod program;
+#[cfg(test)]
+mod samples;
 pub mod sockets;
 pub mod table;
+mod tree;
 pub mod verdict;
 pub mod verdicts;
+mod writer;
 
 pub use compile::CompileError;
 pub use docker::DockerError;

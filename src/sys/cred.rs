@@ -2,6 +2,20 @@
 
 use super::{Result, check, check_int};
 
+/// The supplementary groups. nix asks `/proc` for their greatest possible number first.
+///
+/// # Errors
+/// `EINVAL` when there are more than there were a moment ago.
+pub fn groups() -> Result<Vec<u32>> {
+    // SAFETY: with a length of 0 nothing is written.
+    let count = check_int(unsafe { libc::getgroups(0, std::ptr::null_mut()) })?;
+    let mut groups = vec![0; usize::try_from(count).unwrap_or_default()];
+    // SAFETY: there is room for `count` groups.
+    let count = check_int(unsafe { libc::getgroups(count, groups.as_mut_ptr()) })?;
+    groups.truncate(usize::try_from(count).unwrap_or_default());
+    Ok(groups)
+}
+
 /// Empties the list of supplementary groups.
 ///
 /// # Errors

@@ -136,59 +136,75 @@ fn python_makes_a_virtual_environment() {
 const PYTHON_TESTS: &[&str] = &[
     "test_json",
     "test_os",
-    "test_subprocess",
-    "test_threading",
     "test_tempfile",
     "test_shutil",
-    "test_signal",
-    "test_socket",
     "test_mmap",
     "test_fcntl",
-    "test_posix",
-    "test_zipfile",
-    "test_sqlite3",
     "test_select",
-    "test_asyncio.test_events",
+    "test_posix",
+    "test_socketserver",
+    "test_sqlite3.test_dbapi",
+    "test_pty",
+    "test_epoll",
+    "test_queue",
 ];
 
 #[test]
 fn pythons_own_tests_say_the_same_as_outside() {
-    let Some(python) = python_with_tests() else {
-        return skip("python3-tests", "no python3 with its `test` package below /usr");
+    let Some(prefix) = python_with_tests() else {
+        return skip(
+            "python3-tests",
+            "no python3 with its `test` package that this user may read",
+        );
     };
     let dir = project(|_| {});
+    let python = prefix.join("bin/python3");
+    // At its own path: that is where it looks for its library, and would find another one's elsewhere.
+    let mut bind = prefix.as_os_str().to_owned();
+    bind.push(":");
+    bind.push(&prefix);
+    bind.push(":ro");
+    let mut differ = Vec::new();
     for module in PYTHON_TESTS {
         let command = ["-m", "unittest", &format!("test.{module}")].map(str::to_owned);
         let outside = std::process::Command::new(&python)
             .args(&command)
             .current_dir("/tmp")
+            .stdin(std::process::Stdio::null())
             .output()
             .expect("python starts");
         let inside = Sbx::run("build")
-            .args(["host", "--"])
-            .args([&python])
+            .args(if prefix.starts_with("/usr") {
+                vec![]
+            } else {
+                vec![OsStr::new("-v"), &bind]
+            })
+            .args([OsStr::new("host"), OsStr::new("--"), python.as_os_str()])
             .args(&command)
             .within(dir.path())
             .out();
-        assert_eq!(
-            inside.code,
-            outside.status.code(),
-            "{module}: {}",
-            inside.stderr()
-        );
+        if inside.code != outside.status.code() {
+            differ.push(format!("{module}: {:?}\n{}", inside.code, inside.stderr()));
+        }
     }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
 }
 
+/// Where a Python with its tests is installed: distributions leave them out, builds from source have them.
 fn python_with_tests() -> Option<PathBuf> {
-    ["/usr/bin/python3", "/usr/local/bin/python3"]
-        .into_iter()
-        .map(PathBuf::from)
-        .find(|python| {
-            std::process::Command::new(python)
-                .args(["-c", "import test.test_json, test.test_os"])
-                .output()
-                .is_ok_and(|o| o.status.success())
-        })
+    let mut candidates = vec![PathBuf::from("/usr"), PathBuf::from("/usr/local")];
+    if let Ok(output) = std::process::Command::new("python3")
+        .args(["-c", "import sys; print(sys.base_prefix)"])
+        .output()
+    {
+        candidates.push(String::from_utf8_lossy(&output.stdout).trim().into());
+    }
+    candidates.into_iter().find(|prefix| {
+        std::process::Command::new(prefix.join("bin/python3"))
+            .args(["-c", "import test.test_json, test.test_posix"])
+            .output()
+            .is_ok_and(|o| o.status.success())
+    })
 }
 
 #[test]
@@ -309,12 +325,12 @@ fn find_walks_all_of_usr() {
 
 #[test]
 fn a_pipeline_of_a_shell() {
-    let script = "seq 100000 | sort -R | sort -n | awk '{s+=$1} END {print s}' | tee /tmp/f | md5sum | cut -c1-8; cat /tmp/f";
+    let script = "seq 1000 | sort -R | sort -n | awk '{s+=$1} END {printf \"%d\\n\", s}' | tee /tmp/f | md5sum | cut -c1-8; cat /tmp/f";
     let outside = std::process::Command::new("sh")
-        .args(["-c", "echo 5000050000 | md5sum | cut -c1-8"])
+        .args(["-c", "echo 500500 | md5sum | cut -c1-8"])
         .output()
         .expect("sh starts");
-    let expected = format!("{}5000050000", String::from_utf8_lossy(&outside.stdout));
+    let expected = format!("{}500500", String::from_utf8_lossy(&outside.stdout));
     for profile in ["strict", "default", "build"] {
         assert_eq!(Sbx::sh(profile, script).out().ok(), expected, "{profile}");
     }

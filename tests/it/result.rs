@@ -113,6 +113,8 @@ fn killed_from_outside() {
         .parse()
         .expect("one child");
     if kill(Pid::from_raw(init), Signal::SIGKILL).is_err() {
+        child.kill().expect("kill");
+        child.wait().expect("wait");
         return crate::util::skip(
             "kill-mapped",
             "a process of a sub-id cannot be signalled by its owner here",

@@ -171,7 +171,9 @@ fn broken_plans_are_seen() {
         execute: false,
         devices: true,
     };
-    let changes: [(&str, fn(&Step) -> bool, Option<Planned>); 12] = [
+    /// What is broken, at which step, and what stands there instead; nothing where the step is taken out.
+    type Change = (&'static str, fn(&Step) -> bool, Option<Planned>);
+    let changes: [Change; 12] = [
         (
             "a step after the filter",
             |s| matches!(s, Step::Exec { .. }),

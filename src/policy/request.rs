@@ -1,0 +1,82 @@
+//! What a policy is asked for, besides its profile, and why it is refused.
+
+use crate::model::{HostPath, InRoot, Origin};
+use crate::seccomp;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What the sandbox's root is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Root {
+    /// The host's own tools, read-only.
+    Host,
+    /// A directory that holds a root file system.
+    Directory(HostPath),
+    /// Nothing.
+    Scratch,
+}
+
+/// What a run is asked to do, besides its profile. All of it was read at the edge.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What to run in.
+    pub root: Root,
+    /// The command and its arguments, `--entrypoint` already in front.
+    pub command: Vec<OsString>,
+    /// `-w`
+    pub start_in: Option<PathBuf>,
+    /// The caller's working directory; `None` when it was deleted.
+    pub current: Option<PathBuf>,
+    /// The caller's home directory.
+    pub home: Option<PathBuf>,
+    /// The caller's login name.
+    pub user: Option<String>,
+    /// The caller's environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// A seccomp table read from Docker's format, in place of the profile's.
+    pub seccomp: Option<seccomp::Table>,
+    /// The names of the profiles, for people.
+    pub profile: String,
+}
+
+/// A contradiction, or something that is not there yet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A value cannot be used.
+    #[error("{what} ({origin}): {why}")]
+    Value {
+        /// The value.
+        what: String,
+        /// Who set it.
+        origin: Origin,
+        /// What would be right.
+        why: String,
+    },
+    /// Nothing to run.
+    #[error("no command: write it behind the image, for example `sbx run host -- ls`")]
+    NoCommand,
+    /// The system call table.
+    #[error(transparent)]
+    Syscalls(#[from] seccomp::SpecError),
+}
+
+pub(super) fn refuse<T>(
+    what: impl Into<String>,
+    origin: &Origin,
+    why: impl Into<String>,
+) -> Result<T, Error> {
+    Err(Error::Value {
+        what: what.into(),
+        origin: origin.clone(),
+        why: why.into(),
+    })
+}
+
+/// The caller's home keeps its path inside, so that programs find what a mount puts there. Everyone else has `/home/user`.
+pub(super) fn home_inside(request: &Request) -> InRoot {
+    let fallback = || InRoot::new("/home/user").unwrap_or_else(|_| InRoot::root());
+    match request.home.as_deref().map(InRoot::new) {
+        Some(Ok(home)) if home != InRoot::root() => home,
+        _ => fallback(),
+    }
+}

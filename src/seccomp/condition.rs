@@ -1,0 +1,161 @@
+//! One [`Condition`] as tests of 32-bit words, which are all that BPF has.
+
+use super::program::code;
+use super::verdict::{Comparison, Condition, Width};
+use super::writer::Test;
+
+/// What a test wants in the accumulator: a word of `seccomp_data`, under a mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) offset: u32,
+    pub(super) mask: u32,
+}
+
+/// Where a test leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// To the next test of the condition.
+    Next,
+    /// The condition holds.
+    Holds,
+    /// It does not.
+    Fails,
+}
+
+/// One test of a condition.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    pub(super) word: Word,
+    pub(super) test: Test,
+    pub(super) yes: Exit,
+    pub(super) no: Exit,
+}
+
+/// The tests of one condition, in order.
+#[derive(Debug)]
+pub(super) struct Parts {
+    list: [Part; 3],
+    length: usize,
+}
+
+impl Parts {
+    pub(super) fn all(&self) -> &[Part] {
+        self.list.get(..self.length).unwrap_or_default()
+    }
+
+    /// What the first test wants in the accumulator.
+    pub(super) fn word(&self) -> Word {
+        let [first, ..] = self.list;
+        first.word
+    }
+
+    /// The last one repeated fills the list: nothing looks at it.
+    fn one(only: Part) -> Self {
+        Self {
+            list: [only; 3],
+            length: 1,
+        }
+    }
+
+    fn two(first: Part, second: Part) -> Self {
+        Self {
+            list: [first, second, second],
+            length: 2,
+        }
+    }
+}
+
+/// `value` as far as a condition of this width looks at it.
+pub(super) fn cut(width: Width, value: u64) -> u64 {
+    match width {
+        Width::Low32 => value & u64::from(u32::MAX),
+        Width::Full64 => value,
+    }
+}
+
+/// The tests of a condition whose argument exists.
+pub(super) fn parts(condition: Condition) -> Parts {
+    let lower = 16 + 8 * u32::from(condition.argument);
+    let upper = match condition.width {
+        Width::Low32 => None,
+        Width::Full64 => Some(lower + 4),
+    };
+    let (holds, fails) = (Exit::Holds, Exit::Fails);
+    match condition.comparison {
+        Comparison::Equal(value) => masked(lower, upper, value, u64::MAX, (holds, fails)),
+        Comparison::NotEqual(value) => masked(lower, upper, value, u64::MAX, (fails, holds)),
+        Comparison::Masked { mask, value } => masked(lower, upper, value, mask, (holds, fails)),
+        Comparison::Greater(value) => above(lower, upper, value, code::JUMP_GREATER, (holds, fails)),
+        Comparison::LessOrEqual(value) => above(lower, upper, value, code::JUMP_GREATER, (fails, holds)),
+        Comparison::GreaterOrEqual(value) => {
+            above(lower, upper, value, code::JUMP_GREATER_EQUAL, (holds, fails))
+        }
+        Comparison::Less(value) => above(lower, upper, value, code::JUMP_GREATER_EQUAL, (fails, holds)),
+    }
+}
+
+/// Whether the bits under `mask` are those of `value`: the upper half first, unless no bit of it counts.
+fn masked(lower: u32, upper: Option<u32>, value: u64, mask: u64, (is, is_not): (Exit, Exit)) -> Parts {
+    let last = bits(lower, low(value), low(mask), is, is_not);
+    match upper.filter(|_| high(mask) != 0) {
+        Some(upper) => Parts::two(bits(upper, high(value), high(mask), Exit::Next, is_not), last),
+        None => Parts::one(last),
+    }
+}
+
+/// One half. A test of bits leaves the whole word in the accumulator, for the next test to look at.
+fn bits(offset: u32, value: u32, mask: u32, is: Exit, is_not: Exit) -> Part {
+    let value = value & mask;
+    let single = value == mask && mask.is_power_of_two();
+    let whole = |code, k, yes, no| Part {
+        word: Word {
+            offset,
+            mask: u32::MAX,
+        },
+        test: Test { code, k },
+        yes,
+        no,
+    };
+    match mask {
+        u32::MAX => whole(code::JUMP_EQUAL, value, is, is_not),
+        _ if value == 0 => whole(code::JUMP_SET, mask, is_not, is),
+        _ if single => whole(code::JUMP_SET, mask, is, is_not),
+        _ => Part {
+            word: Word { offset, mask },
+            ..whole(code::JUMP_EQUAL, value, is, is_not)
+        },
+    }
+}
+
+/// Whether the argument is above `value`, or not below it, as `test` has it for the lower half.
+fn above(lower: u32, upper: Option<u32>, value: u64, test: u16, (is, is_not): (Exit, Exit)) -> Parts {
+    let part = |offset, code, k, yes, no| Part {
+        word: Word {
+            offset,
+            mask: u32::MAX,
+        },
+        test: Test { code, k },
+        yes,
+        no,
+    };
+    let last = part(lower, test, low(value), is, is_not);
+    match upper {
+        None => Parts::one(last),
+        Some(upper) => Parts {
+            list: [
+                part(upper, code::JUMP_GREATER, high(value), is, Exit::Next),
+                part(upper, code::JUMP_EQUAL, high(value), Exit::Next, is_not),
+                last,
+            ],
+            length: 3,
+        },
+    }
+}
+
+fn low(value: u64) -> u32 {
+    value as u32
+}
+
+fn high(value: u64) -> u32 {
+    (value >> 32) as u32
+}
