@@ -103,3 +103,26 @@ fn manual_pages_are_written_into_a_directory_that_is_made() {
     let out = Sbx::new(["man", "--out"]).args([dir.path().join("file/x")]).out();
     out.code(125).says("file/x: ");
 }
+
+#[test]
+fn the_numbers_of_the_readme_are_those_of_the_plans() {
+    for name in ["strict", "default", "build"] {
+        let start = format!("| `{name}` |");
+        let row = README
+            .lines()
+            .find(|line| line.starts_with(&start))
+            .expect("a row in README");
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let plan = Sbx::new(["plan", "--profile", name, "host", "--", "true"])
+            .out()
+            .ok();
+        assert!(plan.contains(&format!("nproc {},", cells[6])), "{row}\n{plan}");
+        // `build` is told by its difference.
+        if let Some(calls) = cells[7].strip_suffix(" allowed") {
+            assert!(
+                plan.contains(&format!("\nseccomp     {calls} of ")),
+                "{row}\n{plan}"
+            );
+        }
+    }
+}
