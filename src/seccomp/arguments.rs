@@ -5,7 +5,7 @@
 //! one condition is in BPF stands in [`super::condition`].
 
 use super::compile::CompileError;
-use super::condition::{Exit, Word, cut, parts};
+use super::condition::{Exit, Parts, Word, cut, parts};
 use super::program::{Instruction, Program, code};
 use super::verdict::{Check, Comparison, Condition, Match, Rule};
 use super::writer::{Label, Target, Writer};
@@ -65,7 +65,7 @@ enum Goal {
 /// One condition of the check.
 #[derive(Debug)]
 struct Step {
-    condition: Condition,
+    parts: Parts,
     holds: Goal,
     fails: Goal,
     /// Whether anything leads here.
@@ -83,7 +83,7 @@ fn steps(rules: &[&Rule], conditions: usize) -> Vec<Step> {
         for (at, condition) in rule.iter().enumerate() {
             let next = steps.len() + 1;
             steps.push(Step {
-                condition: *condition,
+                parts: parts(*condition),
                 holds: if next < end { Goal::Step(next) } else { Goal::Match },
                 fails: after(rule.get(..at).unwrap_or_default(), *condition, others, end),
                 reached: false,
@@ -114,20 +114,21 @@ fn after(known: &[Condition], failed: Condition, rules: &[&Rule], mut start: usi
 
 /// Whether `other` cannot hold where `known` does: the same bits of the same argument would have two values.
 fn excludes(known: Condition, other: Condition) -> bool {
-    let differ = match (known.comparison, other.comparison) {
-        (Comparison::Equal(one), Comparison::Equal(two)) => (one ^ two, u64::MAX),
+    if known.argument != other.argument || known.width != other.width {
+        return false;
+    }
+    let differing = match (known.comparison, other.comparison) {
+        (Comparison::Equal(one), Comparison::Equal(two)) => one ^ two,
         (
             Comparison::Masked { mask, value: one },
             Comparison::Masked {
                 mask: same,
                 value: two,
             },
-        ) if mask == same => (one ^ two, mask),
-        _ => return false,
+        ) if mask == same => (one ^ two) & mask,
+        _ => 0,
     };
-    known.argument == other.argument
-        && known.width == other.width
-        && cut(known.width, differ.0 & differ.1) != 0
+    cut(known.width, differing) != 0
 }
 
 /// Marks what is reached, and by whom with the wrong word.
@@ -137,13 +138,13 @@ fn mark(steps: &mut [Step]) {
             && let Some(step) = steps.get_mut(to)
         {
             step.reached = true;
-            step.load |= held != Some(parts(step.condition).word());
+            step.load |= held != Some(step.parts.word());
         }
     };
     enter(steps, Goal::Step(0), None);
     for at in 0..steps.len() {
         let Some(&Step {
-            condition,
+            parts,
             holds,
             fails,
             reached: true,
@@ -152,7 +153,7 @@ fn mark(steps: &mut [Step]) {
         else {
             continue;
         };
-        for part in parts(condition).all() {
+        for part in parts.all() {
             for exit in [part.yes, part.no] {
                 match exit {
                     Exit::Next => {}
@@ -224,9 +225,9 @@ impl Block<'_> {
 
     fn step(&mut self, step: &Step) -> Result<Entry, CompileError> {
         let (holds, fails) = (self.entry(step.holds), self.entry(step.fails));
-        let parts = parts(step.condition);
+        let parts = step.parts.all();
         let mut next = fails;
-        for (at, part) in parts.all().iter().enumerate().rev() {
+        for (at, part) in parts.iter().enumerate().rev() {
             let way = |exit| match exit {
                 Exit::Next => next.from(part.word),
                 Exit::Holds => holds.from(part.word),
@@ -234,7 +235,7 @@ impl Block<'_> {
             };
             let (yes, no) = (way(part.yes), way(part.no));
             let label = self.writer.test_once(part.test, yes, no, self.since)?;
-            let before = at.checked_sub(1).and_then(|at| parts.all().get(at));
+            let before = at.checked_sub(1).and_then(|at| parts.get(at));
             let load = before.map_or(step.load, |before| before.word != part.word);
             next = Entry {
                 word: Some(part.word),

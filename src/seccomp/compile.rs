@@ -7,7 +7,6 @@ use super::table::{ARCH, X32};
 use super::tree::{self, Range};
 use super::verdict::{Answer, Check, Verdict};
 use super::writer::{Target, Writer};
-use std::collections::BTreeMap;
 
 /// Why verdicts could not be made a program.
 #[derive(Debug, thiserror::Error)]
@@ -43,15 +42,19 @@ pub(super) fn compile<'a>(
 ) -> Result<Program, CompileError> {
     let mut blocks = Blocks {
         writer: Writer::new(ROOM),
-        written: BTreeMap::new(),
+        written: Vec::new(),
     };
     let others = Target::answer(others);
     let mut ranges = Vec::with_capacity(RANGES);
-    tree::add(&mut ranges, 0, others);
+    let mut next = 0;
     for (number, verdict) in verdicts {
+        if number > next {
+            tree::add(&mut ranges, next, others);
+        }
         tree::add(&mut ranges, number, blocks.target(verdict)?);
-        tree::add(&mut ranges, number + 1, others);
+        next = number + 1;
     }
+    tree::add(&mut ranges, next, others);
     tree::add(&mut ranges, X32, Target::answer(X32_ANSWER));
     finish(blocks.writer, &ranges, others)
 }
@@ -75,8 +78,8 @@ fn finish(mut writer: Writer, ranges: &[Range], others: Target) -> Result<Progra
 /// The blocks of argument checks.
 struct Blocks<'a> {
     writer: Writer,
-    /// Calls that are checked alike share a block.
-    written: BTreeMap<&'a Verdict, Target>,
+    /// Calls that are checked alike share a block. They are few, and most of them differ in their lengths already.
+    written: Vec<(&'a Verdict, Target)>,
 }
 
 impl<'a> Blocks<'a> {
@@ -85,11 +88,11 @@ impl<'a> Blocks<'a> {
             Verdict::Always(answer) => return Ok(Target::answer(*answer)),
             Verdict::Guarded { checks, otherwise } => (checks, *otherwise),
         };
-        if let Some(target) = self.written.get(verdict) {
+        if let Some((_, target)) = self.written.iter().find(|(known, _)| *known == verdict) {
             return Ok(*target);
         }
         let target = self.block(checks, otherwise)?;
-        self.written.insert(verdict, target);
+        self.written.push((verdict, target));
         Ok(target)
     }
 

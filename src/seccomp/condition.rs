@@ -32,7 +32,7 @@ pub(super) struct Part {
 }
 
 /// The tests of one condition, in order.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Parts {
     list: [Part; 3],
     length: usize,

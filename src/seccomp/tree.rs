@@ -26,9 +26,8 @@ struct Stretch<'a> {
     more: &'a [Range],
 }
 
-/// Adds a range that begins at `start`, above all others; what began there before is gone.
+/// Adds a range that begins at `start`, above all others.
 pub(super) fn add(ranges: &mut Vec<Range>, start: u32, target: Target) {
-    ranges.pop_if(|last| last.start == start);
     if ranges.last().is_none_or(|last| last.target != target) {
         ranges.push(Range { start, target });
     }

@@ -164,17 +164,14 @@ impl Writer {
         let reached = |writer: &Self, label: &Label| writer.distance(*label) + spare <= usize::from(u8::MAX);
         match target {
             Target::Return(action) => {
-                let known = self.returns.iter().position(|(known, _)| *known == action);
-                let last = known.and_then(|at| self.returns.get(at)).map(|(_, label)| *label);
-                if let Some(label) = last.filter(|label| reached(self, label)) {
-                    return Ok(label);
-                }
-                let label = self.fall_to(target)?;
-                match known.and_then(|at| self.returns.get_mut(at)) {
-                    Some(entry) => entry.1 = label,
+                let label = Label(self.reversed.len());
+                let reach = label.0 + spare;
+                match self.returns.iter_mut().find(|(known, _)| *known == action) {
+                    Some((_, last)) if reach - last.0 <= usize::from(u8::MAX) + 1 => return Ok(*last),
+                    Some((_, last)) => *last = label,
                     None => self.returns.push((action, label)),
                 }
-                Ok(label)
+                self.fall_to(target)
             }
             Target::At(label) if reached(self, &label) => Ok(label),
             Target::At(label) => {
