@@ -321,7 +321,10 @@ impl Running {
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         let open: Vec<i32> = HANDLED.into_iter().filter(|s| *s != libc::SIGTSTP).collect();
         let _ = signal::set_mask(&SignalSet::of(&open));
-        let _ = process::kill(if group { 0 } else { own }, signal);
+        let asks = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
+        if !asks || !state.relay.as_ref().is_some_and(Relay::wait_for_front) {
+            let _ = process::kill(if group { 0 } else { own }, signal);
+        }
         let _ = signal::set_mask(&SignalSet::of(&HANDLED));
         let mut continued = false;
         while let Ok(Some(arrived)) = signal::next_signal(self.signals.as_fd()) {

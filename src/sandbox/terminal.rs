@@ -180,6 +180,16 @@ impl Relay {
         !self.keyboard || self.keys.as_ref().is_none_or(|k| tty::in_front(k.as_fd()))
     }
 
+    /// Stops as the kernel stops a job that touches the terminal from the background, until it is in front. The kernel looks and stops
+    /// in one go: had we looked first, a shell that puts us in front in between would find us stopped for good. `false` when there
+    /// is no terminal to ask.
+    pub(super) fn wait_for_front(&self) -> bool {
+        let (true, Some(keys)) = (self.keyboard, &self.keys) else {
+            return false;
+        };
+        tty::touch(keys.as_fd()).is_ok()
+    }
+
     /// Whether keys are passed on.
     pub(super) fn attended(&self) -> bool {
         self.attended

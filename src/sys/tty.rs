@@ -36,6 +36,17 @@ pub fn set_modes(fd: BorrowedFd<'_>, modes: &Modes) -> Result<()> {
     check_int(unsafe { libc::tcsetattr(fd.as_raw_fd(), libc::TCSADRAIN, &raw const modes.0) }).map(|_| ())
 }
 
+/// Changes nothing, but as a change: the kernel stops a process of the background for it (SIGTTOU, termios(3)), as often as it is
+/// continued there.
+///
+/// # Errors
+/// `EIO` in an orphaned process group.
+pub fn touch(fd: BorrowedFd<'_>) -> Result<()> {
+    // Output that nobody has held back by TCOOFF goes on.
+    // SAFETY: only numbers are passed.
+    check_int(unsafe { libc::tcflow(fd.as_raw_fd(), libc::TCOON) }).map(|_| ())
+}
+
 impl Modes {
     /// The same with every key passed through as it is.
     #[must_use]
