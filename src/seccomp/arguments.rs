@@ -5,10 +5,10 @@
 //! one condition is in BPF stands in [`super::condition`].
 
 use super::compile::CompileError;
-use super::condition::{Exit, Parts, Word, cut, parts};
+use super::condition::{Exit, Word, cut, parts};
 use super::program::{Instruction, Program, code};
-use super::verdict::{Check, Comparison, Condition, Match, Rule};
-use super::writer::{Label, Target, Writer};
+use super::verdict::{Check, Comparison, Condition, Match, Rule, Width};
+use super::writer::{Label, Target, Test, Writer};
 
 /// Writes a check: where it gives no answer, the call goes on to `pass`. The accumulator may hold anything before.
 ///
@@ -23,6 +23,9 @@ pub(super) fn compile(writer: &mut Writer, check: &Check, pass: Target) -> Resul
     if check.rules.iter().any(Vec::is_empty) {
         return Ok(matched);
     }
+    if check.rules.is_empty() {
+        return Ok(missed);
+    }
     let conditions = check.rules.iter().map(Vec::len).sum();
     if conditions > Program::LONGEST {
         return Err(CompileError::TooLong(conditions));
@@ -32,14 +35,14 @@ pub(super) fn compile(writer: &mut Writer, check: &Check, pass: Target) -> Resul
     }
     let mut steps = steps(&grouped(&check.rules), conditions);
     mark(&mut steps);
-    Block {
+    let block = Block {
         since: writer.len(),
         writer,
-        missed: Entry::both(missed),
-        matched: Entry::both(matched),
-        written: vec![Entry::both(missed); steps.len()],
-    }
-    .write(&steps)
+        missed,
+        matched,
+        steps,
+    };
+    block.write()
 }
 
 /// The rules with those side by side that begin alike. Their order does not count: a check matches when any holds.
@@ -54,7 +57,7 @@ fn grouped(rules: &[Rule]) -> Vec<&Rule> {
     grouped
 }
 
-/// Where a condition leads.
+/// Where a test leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Goal {
     Step(usize),
@@ -62,52 +65,78 @@ enum Goal {
     Miss,
 }
 
-/// One condition of the check.
-#[derive(Debug)]
+/// One test of a condition of the check.
+#[derive(Debug, Clone, Copy)]
 struct Step {
-    parts: Parts,
-    holds: Goal,
-    fails: Goal,
+    /// What must be in the accumulator.
+    word: Word,
+    test: Test,
+    yes: Goal,
+    no: Goal,
     /// Whether anything leads here.
     reached: bool,
-    /// Whether something leads here that does not leave the word in the accumulator that is looked at first.
+    /// Whether something leads here that leaves another word in the accumulator.
     load: bool,
+    /// Once it is written: the way in with the word in the accumulator, and the way in without.
+    entries: Option<(Label, Label)>,
 }
 
-/// All conditions, rule by rule. Goals only lead forward.
+/// All tests of all conditions, rule by rule. Goals only lead forward.
 fn steps(rules: &[&Rule], conditions: usize) -> Vec<Step> {
     let mut steps = Vec::with_capacity(conditions);
     let mut rest = rules;
     while let [rule, others @ ..] = rest {
-        let end = steps.len() + rule.len();
+        let end = steps.len() + length(rule);
         for (at, condition) in rule.iter().enumerate() {
-            let next = steps.len() + 1;
-            steps.push(Step {
-                parts: parts(*condition),
-                holds: if next < end { Goal::Step(next) } else { Goal::Match },
-                fails: after(rule.get(..at).unwrap_or_default(), *condition, others, end),
-                reached: false,
-                load: false,
-            });
+            let parts = parts(*condition);
+            let next = steps.len() + parts.all().len();
+            let holds = if next < end { Goal::Step(next) } else { Goal::Match };
+            let fails = after(rule.get(..at).unwrap_or_default(), *condition, others, end);
+            for part in parts.all() {
+                let goal = |exit| match exit {
+                    Exit::Next => Goal::Step(steps.len() + 1),
+                    Exit::Holds => holds,
+                    Exit::Fails => fails,
+                };
+                steps.push(Step {
+                    word: part.word,
+                    test: part.test,
+                    yes: goal(part.yes),
+                    no: goal(part.no),
+                    reached: false,
+                    load: false,
+                    entries: None,
+                });
+            }
         }
         rest = others;
     }
     steps
 }
 
-/// Where to go on, among rules whose steps begin at `start`, when it is known that some conditions hold and one fails.
+/// How many tests some conditions are.
+fn length(conditions: &[Condition]) -> usize {
+    conditions
+        .iter()
+        .map(|condition| match condition.width {
+            Width::Low32 => 1,
+            Width::Full64 => parts(*condition).all().len(),
+        })
+        .sum()
+}
+
+/// Where to go on, among rules whose tests begin at `start`, when it is known that some conditions hold and one fails.
 fn after(known: &[Condition], failed: Condition, rules: &[&Rule], mut start: usize) -> Goal {
     let refuted = |c: &Condition| *c == failed || known.iter().any(|known| excludes(*known, *c));
     for rule in rules {
         if !rule.iter().any(refuted) {
             let skipped = rule.iter().take_while(|c| known.contains(c)).count();
-            return if skipped < rule.len() {
-                Goal::Step(start + skipped)
-            } else {
-                Goal::Match
+            return match rule.split_at_checked(skipped) {
+                Some((skipped, [_, ..])) => Goal::Step(start + length(skipped)),
+                _ => Goal::Match,
             };
         }
-        start += rule.len();
+        start += length(rule);
     }
     Goal::Miss
 }
@@ -131,127 +160,75 @@ fn excludes(known: Condition, other: Condition) -> bool {
     cut(known.width, differing) != 0
 }
 
-/// Marks what is reached, and by whom with the wrong word.
+/// Marks what is reached, and what is reached with another word in the accumulator than it looks at.
 fn mark(steps: &mut [Step]) {
-    let enter = |steps: &mut [Step], goal: Goal, held: Option<Word>| {
-        if let Goal::Step(to) = goal
-            && let Some(step) = steps.get_mut(to)
-        {
-            step.reached = true;
-            step.load |= held != Some(step.parts.word());
-        }
-    };
-    enter(steps, Goal::Step(0), None);
-    for at in 0..steps.len() {
-        let Some(&Step {
-            parts,
-            holds,
-            fails,
-            reached: true,
-            ..
-        }) = steps.get(at)
-        else {
-            continue;
-        };
-        for part in parts.all() {
-            for exit in [part.yes, part.no] {
-                match exit {
-                    Exit::Next => {}
-                    Exit::Holds => enter(steps, holds, Some(part.word)),
-                    Exit::Fails => enter(steps, fails, Some(part.word)),
-                }
+    if let Some(first) = steps.first_mut() {
+        first.reached = true;
+        first.load = true;
+    }
+    let mut rest = steps;
+    let mut at = 0;
+    while let [step, others @ ..] = rest {
+        at += 1;
+        for goal in [step.yes, step.no] {
+            if let Goal::Step(to) = goal
+                && step.reached
+                && let Some(next) = others.get_mut(to - at)
+            {
+                next.reached = true;
+                next.load |= next.word != step.word;
             }
         }
+        rest = others;
     }
 }
 
-/// The two ways into something that is written.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    /// What must be in the accumulator for the short one.
-    word: Option<Word>,
-    held: Target,
-    load: Target,
-}
-
-impl Entry {
-    /// Of something that does not look at the accumulator.
-    fn both(target: Target) -> Self {
-        Self {
-            word: None,
-            held: target,
-            load: target,
-        }
-    }
-
-    fn from(self, word: Word) -> Target {
-        if self.word == Some(word) {
-            self.held
-        } else {
-            self.load
-        }
-    }
-}
-
-/// A check that is being written, from its last condition to its first.
+/// A check that is being written, from its last test to its first.
 struct Block<'a> {
     writer: &'a mut Writer,
     /// Where it begins in the writer: tests are shared inside a block only, where they are near.
     since: usize,
-    matched: Entry,
-    missed: Entry,
-    /// By step.
-    written: Vec<Entry>,
+    matched: Target,
+    missed: Target,
+    steps: Vec<Step>,
 }
 
 impl Block<'_> {
-    fn write(mut self, steps: &[Step]) -> Result<Target, CompileError> {
-        for (at, step) in steps.iter().enumerate().rev().filter(|(_, step)| step.reached) {
-            let entry = self.step(step)?;
-            if let Some(slot) = self.written.get_mut(at) {
-                *slot = entry;
+    fn write(mut self) -> Result<Target, CompileError> {
+        for at in (0..self.steps.len()).rev() {
+            let Some(&step @ Step { reached: true, .. }) = self.steps.get(at) else {
+                continue;
+            };
+            let (yes, no) = (self.way(step.yes, step.word)?, self.way(step.no, step.word)?);
+            let label = self.writer.test_once(step.test, yes, no, self.since)?;
+            let load = if step.load {
+                self.load(step.word, label)?
+            } else {
+                label
+            };
+            if let Some(step) = self.steps.get_mut(at) {
+                step.entries = Some((label, load));
             }
         }
-        Ok(self.written.first().map_or(self.missed, |first| *first).load)
+        let first = self.steps.first().and_then(|step| step.entries);
+        first.map(|(_, load)| Target::At(load)).ok_or(CompileError::Hole)
     }
 
-    fn entry(&self, goal: Goal) -> Entry {
+    /// The way to a goal with this word in the accumulator.
+    fn way(&self, goal: Goal, word: Word) -> Result<Target, CompileError> {
         match goal {
-            Goal::Match => self.matched,
-            Goal::Miss => self.missed,
-            Goal::Step(at) => self.written.get(at).copied().unwrap_or(self.missed),
+            Goal::Match => Ok(self.matched),
+            Goal::Miss => Ok(self.missed),
+            Goal::Step(to) => {
+                let step = self.steps.get(to).ok_or(CompileError::Hole)?;
+                let (held, load) = step.entries.ok_or(CompileError::Hole)?;
+                Ok(Target::At(if step.word == word { held } else { load }))
+            }
         }
-    }
-
-    fn step(&mut self, step: &Step) -> Result<Entry, CompileError> {
-        let (holds, fails) = (self.entry(step.holds), self.entry(step.fails));
-        let parts = step.parts.all();
-        let mut next = fails;
-        for (at, part) in parts.iter().enumerate().rev() {
-            let way = |exit| match exit {
-                Exit::Next => next.from(part.word),
-                Exit::Holds => holds.from(part.word),
-                Exit::Fails => fails.from(part.word),
-            };
-            let (yes, no) = (way(part.yes), way(part.no));
-            let label = self.writer.test_once(part.test, yes, no, self.since)?;
-            let before = at.checked_sub(1).and_then(|at| parts.get(at));
-            let load = before.map_or(step.load, |before| before.word != part.word);
-            next = Entry {
-                word: Some(part.word),
-                held: Target::At(label),
-                load: if load {
-                    self.load(part.word, label)?
-                } else {
-                    Target::At(label)
-                },
-            };
-        }
-        Ok(next)
     }
 
     /// Loads a word in front of `label`.
-    fn load(&mut self, word: Word, label: Label) -> Result<Target, CompileError> {
+    fn load(&mut self, word: Word, label: Label) -> Result<Label, CompileError> {
         let mut label = label;
         if word.mask != u32::MAX {
             label = self
@@ -259,6 +236,66 @@ impl Block<'_> {
                 .before(label, Instruction::plain(code::AND, word.mask))?;
         }
         let load = Instruction::plain(code::LOAD, word.offset);
-        self.writer.before(label, load).map(Target::At)
+        self.writer.before(label, load)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::guard::{equal, masked};
+    use super::super::verdict::Answer;
+    use super::*;
+
+    /// The codes of a check, from the first one.
+    fn codes(rules: Vec<Rule>) -> Vec<u16> {
+        let check = Check {
+            rules,
+            on: Match::Any,
+            answer: Answer::Errno(1),
+        };
+        let mut writer = Writer::new(64);
+        compile(&mut writer, &check, Target::answer(Answer::Allow)).expect("compiles");
+        let program = writer.finish().expect("short");
+        program.instructions.iter().map(|i| i.code).collect()
+    }
+
+    #[test]
+    fn nothing_is_asked_or_loaded_twice() {
+        const END: [u16; 2] = [code::RETURN; 2];
+        let (a, b, c) = (equal(0, 1), equal(1, 2), equal(1, 3));
+        let one = [code::LOAD, code::JUMP_EQUAL];
+        // One word, many values.
+        assert_eq!(
+            codes(vec![vec![b], vec![c]]),
+            [&one[..], &one[1..], &END].concat()
+        );
+        // `a and b, or a and c`, with another rule between them, which finds its word in place.
+        let other = vec![equal(0, 9)];
+        assert_eq!(
+            codes(vec![vec![a, b], other, vec![a, c]]),
+            [&one[..], &one, &one[1..], &one[1..], &END].concat()
+        );
+        // Two rules that end alike share their end.
+        assert_eq!(
+            codes(vec![vec![a, masked(1, 6, 2)], vec![equal(0, 4), masked(1, 6, 2)]]),
+            [
+                &one[..],
+                &one[1..],
+                &[code::LOAD, code::AND, code::JUMP_EQUAL],
+                &END
+            ]
+            .concat()
+        );
+    }
+
+    #[test]
+    fn an_argument_that_no_call_has_is_an_error() {
+        let check = Check {
+            rules: vec![vec![equal(6, 1)]],
+            on: Match::Any,
+            answer: Answer::Errno(1),
+        };
+        let result = compile(&mut Writer::new(8), &check, Target::answer(Answer::Allow));
+        assert!(matches!(result, Err(CompileError::Argument(6))));
     }
 }

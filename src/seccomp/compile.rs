@@ -20,6 +20,9 @@ pub enum CompileError {
     /// A jump over more instructions than it can express was left.
     #[error("a jump of the filter is too long")]
     Jump,
+    /// A jump to nothing was left.
+    #[error("a jump of the filter leads to nothing")]
+    Hole,
 }
 
 /// What every filter answers to a number with the x32 bit: that the kernel has no such ABI. Its table shares numbers with ours, so a
@@ -56,12 +59,12 @@ pub(super) fn compile<'a>(
     }
     tree::add(&mut ranges, next, others);
     tree::add(&mut ranges, X32, Target::answer(X32_ANSWER));
-    finish(blocks.writer, &ranges, others)
+    finish(blocks.writer, &ranges)
 }
 
 /// Writes what every call goes through first.
-fn finish(mut writer: Writer, ranges: &[Range], others: Target) -> Result<Program, CompileError> {
-    let root = tree::write(&mut writer, ranges, others)?;
+fn finish(mut writer: Writer, ranges: &[Range]) -> Result<Program, CompileError> {
+    let root = tree::write(&mut writer, ranges)?;
     writer.fall_to(root)?;
     writer.push(Instruction::plain(code::LOAD, 0));
     writer.push(Instruction::plain(code::RETURN, Answer::KillProcess.action()));

@@ -32,7 +32,7 @@ pub(super) struct Part {
 }
 
 /// The tests of one condition, in order.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Parts {
     list: [Part; 3],
     length: usize,
@@ -41,12 +41,6 @@ pub(super) struct Parts {
 impl Parts {
     pub(super) fn all(&self) -> &[Part] {
         self.list.get(..self.length).unwrap_or_default()
-    }
-
-    /// What the first test wants in the accumulator.
-    pub(super) fn word(&self) -> Word {
-        let [first, ..] = self.list;
-        first.word
     }
 
     /// The last one repeated fills the list: nothing looks at it.
@@ -158,4 +152,56 @@ fn low(value: u64) -> u32 {
 
 fn high(value: u64) -> u32 {
     (value >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(width: Width, comparison: Comparison) -> Vec<(u32, u16, u32)> {
+        let condition = Condition {
+            argument: 1,
+            width,
+            comparison,
+        };
+        let all = parts(condition);
+        let one = |part: &Part| (part.word.offset, part.test.code, part.test.k);
+        all.all().iter().map(one).collect()
+    }
+
+    #[test]
+    fn only_halves_that_count_are_asked() {
+        let (low, high) = (24, 28);
+        let masked = |mask, value| Comparison::Masked { mask, value };
+        for (width, comparison, expected) in [
+            (
+                Width::Low32,
+                Comparison::Equal(7 << 32 | 5),
+                vec![(low, code::JUMP_EQUAL, 5)],
+            ),
+            (
+                Width::Full64,
+                Comparison::Equal(7 << 32 | 5),
+                vec![(high, code::JUMP_EQUAL, 7), (low, code::JUMP_EQUAL, 5)],
+            ),
+            (Width::Full64, masked(6, 0), vec![(low, code::JUMP_SET, 6)]),
+            (Width::Full64, masked(4, 4), vec![(low, code::JUMP_SET, 4)]),
+            (
+                Width::Full64,
+                masked(1 << 40 | 6, 2),
+                vec![(high, code::JUMP_SET, 1 << 8), (low, code::JUMP_EQUAL, 2)],
+            ),
+            (
+                Width::Full64,
+                Comparison::Less(5),
+                vec![
+                    (high, code::JUMP_GREATER, 0),
+                    (high, code::JUMP_EQUAL, 0),
+                    (low, code::JUMP_GREATER_EQUAL, 5),
+                ],
+            ),
+        ] {
+            assert_eq!(codes(width, comparison), expected, "{comparison:?}");
+        }
+    }
 }

@@ -36,9 +36,9 @@ pub(super) fn add(ranges: &mut Vec<Range>, start: u32, target: Target) {
 /// Writes the tree over all ranges.
 ///
 /// # Errors
-/// When it cannot be reached any more.
-pub(super) fn write(writer: &mut Writer, ranges: &[Range], empty: Target) -> Result<Target, CompileError> {
-    over(writer, &stretches(ranges), empty)
+/// When there is no range.
+pub(super) fn write(writer: &mut Writer, ranges: &[Range]) -> Result<Target, CompileError> {
+    over(writer, &stretches(ranges))
 }
 
 fn stretches(ranges: &[Range]) -> Vec<Stretch<'_>> {
@@ -69,15 +69,15 @@ fn reach(target: Target, others: &[Range]) -> usize {
 }
 
 /// Writes the tree over some neighbouring stretches.
-fn over(writer: &mut Writer, stretches: &[Stretch<'_>], empty: Target) -> Result<Target, CompileError> {
+fn over(writer: &mut Writer, stretches: &[Stretch<'_>]) -> Result<Target, CompileError> {
     let (below, above) = match stretches {
-        [] => return Ok(empty),
+        [] => return Err(CompileError::Hole),
         [one] => return leaf(writer, one),
         more => more.split_at(middle(more)),
     };
     let start = above.first().map_or(0, |stretch| stretch.first.start);
-    let above = over(writer, above, empty)?;
-    let below = over(writer, below, empty)?;
+    let above = over(writer, above)?;
+    let below = over(writer, below)?;
     let test = Test {
         code: code::JUMP_GREATER_EQUAL,
         k: start,
