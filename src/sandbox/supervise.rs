@@ -39,6 +39,9 @@ impl From<Errno> for SuperviseError {
     }
 }
 
+/// How long a command that asks for keys in the background waits before it stops as a job.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 /// What is known so far.
 struct State {
     relay: Option<Relay>,
@@ -48,6 +51,8 @@ struct State {
     slim: bool,
     /// Signals that came before there was a command.
     early: Vec<Arrived>,
+    /// The command has stopped because it asks for keys in the background: by which signal, and when this run stops with it.
+    asking: Option<(i32, Instant)>,
     channel: bool,
     ended: Option<Ended>,
     deadline: Option<Instant>,
@@ -72,6 +77,7 @@ impl Running {
             started: false,
             slim: false,
             early: Vec::new(),
+            asking: None,
             channel: true,
             ended: None,
             deadline: time.map(|t| self.since + t),
@@ -147,6 +153,7 @@ impl Running {
             if let Some(relay) = &mut state.relay {
                 relay.step(watches.get(3..).unwrap_or_default());
             }
+            self.hold_on(state);
             if state.started && !state.slim && !watches.iter().any(|w| w.ready) {
                 process::release_code();
                 state.slim = true;
@@ -279,12 +286,31 @@ impl Running {
         if let Some(relay) = &mut state.relay {
             relay.flush();
         }
-        match state.relay.as_mut().filter(|r| asks && r.in_front()) {
+        if asks && state.relay.is_some() {
+            state.asking = Some((signal, Instant::now() + PATIENCE));
+            self.hold_on(state);
+        } else {
+            self.suspend(state, signal, true);
+        }
+    }
+
+    /// A command that asks for keys gets them when this run is in front. Until it is, or stops too, there is a moment: a shell whose
+    /// user answers at once does not know yet that its job has stopped, and puts it in front without continuing it.
+    fn hold_on(&self, state: &mut State) {
+        let Some((signal, until)) = state.asking else {
+            return;
+        };
+        match state.relay.as_mut().filter(|r| r.in_front()) {
             Some(relay) => {
                 relay.attend();
+                state.asking = None;
                 self.go_on(true);
             }
-            None => self.suspend(state, signal, true),
+            None if until <= Instant::now() => {
+                state.asking = None;
+                self.suspend(state, signal, true);
+            }
+            None => {}
         }
     }
 
@@ -346,6 +372,9 @@ impl State {
 
     /// Milliseconds until the time is up, for poll.
     fn patience(&self) -> i32 {
+        if self.asking.is_some() {
+            return 10;
+        }
         let idle = if self.slim { i32::MAX } else { process::IDLE_MILLIS };
         let Some(deadline) = self.deadline else {
             return if self.slim { -1 } else { idle };
