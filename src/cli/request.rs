@@ -7,13 +7,13 @@ use crate::model::{Host, HostPath, Origin, Protection};
 use crate::plan::{self, Facts, Plan};
 use crate::policy::{self, Policy, Request, Root};
 use crate::profile::Profile;
-use crate::profile::schema::MapKind;
+use crate::profile::schema::{MapKind, WorkdirMode};
 use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What is asked, on which host.
@@ -174,12 +174,33 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
             host.caller.home.as_deref(),
         )
     };
-    plan::build(policy, host, &facts).map_err(|refusal| {
+    let mut plan = plan::build(policy, host, &facts).map_err(|refusal| {
         let report = Report::sbx(&refusal);
         match refusal.mend() {
             Some(mend) => report.hint(mend),
             None => report,
         }
+    })?;
+    plan.notes.extend(workspace_of_root(policy, &plan));
+    Ok(plan)
+}
+
+/// Under root the command runs as an id that owns nothing of the host, and most of what root works in is root's.
+fn workspace_of_root(policy: &Policy, plan: &Plan) -> Option<String> {
+    let source = policy.workspace.source.as_ref()?;
+    let written = matches!(
+        policy.workspace.mode.value,
+        WorkdirMode::Writable | WorkdirMode::Overlay
+    );
+    let command = plan.host_uid()?;
+    let owner = source
+        .as_path()
+        .metadata()
+        .ok()
+        .filter(|m| m.mode() & 0o002 == 0)?
+        .uid();
+    (written && owner == 0 && command != 0).then(|| {
+        format!("{source} belongs to root and the command runs as uid {command} of the host, so it writes only what everyone may: chown it, or use --map host-root")
     })
 }
 

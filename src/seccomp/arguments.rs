@@ -242,8 +242,8 @@ impl Block<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::guard::{equal, masked};
     use super::super::verdict::Answer;
+    use super::super::verdict::{equal, masked};
     use super::*;
 
     /// The codes of a check, from the first one.

@@ -5,7 +5,7 @@
 use super::errno::{EAFNOSUPPORT, ENOTTY, EOPNOTSUPP, EPERM};
 use super::ioctls;
 use super::sockets;
-use super::verdict::{Answer, Check, Comparison, Condition, Match, Rule, Width};
+use super::verdict::{Answer, Check, Comparison, Condition, Match, Rule, Width, equal, masked, not_equal};
 
 /// One guard.
 #[derive(Clone, Copy)]
@@ -226,32 +226,6 @@ pub(super) fn only(errno: u16, rules: Vec<Rule>) -> Check {
         rules,
         on: Match::None,
         answer: Answer::Errno(errno),
-    }
-}
-
-/// The low half of an argument is `value`.
-pub(super) fn equal(argument: u8, value: u32) -> Condition {
-    Condition {
-        argument,
-        width: Width::Low32,
-        comparison: Comparison::Equal(value.into()),
-    }
-}
-
-fn not_equal(argument: u8, value: u32) -> Condition {
-    Condition {
-        argument,
-        width: Width::Low32,
-        comparison: Comparison::NotEqual(value.into()),
-    }
-}
-
-/// The low half of an argument is `value` under `mask`.
-pub(super) fn masked(argument: u8, mask: u64, value: u64) -> Condition {
-    Condition {
-        argument,
-        width: Width::Low32,
-        comparison: Comparison::Masked { mask, value },
     }
 }
 

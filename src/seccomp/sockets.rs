@@ -1,7 +1,6 @@
 //! Which sockets and socket options the guards know.
 
-use super::guard::{equal, masked};
-use super::verdict::Rule;
+use super::verdict::{Rule, equal, masked};
 
 /// `AF_UNIX`
 pub(super) const AF_UNIX: u32 = 1;

@@ -206,6 +206,33 @@ impl Verdict {
     }
 }
 
+/// The low half of an argument is `value`.
+pub(super) fn equal(argument: u8, value: u32) -> Condition {
+    Condition {
+        argument,
+        width: Width::Low32,
+        comparison: Comparison::Equal(value.into()),
+    }
+}
+
+/// The low half of an argument is anything but `value`.
+pub(super) fn not_equal(argument: u8, value: u32) -> Condition {
+    Condition {
+        argument,
+        width: Width::Low32,
+        comparison: Comparison::NotEqual(value.into()),
+    }
+}
+
+/// The low half of an argument is `value` under `mask`.
+pub(super) fn masked(argument: u8, mask: u64, value: u64) -> Condition {
+    Condition {
+        argument,
+        width: Width::Low32,
+        comparison: Comparison::Masked { mask, value },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,3 +36,18 @@ fn names_are_those_of_the_root_and_not_of_the_host() {
         .says("/etc/passwd has no");
     ids(&root, "www:adm").code(125).says("/etc/group has no `adm`");
 }
+
+#[test]
+fn root_is_told_that_the_command_cannot_write_what_is_roots() {
+    let dir = Dir::new();
+    let out = Sbx::new(["run", "--profile", "build", "host", "--", "true"])
+        .within(dir.path())
+        .out();
+    out.code(0);
+    assert_eq!(
+        out.stderr().contains("belongs to root"),
+        crate::util::is_root(),
+        "{}",
+        out.stderr()
+    );
+}
