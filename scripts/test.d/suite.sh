@@ -22,8 +22,9 @@ integration() {
   install -d -m 755 -o "$1" "$own" "$own/tmp"
   install -m 666 /dev/null "$stage/skips-$1"
   suite "it as $1" "${@:2}" env -i --chdir="$own" PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME="$own" \
-    TMPDIR="$own/tmp" USER="$1" INSTA_UPDATE=no SBX_TEST_SKIPS="$stage/skips-$1" SBX_TEST_BINARY="$stage/sbx" \
-    SBX_TEST_ATTACKER="$stage/attacker" SBX_TEST_PROFILES="$stage/profiles" "$stage/it"
+    TMPDIR="$own/tmp" USER="$1" INSTA_UPDATE=no SBX_TEST_SKIPS="$stage/skips-$1" SBX_TEST_BINARY="$stage/bin/sbx" \
+    SBX_TEST_ATTACKER="$stage/bin/attacker" SBX_TEST_PROFILES="$stage/profiles" SBX_TEST_TOOLCHAIN="$stage/toolchain" \
+    "$stage/bin/it"
 }
 
 # Prints every skip and the sums; gives whether all is well.

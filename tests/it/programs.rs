@@ -77,6 +77,9 @@ fn a_compiler_of_cxx_and_its_threads() {
 
 /// The toolchain that these tests were built with, as a directory that can be bound.
 fn toolchain() -> Option<PathBuf> {
+    if let Some(staged) = std::env::var_os("SBX_TEST_TOOLCHAIN") {
+        return Some(staged.into());
+    }
     let output = std::process::Command::new("rustc")
         .args(["--print", "sysroot"])
         .output()
