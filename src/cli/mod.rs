@@ -16,6 +16,7 @@ pub mod why;
 
 pub use report::Report;
 
+use clap::error::ErrorKind;
 use clap::{Args, Command, FromArgMatches, Parser, Subcommand};
 
 /// Run a command that nobody trusts, as an ordinary user: no root, no daemon, nothing of yours readable unless you say so.
@@ -59,6 +60,11 @@ pub fn start() -> u8 {
             Ok(code) => return code,
             Err(report) => report,
         },
+        // Nothing was asked for: what there is, on standard error.
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            out::words(error.to_string().trim_end());
+            return 2;
+        }
         // `--help` and `--version` come as errors too.
         Err(error) if !error.use_stderr() => return out::page(&error),
         // Who starts `run` reads 2 as the command's own exit code.

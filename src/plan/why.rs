@@ -4,7 +4,7 @@ use super::links;
 use super::place::{Holds, holds};
 use super::step::{Attributes, Plan, ProcKind, Step};
 use crate::model::{HostPath, InRoot};
-use crate::policy::{Policy, Root};
+use crate::policy::{Policy, Root, never_shown};
 use crate::profile::schema::NetworkMode;
 use crate::seccomp::{Verdict, guard};
 use serde::Serialize;
@@ -171,7 +171,8 @@ fn own_root(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use, line: &str) 
 
 /// The flag that shows a path of the host, where that is a thing to do at all.
 fn show_it(policy: &Policy, at: &InRoot, wanted: Use) -> Option<String> {
-    if policy.root != Root::Host {
+    let home = policy.home.0.as_path();
+    if policy.root != Root::Host || never_shown(at.as_path(), Some(home)).is_some() {
         return None;
     }
     let mode = if wanted == Use::Write { "" } else { ":ro" };

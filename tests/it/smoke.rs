@@ -20,3 +20,21 @@ fn exit_codes_are_the_commands() {
         .says("no-such-command: not found");
     Sbx::run("strict").args(["host", "--", "/etc"]).out().code(126);
 }
+
+#[test]
+fn nothing_asked_is_answered_with_what_there_is() {
+    for arguments in [&[][..], &["profile"]] {
+        let out = Sbx::new(arguments).out();
+        out.code(2).says("Usage: ").says("Examples:");
+        assert!(out.stdout.is_empty());
+    }
+}
+
+#[test]
+fn why_suggests_no_flag_that_would_be_refused() {
+    let out = Sbx::new(["why", "--path", "/root/.ssh/id_rsa", "--op", "read"])
+        .env("HOME", "/root")
+        .out();
+    out.code(1);
+    assert!(!out.stdout().contains("-v "), "{}", out.stdout());
+}
