@@ -302,23 +302,12 @@ pub const IDLE_MILLIS: i32 = 100;
 /// A process that only waits has no use for the code that parsed profiles and made plans, and every one of many sandboxes would be
 /// charged for it.
 pub fn release_code() {
-    advise_code(libc::MADV_DONTNEED);
-}
-
-/// Maps all pages of the program at once: one after the other they are a fault each.
-pub fn map_code() {
-    advise_code(libc::MADV_POPULATE_READ);
-}
-
-fn advise_code(mut advice: libc::c_int) {
     /// Pages that were relocated or written must stay: they cannot be read again from the file.
     unsafe extern "C" fn release(
         object: *mut libc::dl_phdr_info,
         _: libc::size_t,
-        advice: *mut c_void,
+        _: *mut c_void,
     ) -> libc::c_int {
-        // SAFETY: it is the number that is passed below.
-        let advice = unsafe { *advice.cast::<libc::c_int>() };
         // SAFETY: dl_iterate_phdr(3) gives a live object of one thread's own.
         let object = unsafe { &*object };
         for at in 0..usize::from(object.dlpi_phnum) {
@@ -334,14 +323,14 @@ fn advise_code(mut advice: libc::c_int) {
             #[allow(clippy::cast_possible_truncation, reason = "addresses of a 64-bit process")]
             // SAFETY: the range is a mapping of a file that nobody can write through: its pages come back as they were.
             unsafe {
-                libc::madvise(start as *mut c_void, length as usize, advice)
+                libc::madvise(start as *mut c_void, length as usize, libc::MADV_DONTNEED)
             };
         }
         // The program comes first, and a static one is all there is.
         1
     }
     // SAFETY: the callback reads what it is given and keeps nothing.
-    unsafe { libc::dl_iterate_phdr(Some(release), (&raw mut advice).cast()) };
+    unsafe { libc::dl_iterate_phdr(Some(release), std::ptr::null_mut()) };
 }
 
 /// How many bytes this process's arguments take, for [`forget_arguments`].

@@ -5,25 +5,6 @@
 
 use super::fs;
 
-/// Room for what a run allocates before its clone.
-const HEAP: usize = 208 << 10;
-
-/// Makes the heap at once.
-fn prepare_heap() {
-    const FOR_GOOD: libc::c_int = 1 << 30;
-    for option in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
-        // SAFETY: only numbers are passed; there is no other thread.
-        unsafe { libc::mallopt(option, FOR_GOOD) };
-    }
-    // SAFETY: plain allocation.
-    let block = unsafe { libc::malloc(HEAP) };
-    let start = (block as usize).next_multiple_of(4096);
-    // SAFETY: the block is ours, and longer than this; a kernel without MADV_POPULATE_WRITE (before 5.14) says so and does nothing.
-    unsafe { libc::madvise(start as *mut libc::c_void, HEAP - 4096, libc::MADV_POPULATE_WRITE) };
-    // SAFETY: allocated above, and used by nobody.
-    unsafe { libc::free(block) };
-}
-
 /// Makes descriptors 0, 1 and 2 exist, so that nothing that is opened later is taken for a stream; and a closed pipe is an error and
 /// no signal.
 pub fn prepare_streams() {
@@ -36,8 +17,6 @@ pub fn prepare_streams() {
             }
         }
     }
-    super::process::map_code();
-    prepare_heap();
     // SAFETY: no handler of ours is set, only the disposition.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
