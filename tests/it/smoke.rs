@@ -32,8 +32,8 @@ fn nothing_asked_is_answered_with_what_there_is() {
 
 #[test]
 fn why_suggests_no_flag_that_would_be_refused() {
-    let out = Sbx::new(["why", "--path", "/root/.ssh/id_rsa", "--op", "read"])
-        .env("HOME", "/root")
+    let out = Sbx::new(["why", "--path", "/home/of-nobody/.ssh/id_rsa", "--op", "read"])
+        .env("HOME", "/home/of-nobody")
         .out();
     out.code(1);
     assert!(!out.stdout().contains("-v "), "{}", out.stdout());
