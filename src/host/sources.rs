@@ -1,7 +1,7 @@
 //! Looking up the paths that a policy names: what they are, not what is in them.
 
 use super::users;
-use crate::model::facts::{Facts, Found, Kind};
+use crate::model::facts::{Facts, Found, Kind, RESOLVER};
 use crate::model::host::{HostTree, TopEntry};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
@@ -10,9 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-
-/// Whom programs ask for the addresses of names; often a link into `/run`.
-pub const RESOLVER: &str = "/etc/resolv.conf";
 
 /// Looks up every source of a policy, and for a directory root which of `places` are real directories in it.
 #[must_use]

@@ -4,6 +4,9 @@ use super::path::{HostPath, InRoot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+/// Whom programs ask for the addresses of names; often a link into `/run`.
+pub const RESOLVER: &str = "/etc/resolv.conf";
+
 /// What kind of thing a path of the host is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

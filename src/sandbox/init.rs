@@ -3,7 +3,6 @@
 //! It is not dumpable: its memory, environment, descriptors and executable are closed to every process inside (`/proc/1/…`, ptrace).
 //! Its arguments, which would tell what sbx was asked for, are gone.
 
-use super::child::Child;
 use super::message::Message;
 use crate::sys::process::{self, Status};
 use crate::sys::signal::{self, SignalSet};
@@ -32,14 +31,12 @@ pub(super) fn end_with(control: BorrowedFd<'_>) -> Result<()> {
 }
 
 /// Serves until the command has ended or the supervisor is gone; then the kernel kills all that is left in the pid namespace.
-pub(super) fn serve(child: &mut Child<'_>, command: i32) -> Result<Infallible> {
-    let control = child.control;
+pub(super) fn serve(control: BorrowedFd<'_>, terminal: Option<OwnedFd>, command: i32) -> Result<Infallible> {
     // Everything but SIGCHLD stays blocked: what the supervisor wants, it says over the channel, and nobody inside can say it.
     let signals = signal::signal_fd(&SignalSet::of(&[libc::SIGCHLD]))?;
-    // Kept: only a member of its session can change which group is in a terminal's foreground.
-    let terminal = child.slave.take();
     signal::ignore(libc::SIGTTOU);
     let_go_of_streams()?;
+    // The terminal is kept: only a member of its session can change which group is in its foreground.
     close_all_but([
         control.as_raw_fd(),
         signals.as_raw_fd(),

@@ -185,7 +185,7 @@ fn start_below(child: &mut Child<'_>, rest: &[(u32, Operation)], step: u32) -> R
     if let Some((step, errno)) = below.failed {
         fail(child.control, step, errno);
     }
-    match init::serve(child, pid) {
+    match init::serve(child.control, child.slave.take(), pid) {
         Ok(never) => match never {},
         Err(errno) => fail(child.control, step, errno),
     }

@@ -4,8 +4,8 @@
 //! can still hold is entered behind the conditions that are known to hold. So a check of `a and b, or a and c` asks `a` once. What
 //! one condition is in BPF stands in [`super::condition`].
 
-use super::compile::CompileError;
 use super::condition::{Exit, Word, cut, parts};
+use super::program::CompileError;
 use super::program::{Instruction, Program, code};
 use super::verdict::{Check, Comparison, Condition, Match, Rule, Width};
 use super::writer::{Label, Target, Test, Writer};

@@ -2,28 +2,11 @@
 
 use super::arguments;
 use super::errno::ENOSYS;
-use super::program::{Instruction, Program, code};
+use super::program::{CompileError, Instruction, Program, code};
 use super::table::{ARCH, X32};
 use super::tree::{self, Range};
 use super::verdict::{Answer, Check, Verdict};
 use super::writer::{Target, Writer};
-
-/// Why verdicts could not be made a program.
-#[derive(Debug, thiserror::Error)]
-pub enum CompileError {
-    /// Longer than the kernel takes.
-    #[error("the filter has {0} instructions and the kernel takes {longest}: use fewer conditions on arguments", longest = Program::LONGEST)]
-    TooLong(usize),
-    /// A condition looks at an argument that no call has.
-    #[error("a condition looks at argument {0} of a call, and the last one that a call has is 5")]
-    Argument(u8),
-    /// A jump over more instructions than it can express was left.
-    #[error("a jump of the filter is too long")]
-    Jump,
-    /// A jump to nothing was left.
-    #[error("a jump of the filter leads to nothing")]
-    Hole,
-}
 
 /// What every filter answers to a number with the x32 bit: that the kernel has no such ABI. Its table shares numbers with ours, so a
 /// filter that forgot it would be passed by.

@@ -44,9 +44,9 @@ pub mod verdict;
 pub mod verdicts;
 mod writer;
 
-pub use compile::CompileError;
 pub use docker::DockerError;
 pub use policy::{Spec, SpecError, resolve};
+pub use program::CompileError;
 pub use program::{Instruction, Program};
 pub use verdict::{Answer, Verdict};
 pub use verdicts::{Counts, Entry, Explanation, Table};

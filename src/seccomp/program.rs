@@ -24,6 +24,23 @@ pub mod code {
     pub const RETURN: u16 = 0x06;
 }
 
+/// Why verdicts could not be made a program.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// Longer than the kernel takes.
+    #[error("the filter has {0} instructions and the kernel takes {longest}: use fewer conditions on arguments", longest = Program::LONGEST)]
+    TooLong(usize),
+    /// A condition looks at an argument that no call has.
+    #[error("a condition looks at argument {0} of a call, and the last one that a call has is 5")]
+    Argument(u8),
+    /// A jump over more instructions than it can express was left.
+    #[error("a jump of the filter is too long")]
+    Jump,
+    /// A jump to nothing was left.
+    #[error("a jump of the filter leads to nothing")]
+    Hole,
+}
+
 /// One whole filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {

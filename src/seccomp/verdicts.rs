@@ -1,7 +1,7 @@
 //! One verdict for every system call, with the place that decided it: what is printed, explained and compiled.
 
-use super::compile::{self, CompileError};
-use super::program::Program;
+use super::compile;
+use super::program::{CompileError, Program};
 use super::table;
 use super::verdict::{Answer, Check, Verdict};
 use crate::model::Origin;

@@ -1,7 +1,7 @@
 //! What the root is made of: nothing, a directory, or the host's own programs.
 
 use super::{Builder, at};
-use crate::host::sources::RESOLVER;
+use crate::model::facts::RESOLVER;
 use crate::model::host::TopEntry;
 use crate::model::{Bytes, HostPath, InRoot};
 use crate::plan::generated;
