@@ -31,6 +31,19 @@ pub(super) struct Part {
     pub(super) no: Exit,
 }
 
+impl Part {
+    /// A test of a whole word.
+    fn whole(offset: u32, code: u16, k: u32, yes: Exit, no: Exit) -> Self {
+        let mask = u32::MAX;
+        Self {
+            word: Word { offset, mask },
+            test: Test { code, k },
+            yes,
+            no,
+        }
+    }
+}
+
 /// The tests of one condition, in order.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -101,15 +114,7 @@ fn masked(lower: u32, upper: Option<u32>, value: u64, mask: u64, (is, is_not): (
 fn bits(offset: u32, value: u32, mask: u32, is: Exit, is_not: Exit) -> Part {
     let value = value & mask;
     let single = value == mask && mask.is_power_of_two();
-    let whole = |code, k, yes, no| Part {
-        word: Word {
-            offset,
-            mask: u32::MAX,
-        },
-        test: Test { code, k },
-        yes,
-        no,
-    };
+    let whole = |code, k, yes, no| Part::whole(offset, code, k, yes, no);
     match mask {
         u32::MAX => whole(code::JUMP_EQUAL, value, is, is_not),
         _ if value == 0 => whole(code::JUMP_SET, mask, is_not, is),
@@ -123,22 +128,13 @@ fn bits(offset: u32, value: u32, mask: u32, is: Exit, is_not: Exit) -> Part {
 
 /// Whether the argument is above `value`, or not below it, as `test` has it for the lower half.
 fn above(lower: u32, upper: Option<u32>, value: u64, test: u16, (is, is_not): (Exit, Exit)) -> Parts {
-    let part = |offset, code, k, yes, no| Part {
-        word: Word {
-            offset,
-            mask: u32::MAX,
-        },
-        test: Test { code, k },
-        yes,
-        no,
-    };
-    let last = part(lower, test, low(value), is, is_not);
+    let last = Part::whole(lower, test, low(value), is, is_not);
     match upper {
         None => Parts::one(last),
         Some(upper) => Parts {
             list: [
-                part(upper, code::JUMP_GREATER, high(value), is, Exit::Next),
-                part(upper, code::JUMP_EQUAL, high(value), Exit::Next, is_not),
+                Part::whole(upper, code::JUMP_GREATER, high(value), is, Exit::Next),
+                Part::whole(upper, code::JUMP_EQUAL, high(value), Exit::Next, is_not),
                 last,
             ],
             length: 3,

@@ -92,23 +92,47 @@ struct CapData {
     inheritable: u32,
 }
 
+impl CapData {
+    const EMPTY: Self = Self {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+    };
+}
+
+static THIS_PROCESS: CapHeader = CapHeader {
+    version: VERSION_3,
+    pid: 0,
+};
+
+fn sets() -> Result<[CapData; 2]> {
+    let mut data = [CapData::EMPTY; 2];
+    // SAFETY: header and data have the layout of version 3, which takes two elements.
+    check(unsafe { libc::syscall(libc::SYS_capget, &raw const THIS_PROCESS, data.as_mut_ptr()) })?;
+    Ok(data)
+}
+
+fn put_sets(data: &[CapData; 2]) -> Result<()> {
+    // SAFETY: header and data have the layout of version 3, which takes two elements.
+    check(unsafe { libc::syscall(libc::SYS_capset, &raw const THIS_PROCESS, data.as_ptr()) }).map(|_| ())
+}
+
+/// The call takes half of the bits at a time.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the other half is the other element"
+)]
+fn halves(set: u64) -> [u32; 2] {
+    [set as u32, (set >> 32) as u32]
+}
+
 /// The effective set of this process.
 ///
 /// # Errors
 /// None in practice.
 pub fn effective_capabilities() -> Result<u64> {
-    let header = CapHeader {
-        version: VERSION_3,
-        pid: 0,
-    };
-    let mut data = [CapData {
-        effective: 0,
-        permitted: 0,
-        inheritable: 0,
-    }; 2];
-    // SAFETY: header and data have the layout of version 3, which takes two elements.
-    check(unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) })?;
-    Ok(u64::from(data[0].effective) | u64::from(data[1].effective) << 32)
+    let [low, high] = sets()?;
+    Ok(u64::from(low.effective) | u64::from(high.effective) << 32)
 }
 
 /// Sets the effective and permitted sets, and the inheritable one.
@@ -116,25 +140,15 @@ pub fn effective_capabilities() -> Result<u64> {
 /// # Errors
 /// `EPERM` when a set would grow.
 pub fn set_capabilities(effective: u64, inheritable: u64) -> Result<()> {
-    let header = CapHeader {
-        version: VERSION_3,
-        pid: 0,
-    };
-    let half = |shift: u32| {
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "half of the bits at a time is what the call takes"
-        )]
-        let bits = |set: u64| (set >> shift) as u32;
-        CapData {
-            effective: bits(effective),
-            permitted: bits(effective),
-            inheritable: bits(inheritable),
-        }
-    };
-    let data = [half(0), half(32)];
-    // SAFETY: header and data have the layout of version 3, which takes two elements.
-    check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }).map(|_| ())
+    let mut data = [CapData::EMPTY; 2];
+    for ((half, effective), inheritable) in data.iter_mut().zip(halves(effective)).zip(halves(inheritable)) {
+        *half = CapData {
+            effective,
+            permitted: effective,
+            inheritable,
+        };
+    }
+    put_sets(&data)
 }
 
 /// Makes `kept` inheritable, with the effective and permitted sets as they are.
@@ -142,28 +156,11 @@ pub fn set_capabilities(effective: u64, inheritable: u64) -> Result<()> {
 /// # Errors
 /// `EPERM` when one is not permitted.
 pub fn make_inheritable(kept: u64) -> Result<()> {
-    let header = CapHeader {
-        version: VERSION_3,
-        pid: 0,
-    };
-    let mut data = [CapData {
-        effective: 0,
-        permitted: 0,
-        inheritable: 0,
-    }; 2];
-    // SAFETY: header and data have the layout of version 3, which takes two elements.
-    check(unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) })?;
-    for (half, shift) in data.iter_mut().zip([0, 32]) {
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "half of the bits at a time is what the call takes"
-        )]
-        {
-            half.inheritable = (kept >> shift) as u32;
-        }
+    let mut data = sets()?;
+    for (half, kept) in data.iter_mut().zip(halves(kept)) {
+        half.inheritable = kept;
     }
-    // SAFETY: as above.
-    check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) }).map(|_| ())
+    put_sets(&data)
 }
 
 /// Raises `kept` in the ambient set, after which they outlive an exec by a user that is not root.

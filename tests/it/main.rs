@@ -25,6 +25,7 @@ mod programs;
 mod result;
 mod signals;
 mod smoke;
+mod started;
 mod streams;
 mod terminal;
 mod terminal_pty;

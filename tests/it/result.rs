@@ -1,11 +1,11 @@
 //! The result record: one JSON object, whatever happened.
 
+use crate::started::Started;
 use crate::util::{Dir, Sbx};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use std::process::Stdio;
-use std::time::Duration;
+use std::path::Path;
 
 /// Runs with `--result` and reads the record; the code is checked against what sbx exited with.
 fn record(flags: &[&str], script: &str) -> Value {
@@ -89,38 +89,33 @@ fn setup() {
     }
 }
 
+/// A run that has started and writes its record at the end.
+fn recorded(file: &Path) -> Started {
+    let sbx = Sbx::run("default").args(["--result"]).args([file]);
+    Started::new(sbx.args(["host", "--", "sh", "-c", "echo ready; exec sleep 100"]))
+}
+
 #[test]
 fn killed_from_outside() {
     let dir = Dir::new();
     let file = dir.path().join("r.json");
-    let (mut command, _home) = Sbx::run("default")
-        .args(["--result"])
-        .args([&file])
-        .args(["host", "--", "sh", "-c", "echo ready; exec sleep 100"])
-        .into_command();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("sbx starts");
-    let mut byte = [0];
-    std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut byte).expect("ready");
+    let run = recorded(&file);
     // pid 1 of the sandbox is the supervisor's only child.
-    let children = format!("/proc/{0}/task/{0}/children", child.id());
+    let children = format!("/proc/{0}/task/{0}/children", run.pid());
     let init: i32 = std::fs::read_to_string(children)
         .expect("its children")
         .trim()
         .parse()
         .expect("one child");
     if kill(Pid::from_raw(init), Signal::SIGKILL).is_err() {
-        child.kill().expect("kill");
-        child.wait().expect("wait");
+        run.signal(Signal::SIGKILL);
+        run.end();
         return crate::util::skip(
             "kill-mapped",
             "a process of a sub-id cannot be signalled by its owner here",
         );
     }
-    assert_eq!(child.wait().expect("wait").code(), Some(137));
+    run.end().code(137);
     let r = parse(&dir.read("r.json"));
     assert_eq!(r["reason"], "killed");
     assert_eq!(r["signal"], 9);
@@ -242,22 +237,9 @@ fn a_record_that_does_not_fit_is_told() {
 fn a_record_is_written_when_sbx_is_told_to_end() {
     let dir = Dir::new();
     let file = dir.path().join("r.json");
-    let (mut command, _home) = Sbx::run("default")
-        .args(["--result"])
-        .args([&file])
-        .args(["host", "--", "sh", "-c", "echo ready; exec sleep 100"])
-        .into_command();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("sbx starts");
-    let mut byte = [0];
-    std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut byte).expect("ready");
-    std::thread::sleep(Duration::from_millis(10));
-    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
-    kill(pid, Signal::SIGTERM).expect("it is there");
-    assert_eq!(child.wait().expect("wait").code(), Some(143));
+    let run = recorded(&file);
+    run.signal(Signal::SIGTERM);
+    run.end().code(143);
     let r = parse(&dir.read("r.json"));
     assert_eq!(
         (r["reason"].as_str(), r["signal"].as_i64()),

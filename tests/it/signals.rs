@@ -1,78 +1,13 @@
 //! Signals, exit codes, time limits, and who reaps whom.
 
-use crate::util::{Out, Sbx, within};
+use crate::started::Started;
+use crate::util::{Sbx, within};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStdout, Stdio};
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
-
-/// A sandbox that has said `ready`.
-struct Started {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    _home: crate::util::Dir,
-}
-
-impl Started {
-    fn new(sbx: Sbx) -> Self {
-        let (mut command, home) = sbx.into_command();
-        // A job of its own: in a group whose parents lie outside the session the kernel ignores stop signals.
-        let mut child = command
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("sbx starts");
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut started = Self {
-            child,
-            stdout,
-            _home: home,
-        };
-        assert_eq!(started.line(), "ready\n");
-        started
-    }
-
-    fn sh(script: &str) -> Self {
-        Self::new(Sbx::sh("default", script))
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).expect("a line");
-        line
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(self.pid(), signal).expect("it is there");
-    }
-
-    fn end(mut self) -> Out {
-        let mut stdout = Vec::new();
-        self.stdout.read_to_end(&mut stdout).expect("read");
-        let mut stderr = Vec::new();
-        self.child
-            .stderr
-            .take()
-            .expect("a pipe")
-            .read_to_end(&mut stderr)
-            .expect("read");
-        let status = self.child.wait().expect("wait");
-        Out {
-            code: status.code(),
-            signal: status.signal(),
-            stdout,
-            stderr,
-        }
-    }
-}
 
 const FORWARDED: [(Signal, &str); 6] = [
     (Signal::SIGTERM, "TERM"),

@@ -1,7 +1,8 @@
 //! Ways to speak to processes of the host: sockets, queues, shared memory, keys, the terminal.
 
 use super::{
-    Answers, Attack, BUILT_IN, attack, attacker, attacker_command, bytes, finish, outside, profile, under,
+    Answers, Attack, BUILT_IN, attack, attacker, attacker_command, bytes, finish, in_a_network_of_its_own,
+    outside, profile, under,
 };
 use crate::util::{Dir, binary, skip};
 use std::os::linux::net::SocketAddrExt;
@@ -26,13 +27,7 @@ fn abstract_sockets_of_the_host_are_out_of_reach() {
     let address = SocketAddr::from_abstract_name(&name).expect("a name");
     let _listener = UnixListener::bind_addr(&address).expect("a listener");
     let program = format!("socket 1 1 0; connect $0 {} @len", unix(&format!("\0{name}")));
-    for name in [
-        "strict",
-        "default",
-        "build",
-        &profile("no-landlock-strict"),
-        &profile("no-landlock"),
-    ] {
+    for name in &in_a_network_of_its_own() {
         attack(name, &program).refused("connect", &["ECONNREFUSED", "EPERM"]);
     }
     attack(&profile("host-network"), &program).number("connect");

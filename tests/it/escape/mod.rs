@@ -31,6 +31,18 @@ fn attacker() -> PathBuf {
     )
 }
 
+/// Profiles under which the network is the sandbox's own, with Landlock and without.
+fn in_a_network_of_its_own() -> [String; 5] {
+    let own = |name: &str| name.to_owned();
+    [
+        own("strict"),
+        own("default"),
+        own("build"),
+        profile("no-landlock-strict"),
+        profile("no-landlock"),
+    ]
+}
+
 /// A profile of `tests/profiles`.
 fn profile(name: &str) -> String {
     let directory = std::env::var_os("SBX_TEST_PROFILES").map_or_else(

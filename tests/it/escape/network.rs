@@ -1,6 +1,6 @@
 //! No network means no network: only the sandbox's own loopback, and nothing that gets beyond it.
 
-use super::{Attack, BUILT_IN, attack, bytes, outside, profile, under};
+use super::{Attack, BUILT_IN, attack, bytes, in_a_network_of_its_own, outside, profile, under};
 use crate::util::skip;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::time::Duration;
@@ -40,13 +40,7 @@ fn loopback_of_the_host_is_out_of_reach() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let port = listener.local_addr().expect("an address").port();
     let program = format!("socket 2 1 0; connect $0 {} @len", v4(Ipv4Addr::LOCALHOST, port));
-    for name in [
-        "strict",
-        "default",
-        "build",
-        &profile("no-landlock-strict"),
-        &profile("no-landlock"),
-    ] {
+    for name in &in_a_network_of_its_own() {
         attack(name, &program).refused("connect", &["ECONNREFUSED", "EACCES"]);
     }
     attack(&profile("host-network"), &program).number("connect");
