@@ -8,7 +8,7 @@ use super::run_args::SandboxArgs;
 use crate::model::Host;
 use crate::plan::{Plan, Step};
 use crate::policy::Policy;
-use crate::profile::schema::TerminalMode;
+use crate::profile::schema::{TerminalMode, WorkdirMode};
 use crate::sandbox::{self, StartError, Streams, SuperviseError, Supervised, workspace};
 use clap::Args;
 use std::mem::ManuallyDrop;
@@ -22,7 +22,8 @@ pub struct RunArgs {
     /// Write one JSON object about how the run ended to a file or a descriptor
     #[arg(long, value_name = "FILE|fd:N", help_heading = "Outcome")]
     result: Option<String>,
-    /// List what was written to an overlaid workspace, on standard error
+    /// List what was written to an overlaid workspace, on standard error: C made or changed, R a directory made anew, D gone,
+    /// S a socket, pipe or device
     #[arg(long, help_heading = "Outcome")]
     diff: bool,
     /// Apply what was written to an overlaid workspace, if the command exits with 0
@@ -80,6 +81,7 @@ fn attempt(args: &RunArgs, record: &mut Record) -> Result<u8, Report> {
     let own = Streams::of_this_process();
     // Never freed: the process ends soon, and freeing writes to pages that it shares with its child, so that each is copied first.
     let mut asked = ManuallyDrop::new(request::ask(&args.sandbox)?);
+    overlay_is_there(args, &asked.policy)?;
     let mut learned = false;
     loop {
         let plan = request::plan(&mut asked, own.any()).inspect_err(|_| record.profile(&asked))?;
@@ -101,6 +103,23 @@ fn attempt(args: &RunArgs, record: &mut Record) -> Result<u8, Report> {
     }
 }
 
+/// A flag that would do nothing is a mistake that its user learns of too late.
+fn overlay_is_there(args: &RunArgs, policy: &Policy) -> Result<(), Report> {
+    let flag = match (args.apply, args.diff) {
+        (true, _) => "--apply",
+        (_, true) => "--diff",
+        _ => return Ok(()),
+    };
+    if policy.workspace.mode.value == WorkdirMode::Overlay {
+        return Ok(());
+    }
+    let words = format!("{flag}: the working directory is not overlaid: add --workspace overlay");
+    Err(policy
+        .notes
+        .iter()
+        .fold(Report::usage_of_run(words), Report::hint))
+}
+
 fn start(
     args: &RunArgs,
     asked: &Asked,
@@ -118,6 +137,11 @@ fn start(
         out::words(super::plan::table(plan));
     } else if !args.quiet {
         announce(plan);
+        if asked.policy.workspace.mode.value == WorkdirMode::Overlay && !args.wants_changes() {
+            out::words(
+                "sbx: what is written to the working directory is thrown away: --diff lists it, --apply keeps it",
+            );
+        }
     }
     let running = prepared.spawn(streams)?;
     if args.result.is_some() {

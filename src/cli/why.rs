@@ -4,10 +4,11 @@ use super::out;
 use super::report::Report;
 use super::request::{self, Asked};
 use super::run_args::SandboxArgs;
-use crate::model::InRoot;
+use crate::model::{InRoot, meant};
 use crate::plan::Plan;
 use crate::plan::why::{self, Answer, Use};
 use crate::policy::Policy;
+use crate::seccomp;
 use clap::{ArgGroup, Args, ValueEnum};
 use nix::unistd::{AccessFlags, access};
 use serde_json::json;
@@ -84,8 +85,7 @@ pub fn why(args: &WhyArgs) -> Result<u8, Report> {
 fn ask(args: &WhyArgs, policy: &Policy, plan: &Plan) -> Result<(String, Answer), Report> {
     if let Some(name) = &args.syscall {
         let shown = name.escape_debug();
-        let answer = why::syscall(policy, name)
-            .ok_or_else(|| Report::usage(format!("`{shown}` is no system call")))?;
+        let answer = why::syscall(policy, name).ok_or_else(|| unknown_call(name))?;
         return Ok((format!("system call {shown}"), answer));
     }
     if let Some(target) = &args.connect {
@@ -110,6 +110,14 @@ fn ask(args: &WhyArgs, policy: &Policy, plan: &Plan) -> Result<(String, Answer),
         own_rights(&mut answer, &source, wanted);
     }
     Ok((format!("{word} {path}"), answer))
+}
+
+fn unknown_call(name: &str) -> Report {
+    let report = Report::usage(format!("`{}` is no system call", name.escape_debug()));
+    match meant(name, seccomp::table::all().map(|(_, known)| known)) {
+        Some(near) => report.hint(format!("did you mean `{near}`?")),
+        None => report,
+    }
 }
 
 /// The sandbox has no more rights on the host's files than its caller.

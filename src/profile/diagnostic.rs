@@ -149,33 +149,6 @@ impl Error {
     }
 }
 
-/// The nearest of some known words, when one is near.
-#[must_use]
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = 1 + word.chars().count() / 4;
-    known
-        .into_iter()
-        .map(|k| (distance(word, k), k))
-        .filter(|(d, _)| *d <= limit)
-        .min()
-        .map(|(_, k)| k)
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(64).enumerate() {
-        let mut corner = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = corner + usize::from(x != *y);
-            corner = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,12 +159,6 @@ mod tests {
         assert_eq!(source.position(0), (1, 1));
         assert_eq!(source.position(6), (2, 1));
         assert_eq!(source.position("a = 1\nä = ".len()), (2, 5));
-    }
-
-    #[test]
-    fn words_that_are_near() {
-        assert_eq!(nearest("netwrok", ["network", "limits"]), Some("network"));
-        assert_eq!(nearest("zzz", ["network", "limits"]), None);
     }
 
     #[test]

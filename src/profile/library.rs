@@ -1,8 +1,9 @@
 //! Where profiles are found, and what they come to once everything they extend is merged.
 
-use super::diagnostic::{Error, Source, nearest};
+use super::diagnostic::{Error, Source};
 use super::read::{Parsed, read};
 use super::schema::Profile;
+use crate::model::meant;
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -65,7 +66,7 @@ impl Library {
 
     fn unknown(&self, name: &str) -> Error {
         let names = self.names();
-        let near = nearest(name, names.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`? "));
+        let near = meant(name, names.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`? "));
         let help = format!("{}there are {}", near.unwrap_or_default(), names.join(", "));
         Error::whole(name, "no such profile", Some(help))
     }

@@ -30,7 +30,6 @@ pub mod interpret;
 mod ioctls;
 #[cfg(test)]
 mod judge;
-mod nearest;
 #[cfg(test)]
 mod oracle;
 pub mod policy;

@@ -3,12 +3,11 @@
 use super::errno::{self, ENOSYS, EPERM};
 use super::groups;
 use super::guard::{self, GUARDS, SOCKET_FAMILIES};
-use super::nearest::nearest;
 use super::sockets::Family;
 use super::table;
 use super::verdict::{Answer, Check, Verdict};
 use super::verdicts::{Entry, Named, Table};
-use crate::model::{Origin, Set};
+use crate::model::{self, Origin, Set};
 use std::collections::BTreeMap;
 
 /// What a profile says about system calls.
@@ -79,6 +78,10 @@ pub enum SpecError {
         /// Who refuses it.
         origin: Origin,
     },
+}
+
+fn nearest(typed: &str, known: impl Iterator<Item = &'static str>) -> &'static str {
+    model::nearest(typed, known).unwrap_or_default()
 }
 
 /// Resolves names and groups to one verdict for every call that is known.

@@ -38,3 +38,11 @@ fn why_suggests_no_flag_that_would_be_refused() {
     out.code(1);
     assert!(!out.stdout().contains("-v "), "{}", out.stdout());
 }
+
+#[test]
+fn why_knows_what_was_meant() {
+    Sbx::new(["why", "--syscall", "opnat"])
+        .out()
+        .code(2)
+        .says("did you mean `openat`?");
+}

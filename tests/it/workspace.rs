@@ -337,3 +337,28 @@ fn the_home_as_working_directory_is_not_handed_over() {
         .out();
     assert!(out.ok().ends_with("hidden"), "{}", out.stdout());
 }
+
+#[test]
+fn flags_that_would_do_nothing_are_told() {
+    let dir = project();
+    for flag in ["--apply", "--diff"] {
+        run(&dir, &[flag, "--workspace", "read-only"], "true")
+            .code(125)
+            .says(flag)
+            .says("--workspace overlay");
+    }
+}
+
+#[test]
+fn what_is_thrown_away_is_told() {
+    let dir = project();
+    let said = |flags: &[&str]| {
+        let sbx = Sbx::new(["run", "--profile", "default", "--workspace", "overlay"]).args(flags);
+        let out = sbx.args(["host", "--", "true"]).within(dir.path()).out();
+        out.code(0);
+        out.stderr().contains("thrown away")
+    };
+    assert!(said(&[]));
+    assert!(!said(&["--diff"]));
+    assert!(!said(&["--quiet"]));
+}

@@ -3,10 +3,10 @@
 mod entries;
 mod value;
 
-use super::diagnostic::{Error, Source, nearest};
+use super::diagnostic::{Error, Source};
 use super::schema::Profile;
 use super::words::{DEVICE, KEYS, MOUNT, TMPFS};
-use crate::model::{Protection, Set};
+use crate::model::{Protection, Set, meant};
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 use value::At;
@@ -92,7 +92,7 @@ fn sections() -> Vec<&'static str> {
 }
 
 fn unknown(source: &Source, span: Range<usize>, what: &str, word: &str, known: Vec<&str>) -> Error {
-    let near = nearest(word, known.iter().copied())
+    let near = meant(word, known.iter().copied())
         .map(|k| format!("did you mean `{k}`? "))
         .unwrap_or_default();
     let help = format!("{near}known here: {}", known.join(", "));

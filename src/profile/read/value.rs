@@ -1,7 +1,7 @@
 //! One value of a profile, read as what its key takes.
 
-use crate::model::{Capability, InRoot, Set};
-use crate::profile::diagnostic::{Error, Source, nearest};
+use crate::model::{Capability, InRoot, Set, meant};
+use crate::profile::diagnostic::{Error, Source};
 use crate::profile::schema::Maybe;
 use crate::profile::words::Word;
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ impl<'a> At<'a> {
         let found = T::WORDS.iter().find(|(w, _)| *w == text).map(|(_, v)| *v);
         let value = found.ok_or_else(|| {
             let near =
-                nearest(text, T::WORDS.iter().map(|(w, _)| *w)).map(|w| format!("did you mean \"{w}\"? "));
+                meant(text, T::WORDS.iter().map(|(w, _)| *w)).map(|w| format!("did you mean \"{w}\"? "));
             let help = format!("{}it takes {}", near.unwrap_or_default(), list());
             self.fault(
                 format!("`{}` does not take \"{}\"", self.key, text.escape_debug()),
