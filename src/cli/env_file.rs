@@ -1,6 +1,7 @@
 //! `--env` and `--env-file`.
 
 use super::report::Report;
+use super::text_file::text_file;
 use crate::model::{Origin, Set};
 use crate::profile::Profile;
 use std::path::Path;
@@ -36,11 +37,7 @@ pub(super) fn put(p: &mut Profile, text: &str, origin: &Origin) -> Result<(), &'
 pub(super) fn read(file: &Path, p: &mut Profile) -> Result<(), Report> {
     let shown = file.display().to_string().escape_debug().to_string();
     let fail = |why: String| Report::usage(format!("--env-file {shown}: {why}"));
-    let meta = std::fs::metadata(file).map_err(|e| fail(e.to_string()))?;
-    if !meta.is_file() || meta.len() > LIMIT {
-        return Err(fail("not a regular file of at most 1 MiB".into()));
-    }
-    let text = std::fs::read_to_string(file).map_err(|e| fail(e.to_string()))?;
+    let text = text_file(file, LIMIT).map_err(fail)?;
     for (number, line) in (1u32..).zip(text.lines()) {
         let line = line.trim_start();
         if line.is_empty() || line.starts_with('#') {

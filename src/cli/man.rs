@@ -4,7 +4,7 @@ use super::report::Report;
 use super::{Cli, out};
 use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments of `man`.
 #[derive(Debug, Clone, Args)]
@@ -44,9 +44,8 @@ pub fn man(args: &ManArgs) -> Result<u8, Report> {
     if let Some(directory) = &args.out {
         std::fs::create_dir_all(directory)
             .map_err(|e| Report::sbx(format!("{}: {e}", directory.display())))?;
-        for page in std::iter::once(&all).chain(all.get_subcommands()) {
-            write(directory, page)?;
-        }
+        clap_mangen::generate_to(Cli::command(), directory)
+            .map_err(|e| Report::sbx(format!("{}: {e}", directory.display())))?;
         return Ok(0);
     }
     let page = match args.verb.as_deref() {
@@ -77,11 +76,6 @@ fn render(page: &Command) -> Result<Vec<u8>, Report> {
         .render(&mut roff)
         .map_err(Report::sbx)?;
     Ok(roff)
-}
-
-fn write(directory: &Path, page: &Command) -> Result<(), Report> {
-    let path = directory.join(format!("{}.1", title(page)));
-    std::fs::write(&path, render(page)?).map_err(|e| Report::sbx(format!("{}: {e}", path.display())))
 }
 
 /// Prints completions.

@@ -12,6 +12,7 @@ pub mod report;
 pub mod request;
 pub mod run;
 pub mod run_args;
+mod text_file;
 pub mod why;
 
 pub use report::Report;

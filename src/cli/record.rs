@@ -57,10 +57,12 @@ impl Record {
         self.memory_peak_bytes = outcome.memory_peak;
     }
 
-    /// There was no run.
-    pub fn set_up_failed(&mut self, report: &Report) {
+    /// What sbx itself failed at: before the run, which then did not happen, or after it.
+    pub fn failed(&mut self, report: &Report) {
         self.version = env!("CARGO_PKG_VERSION");
-        self.reason = "setup";
+        if self.reason.is_empty() {
+            self.reason = "setup";
+        }
         self.exit_code = Some(report.exit_code());
         self.error = Some(report.message.clone());
     }

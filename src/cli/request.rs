@@ -2,6 +2,7 @@
 
 use super::report::Report;
 use super::run_args::SandboxArgs;
+use super::text_file::text_file;
 use crate::host;
 use crate::model::{Host, HostPath, Origin, Protection};
 use crate::plan::{self, Facts, Plan};
@@ -11,9 +12,8 @@ use crate::profile::schema::{MapKind, WorkdirMode};
 use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What is asked, on which host.
@@ -130,26 +130,6 @@ fn read_seccomp(file: &str, profile: &Profile, host: &Host) -> Result<Imported, 
         .collect();
     let origin = Origin::flag(format!("--security-opt seccomp={file}"));
     docker::parse(&text, &origin, kept, host.kernel).map_err(|e| fail(e.to_string()))
-}
-
-/// A file that is to be read at once: no FIFO that never answers, no device, no book.
-fn text_file(path: &Path, largest: u64) -> Result<String, String> {
-    let opened = std::fs::File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path);
-    let file = opened.map_err(|e| e.to_string())?;
-    if !file.metadata().is_ok_and(|m| m.is_file()) {
-        return Err("not a regular file".to_owned());
-    }
-    let mut text = String::new();
-    file.take(largest + 1)
-        .read_to_string(&mut text)
-        .map_err(|e| e.to_string())?;
-    if text.len() as u64 > largest {
-        return Err(format!("larger than {} KiB", largest >> 10));
-    }
-    Ok(text)
 }
 
 /// Looks up what the plan needs to know, then makes it.

@@ -6,7 +6,7 @@ use super::report::{Kind, Report};
 use super::request::{self, Asked};
 use super::run_args::SandboxArgs;
 use crate::model::Host;
-use crate::plan::{Plan, Step};
+use crate::plan::{self, Plan, Step};
 use crate::policy::Policy;
 use crate::profile::schema::{TerminalMode, WorkdirMode};
 use crate::sandbox::{self, StartError, Streams, SuperviseError, Supervised, workspace};
@@ -69,7 +69,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Report> {
     match (&result, record) {
         (Ok(_), Some(file)) => file.write(&blank)?,
         (Err(report), Some(file)) => {
-            blank.set_up_failed(report);
+            blank.failed(report);
             file.write(&blank)?;
         }
         (_, None) => {}
@@ -82,19 +82,15 @@ fn attempt(args: &RunArgs, record: &mut Record) -> Result<u8, Report> {
     // Never freed: the process ends soon, and freeing writes to pages that it shares with its child, so that each is copied first.
     let mut asked = ManuallyDrop::new(request::ask(&args.sandbox)?);
     overlay_is_there(args, &asked.policy)?;
-    let mut learned = false;
     loop {
         let plan = request::plan(&mut asked, own.any()).inspect_err(|_| record.profile(&asked))?;
         let plan = ManuallyDrop::new(plan);
         record.losses.clone_from(&plan.losses);
         match start(args, &asked, &plan, own, record) {
             Ok(supervised) => return finish(args, &asked.policy, supervised, record),
-            // A fact that was presumed does not hold here: plan once more, with what is known now.
+            // A fact that was presumed does not hold here: plan once more, with what is known now. Each fact is learned once.
             Err(SuperviseError::Start(StartError::Step { step, errno }))
-                if !learned && learn(&plan, step, errno, &mut asked.host) =>
-            {
-                learned = true;
-            }
+                if plan::learn(&plan, step, errno, &mut asked.host) => {}
             Err(error) => {
                 record.profile(&asked);
                 return Err(explain(&plan, &asked.host, &error));
@@ -198,33 +194,13 @@ fn finish(
                 out::words(change);
             }
         }
+        record.changes = changes.iter().map(ToString::to_string).collect();
         if args.apply && ended == sandbox::Ended::Exited(0) {
             workspace::apply(upper, source, &changes)
                 .map_err(|e| Report::sbx(format!("cannot apply to {source}: {e}")))?;
         }
-        record.changes = changes.iter().map(ToString::to_string).collect();
     }
     Ok(ended.exit_code())
-}
-
-/// Takes a failed step as a fact about the host, where it is one. An image whose `/proc` is a link elsewhere (CVE-2023-27561) is none:
-/// it must not talk sbx into doing without.
-fn learn(plan: &Plan, step: usize, errno: nix::errno::Errno, host: &mut Host) -> bool {
-    use crate::model::host::{Fact, ProcMount};
-    use nix::errno::Errno;
-    match plan.steps.get(step).map(|p| &p.step) {
-        // What `mount_too_revealing` answers; a place that cannot be mounted on has other words.
-        Some(Step::Proc(..)) if errno == Errno::EPERM => host.proc = ProcMount::Refused,
-        Some(Step::TimeNamespace) => host.time_namespace = Fact::Missing("the kernel refuses it".into()),
-        Some(Step::NoNestedNamespaces) => {
-            host.namespace_limits = Fact::Missing("/proc/sys is read-only".into())
-        }
-        Some(Step::RootOverlay(..) | Step::WorkspaceOverlay(..)) => {
-            host.overlay = Fact::Missing("the kernel refuses it".into())
-        }
-        _ => return false,
-    }
-    true
 }
 
 /// What a failed start is told as.

@@ -41,9 +41,14 @@ pub(super) fn user(passwd: &[u8], name: &str) -> Option<(u32, u32)> {
     lines(passwd).find_map(|line| {
         let mut fields = line.split(|b| *b == b':');
         let found = fields.next()? == name.as_bytes();
-        let (uid, gid) = (number(fields.nth(1)?)?, number(fields.next()?)?);
+        let (uid, gid) = (id(fields.nth(1)?)?, id(fields.next()?)?);
         found.then_some((uid, gid))
     })
+}
+
+/// No more than `--user` takes: -1 would leave the id as it is (setresuid(2)), and what is beyond 31 bits is -1 to some program.
+pub(super) fn id(text: &[u8]) -> Option<u32> {
+    number(text).filter(|id| *id <= 0x7fff_ffff)
 }
 
 /// The gid of the first line of a group(5) file with this name.
@@ -51,7 +56,7 @@ pub(super) fn group(file: &[u8], name: &str) -> Option<u32> {
     lines(file).find_map(|line| {
         let mut fields = line.split(|b| *b == b':');
         let found = fields.next()? == name.as_bytes();
-        let gid = number(fields.nth(1)?)?;
+        let gid = id(fields.nth(1)?)?;
         found.then_some(gid)
     })
 }

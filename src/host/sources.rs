@@ -36,13 +36,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
             .chain(["/usr".to_owned()])
         {
             if let Ok(path) = HostPath::new(path) {
-                let link = fs::symlink_metadata(path.as_path()).is_ok_and(|m| m.is_symlink());
-                let real = if link {
-                    fs::canonicalize(path.as_path()).ok()
-                } else {
-                    Some(path.as_path().to_owned())
-                };
-                add(&mut sources, &path, real);
+                add(&mut sources, &path, real(path.as_path()));
             }
         }
     }
@@ -53,6 +47,18 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
         current: std::env::current_dir().ok(),
         home: home.and_then(|home| fs::canonicalize(home).ok()),
         terminal: false,
+    }
+}
+
+/// Where a name of the host's tree leads. One below `/` or `/etc` is asked for by itself, which costs a fifth; of a longer one
+/// (`/etc/ssl/certs`, `/nix/store`) any part may be a link.
+fn real(path: &Path) -> Option<PathBuf> {
+    let etc = path.starts_with("/etc");
+    let long = path.components().count() > if etc { 3 } else { 2 };
+    if long || fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink()) {
+        fs::canonicalize(path).ok()
+    } else {
+        Some(path.to_owned())
     }
 }
 
@@ -96,4 +102,20 @@ fn real_directories(policy: &Policy, places: &[InRoot]) -> BTreeSet<InRoot> {
         })
     };
     places.iter().filter(real).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_halfway_is_followed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let base = dir.path().canonicalize().expect("a real path");
+        fs::create_dir_all(base.join("real/certs")).expect("mkdir");
+        std::os::unix::fs::symlink("real", base.join("ssl")).expect("a link");
+        assert_eq!(real(&base.join("ssl/certs")), Some(base.join("real/certs")));
+        assert_eq!(real(&base.join("gone/certs")), None);
+        assert_eq!(real(Path::new("/usr")), Some("/usr".into()));
+    }
 }

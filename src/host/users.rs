@@ -20,8 +20,7 @@ pub(super) fn look_up(root: &HostPath, user: &str, group: Option<&str>) -> Resul
     let gid = match group {
         None => own,
         Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => {
-            let too_large = |_| format!("`{number}` is no group id");
-            number.parse().map_err(too_large)?
+            accounts::id(number.as_bytes()).ok_or_else(|| format!("`{number}` is no group id"))?
         }
         Some(name) => {
             accounts::group(&read(root, c"etc/group")?, name).ok_or_else(|| absent(name, "group"))?
@@ -68,8 +67,7 @@ mod tests {
     fn names_are_those_of_the_root() {
         let dir = tempfile::tempdir().expect("a directory");
         std_fs::create_dir(dir.path().join("etc")).expect("mkdir");
-        let passwd =
-            "root:x:0:0::/:/bin/sh\nbad:x:-1:0::/:\nwww:x:33:34::/:/bin/sh\nwww:x:0:0::/:\nhalf:x:5\n";
+        let passwd = "root:x:0:0::/:/bin/sh\nbad:x:-1:0::/:\nwww:x:33:34::/:/bin/sh\nwww:x:0:0::/:\nhalf:x:5\nminus:x:4294967295:0::/:\n";
         std_fs::write(dir.path().join("etc/passwd"), passwd).expect("write");
         let root = HostPath::new(dir.path()).expect("a path");
         let ask = |user: &str, group: Option<&str>| look_up(&root, user, group);
@@ -78,6 +76,7 @@ mod tests {
         for (user, group, why) in [
             ("bad", None, "has no `bad`"),
             ("half", None, "has no `half`"),
+            ("minus", None, "has no `minus`"),
             ("www", Some("99999999999"), "is no group id"),
             ("www", Some("staff"), "/etc/group: ENOENT"),
         ] {

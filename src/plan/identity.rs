@@ -46,7 +46,7 @@ pub(super) fn decide(
 ) -> Result<Identity, Refusal> {
     let (uid, gid) = wanted(policy, host, facts)?;
     match policy.map.value {
-        MapKind::HostRoot if host.caller.writes_maps => Ok(host_root(uid, gid)),
+        MapKind::HostRoot if host.caller.writes_maps => host_root(policy, uid, gid),
         MapKind::HostRoot => refuse(policy, "only root can map host uid 0; leave identity.map at auto"),
         _ if host.caller.writes_maps => as_root(host, policy, uid, gid),
         MapKind::Range => range(host, policy, uid, gid),
@@ -240,7 +240,7 @@ fn exist(outer: &[IdRange], range: &IdRange) -> bool {
         })
 }
 
-fn host_root(uid: u32, gid: u32) -> Identity {
+fn host_root(policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
     let whole = || {
         IdMap(vec![IdRange {
             inside: 0,
@@ -248,8 +248,9 @@ fn host_root(uid: u32, gid: u32) -> Identity {
             count: 65536,
         }])
     };
+    check_mapped(policy, &whole(), &whole(), uid, gid)?;
     let by = MapWriter::Supervisor;
-    Identity {
+    Ok(Identity {
         uids: whole(),
         gids: whole(),
         by,
@@ -257,7 +258,7 @@ fn host_root(uid: u32, gid: u32) -> Identity {
         gid,
         act_as_root: false,
         can_drop_groups: true,
-    }
+    })
 }
 
 fn check_mapped(policy: &Policy, uids: &IdMap, gids: &IdMap, uid: u32, gid: u32) -> Result<(), Refusal> {

@@ -5,6 +5,7 @@ mod filesystem;
 mod generated;
 mod identity;
 mod landlock;
+mod learn;
 mod links;
 mod loss;
 mod place;
@@ -16,6 +17,7 @@ pub mod why;
 
 pub use build::{build, places};
 pub use identity::Identity;
+pub use learn::learn;
 pub use loss::{Loss, Refusal};
 pub use step::{Access, Attributes, MapWriter, Namespaces, Plan, Planned, ProcKind, Rule, Step};
 pub use verify::Violation;

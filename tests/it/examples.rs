@@ -92,6 +92,7 @@ fn manual_pages_are_written_into_a_directory_that_is_made() {
         "sbx-plan",
         "sbx-why",
         "sbx-profile",
+        "sbx-profile-show",
         "sbx-doctor",
     ] {
         assert!(

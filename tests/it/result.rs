@@ -1,10 +1,11 @@
 //! The result record: one JSON object, whatever happened.
 
 use crate::started::Started;
-use crate::util::{Dir, Sbx};
+use crate::util::{Dir, Sbx, is_root, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Runs with `--result` and reads the record; the code is checked against what sbx exited with.
@@ -110,7 +111,7 @@ fn killed_from_outside() {
     if kill(Pid::from_raw(init), Signal::SIGKILL).is_err() {
         run.signal(Signal::SIGKILL);
         run.end();
-        return crate::util::skip(
+        return skip(
             "kill-mapped",
             "a process of a sub-id cannot be signalled by its owner here",
         );
@@ -244,5 +245,42 @@ fn a_record_is_written_when_sbx_is_told_to_end() {
     assert_eq!(
         (r["reason"].as_str(), r["signal"].as_i64()),
         (Some("signaled"), Some(15))
+    );
+}
+
+#[test]
+fn a_record_tells_of_the_run_when_applying_fails_after_it() {
+    if is_root() {
+        return skip("user", "root may write into every directory");
+    }
+    let (dir, records) = (Dir::new(), Dir::new());
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    let file = records.path().join("r.json");
+    // From inside the directory looks as it did at the start; outside nothing can be put into it any more.
+    let script = "echo ready; echo x > new; sleep 0.5";
+    let sbx = Sbx::run("default")
+        .args(["--result"])
+        .args([&file])
+        .within(dir.path());
+    let run = Started::new(sbx.args([
+        "--workspace",
+        "overlay",
+        "--apply",
+        "host",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]));
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o555)).expect("chmod");
+    run.end().code(125).says("cannot apply");
+    let r = parse(&records.read("r.json"));
+    assert_eq!(
+        (r["reason"].as_str(), r["changes"].to_string().as_str()),
+        (Some("exited"), "[\"C new\"]")
+    );
+    assert!(
+        r["error"].as_str().expect("words").contains("cannot apply"),
+        "{r}"
     );
 }
