@@ -130,7 +130,7 @@ fn apart<T>(body: impl FnOnce() -> T) -> T {
 fn start(plan: &Plan, host: &Host) -> Result<(), Report> {
     let none = Streams { terminal: [false; 3] };
     let ended = sandbox::prepare(plan)
-        .map_err(|e| SuperviseError::from(StartError::Maps(e.to_string())))
+        .map_err(|e| SuperviseError::from(StartError::Prepare(e.to_string())))
         .and_then(|prepared| Ok(prepared.spawn(none)?))
         // Standard output is still to be written, so sbx keeps its rights.
         .and_then(|running| running.supervise(Some(PATIENCE), none, none, false));

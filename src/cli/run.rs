@@ -128,7 +128,7 @@ fn start(
     } else {
         own
     };
-    let prepared = sandbox::prepare(plan).map_err(|e| StartError::Maps(e.to_string()))?;
+    let prepared = sandbox::prepare(plan).map_err(|e| StartError::Prepare(e.to_string()))?;
     if args.explain {
         out::words(super::plan::table(plan));
     } else if !args.quiet {

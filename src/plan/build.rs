@@ -217,9 +217,8 @@ fn confine(
     ledger: &mut Ledger<'_>,
     steps: &mut Vec<Planned>,
 ) -> Result<(), Refusal> {
-    if identity.can_drop_groups && !identity.uids.is_single()
-        || matches!(&identity.by, super::MapWriter::Helpers { .. })
-    {
+    // A map that the new process writes by itself denies setgroups(2) for good.
+    if identity.by != super::MapWriter::Child {
         add(steps, Step::DropGroups, "groups of the caller open nothing");
     }
     add(

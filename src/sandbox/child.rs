@@ -284,9 +284,7 @@ impl Child<'_> {
     fn pivot(&self) -> Result<()> {
         fs::change_directory(self.root()?)?;
         mount::pivot_root_here()?;
-        mount::detach_here()?;
-        fs::set_umask(0o022);
-        Ok(())
+        mount::detach_here()
     }
 
     fn terminal(&mut self) -> Result<()> {

@@ -98,13 +98,16 @@ impl Ids {
                 _ => None,
             })
             .unwrap_or_default();
-        let own = uids.0.first().filter(|_| uids.is_single()).map(|r| r.inside);
+        let own = match (uids.0.as_slice(), gids.0.as_slice()) {
+            ([user], [group, ..]) if uids.is_single() => Some((user.inside, group.inside)),
+            _ => None,
+        };
         let command = steps().find_map(|s| match s {
             Step::SetIds { uid, gid } => Some((*uid, *gid)),
             _ => None,
         });
         Self {
-            give_to: command.filter(|(uid, _)| own != Some(*uid)),
+            give_to: command.filter(|ids| own != Some(*ids)),
             uids,
             gids,
         }

@@ -9,7 +9,7 @@ use super::prepare::Prepared;
 use super::terminal;
 use crate::sys::process::{self, Side, Stack};
 use crate::sys::signal::{self, SignalSet};
-use crate::sys::{Errno, socket};
+use crate::sys::{Errno, fs, socket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -50,6 +50,9 @@ pub enum StartError {
     /// The clone itself, or something before it.
     #[error("clone3: {0}")]
     Clone(Errno),
+    /// The plan could not be prepared.
+    #[error("{0}")]
+    Prepare(String),
     /// The id maps could not be written.
     #[error("{0}")]
     Maps(String),
@@ -133,6 +136,8 @@ fn child_main(
     slots: &mut [Option<OwnedFd>],
     (streams, attended): (Streams, bool),
 ) -> ! {
+    // First: the caller's would take rights from every directory that is made for the new root.
+    fs::set_umask(0o022);
     let mut child = Child {
         control,
         slots,

@@ -3,7 +3,7 @@
 //! Rust's own start reads `/proc/self/maps` and makes a signal stack, to tell of an overflow of the stack: a sixth of the time that an
 //! empty static program takes. What else it does is done here.
 
-use super::fs;
+use super::{fs, process};
 
 /// Makes descriptors 0, 1 and 2 exist, so that nothing that is opened later is taken for a stream; and a closed pipe is an error and
 /// no signal.
@@ -11,9 +11,11 @@ pub fn prepare_streams() {
     for number in 0..3 {
         // SAFETY: only numbers are passed.
         if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
-            // The lowest free number is this one, since those below are open.
-            if let Ok(null) = fs::open(c"/dev/null", libc::O_RDWR) {
-                std::mem::forget(null);
+            // The lowest free number is this one, since those below are open. The command finds it closed again, as it would have
+            // without sbx; without it a descriptor of ours would be taken for a stream.
+            match fs::open(c"/dev/null", libc::O_RDWR) {
+                Ok(null) => std::mem::forget(null),
+                Err(_) => process::exit_now(125),
             }
         }
     }

@@ -129,23 +129,29 @@ fn supplementary_groups_are_dropped() {
 #[test]
 fn signals_umask_and_limits_of_the_caller_do_not_pass() {
     let script = "grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -s '\\t\\n' '  '; umask";
-    let caller = |command: &str| {
+    let caller = |umask: &str, command: &str| {
         let mut sh = Command::new("sh");
-        let command = format!("trap '' HUP PIPE USR1 TERM; umask 000; {command}");
+        let command = format!("trap '' HUP PIPE USR1 TERM; umask {umask}; {command}");
         finish(sh.args(["-c", &command]).stdin(Stdio::null()).current_dir("/")).stdout()
     };
     for name in BUILT_IN {
-        let sbx = binary().display().to_string();
-        let said = caller(&format!(
-            "{sbx} run --quiet --profile {name} host -- sh -c \"{}\"",
-            script.replace('"', "\\\"")
-        ));
-        assert_eq!(
-            said, "SigBlk: 0000000000000000 SigIgn: 0000000000000000 0022\n",
-            "{name}"
-        );
+        // With 077 nothing that is made for the root may be closed to the command, with 000 nothing open to everybody.
+        for umask in ["000", "077"] {
+            let sbx = binary().display().to_string();
+            let said = caller(
+                umask,
+                &format!(
+                    "{sbx} run --quiet --profile {name} host -- sh -c \"{}\"",
+                    script.replace('"', "\\\"")
+                ),
+            );
+            assert_eq!(
+                said, "SigBlk: 0000000000000000 SigIgn: 0000000000000000 0022\n",
+                "{name} {umask}"
+            );
+        }
     }
-    assert!(!caller(script).contains("SigIgn: 0000000000000000"));
+    assert!(!caller("000", script).contains("SigIgn: 0000000000000000"));
 }
 
 #[test]
