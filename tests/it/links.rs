@@ -62,16 +62,3 @@ fn a_link_to_what_is_never_shown_is_refused() {
         fs::remove_file(&link).expect("removed");
     }
 }
-
-#[test]
-fn a_place_of_the_whole_machine_is_no_workspace() {
-    let there = Dir::new();
-    let name = there.write("seen", "s").display().to_string();
-    let script = format!("test ! -e {name} && echo x > /tmp/own && cat /tmp/own");
-    let out = Sbx::new(["run", "--profile", "strict", "host", "--", "sh", "-c", &script])
-        .within("/tmp".as_ref())
-        .env("HOME", "/home/of-nobody")
-        .out();
-    out.says("all programs of this machine use it");
-    assert_eq!(out.ok(), "x");
-}

@@ -13,21 +13,21 @@
 
 mod util;
 
+mod answers;
 mod doctor;
 mod escape;
-mod examples;
+mod extremes;
 mod faults;
-mod faults_names;
 mod flags;
 mod flags_wrong;
 mod links;
 mod programs;
+mod pty;
+mod readme;
 mod result;
 mod signals;
-mod smoke;
 mod started;
 mod streams;
 mod terminal;
-mod terminal_pty;
 mod users;
 mod workspace;

@@ -1,6 +1,6 @@
 //! A person at a terminal: keys, window sizes, job control, and a terminal that is as it was afterwards.
 
-use crate::terminal_pty::{ALL, Terminal};
+use crate::pty::{ALL, Terminal};
 use crate::util::{Dir, Sbx, binary, within};
 use std::io::Read;
 use std::process::Command;

@@ -339,6 +339,19 @@ fn the_home_as_working_directory_is_not_handed_over() {
 }
 
 #[test]
+fn a_place_of_the_whole_machine_is_no_workspace() {
+    let there = Dir::new();
+    let name = there.write("seen", "s").display().to_string();
+    let script = format!("test ! -e {name} && echo x > /tmp/own && cat /tmp/own");
+    let out = Sbx::new(["run", "--profile", "strict", "host", "--", "sh", "-c", &script])
+        .within("/tmp".as_ref())
+        .env("HOME", "/home/of-nobody")
+        .out();
+    out.says("all programs of this machine use it");
+    assert_eq!(out.ok(), "x");
+}
+
+#[test]
 fn flags_that_would_do_nothing_are_told() {
     let dir = project();
     for flag in ["--apply", "--diff"] {

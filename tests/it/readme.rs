@@ -1,4 +1,4 @@
-//! What README shows works when it is pasted, and the manual pages are written where its line says.
+//! What README says: its first line, its exit codes, and that what it shows works when it is pasted.
 
 use crate::util::{Dir, Sbx, binary, hand_over, skip};
 use std::path::Path;
@@ -30,6 +30,25 @@ fn paste(line: &str, programs: &Path, home: &Path, at: &Path) -> Command {
     shell.args(["-c", line]).env_clear().env("PATH", path);
     shell.env("HOME", home).current_dir(at);
     shell
+}
+
+#[test]
+fn every_built_in_profile_runs_a_command_of_the_host() {
+    for profile in ["strict", "default", "build"] {
+        assert_eq!(Sbx::sh(profile, "echo in; echo $$").out().ok(), "in\n2");
+    }
+}
+
+#[test]
+fn exit_codes_are_the_commands() {
+    Sbx::sh("strict", "exit 7").out().code(7);
+    Sbx::sh("strict", "kill -9 $$").out().code(137);
+    Sbx::run("strict")
+        .args(["host", "--", "no-such-command"])
+        .out()
+        .code(127)
+        .says("no-such-command: not found");
+    Sbx::run("strict").args(["host", "--", "/etc"]).out().code(126);
 }
 
 #[test]
