@@ -1,6 +1,6 @@
 //! What doctor tells of the machine that these tests run on, and of the same machine with something taken away.
 
-use crate::util::{Dir, Out, Sbx, binary, is_root, skip, within};
+use crate::util::{Dir, Out, Sbx, binary, is_root, processes, skip, within};
 use sbx::host::findings;
 use serde_json::Value;
 use std::path::Path;
@@ -41,13 +41,7 @@ fn in_namespaces(flags: &[&str], script: &str) -> Option<Out> {
         .env("HOME", home.path())
         .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
         .current_dir("/");
-    let out = command.output().ok()?;
-    let out = Out {
-        code: out.status.code(),
-        signal: None,
-        stdout: out.stdout,
-        stderr: out.stderr,
-    };
+    let out = Out::from(command.output().ok()?);
     if out.stderr().contains("unshare: ") {
         skip("unshare", &out.stderr());
         return None;
@@ -303,23 +297,8 @@ fn in_a_sandbox_of_sbx_the_outer_one_is_named() {
 }
 
 /// Processes that carry a mark in their environment, as everything that doctor forks does.
-fn marked(mark: &str) -> Vec<String> {
-    let has = |pid: &Path| {
-        std::fs::read(pid.join("environ"))
-            .is_ok_and(|env| env.windows(mark.len()).any(|part| part == mark.as_bytes()))
-    };
-    std::fs::read_dir("/proc")
-        .expect("/proc")
-        .filter_map(Result::ok)
-        .filter(|e| {
-            e.file_name()
-                .to_string_lossy()
-                .bytes()
-                .all(|b| b.is_ascii_digit())
-                && has(&e.path())
-        })
-        .map(|e| e.file_name().to_string_lossy().into_owned())
-        .collect()
+fn marked(mark: &str) -> Vec<u32> {
+    processes("environ", mark)
 }
 
 #[test]
@@ -332,14 +311,14 @@ fn nothing_is_left_of_it() {
         .env("TMPDIR", temporary.path())
         .out();
     json(&out);
-    assert_eq!(marked(&mark), [""; 0]);
+    assert_eq!(marked(&mark), [0; 0]);
     // The search itself finds what there is.
     let mut there = Command::new("sleep")
         .arg("60")
         .env("MARK", &mark)
         .spawn()
         .expect("sleep");
-    let there_is_one = [there.id().to_string()];
+    let there_is_one = [there.id()];
     within(Duration::from_secs(5), "the marked process", || {
         marked(&mark) == there_is_one
     });

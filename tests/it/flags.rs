@@ -1,7 +1,6 @@
 //! What each flag does, seen from inside.
 
 use crate::util::{Dir, Out, Sbx, is_root, skip};
-use std::os::unix::fs::PermissionsExt;
 
 /// `sbx run --profile default FLAGS host -- sh -c SCRIPT`
 fn with(flags: &[&str], script: &str) -> Out {
@@ -9,13 +8,6 @@ fn with(flags: &[&str], script: &str) -> Out {
         .args(flags)
         .args(["host", "--", "sh", "-c", script])
         .out()
-}
-
-/// A directory that anybody may write to: under root the sandbox is another user.
-fn open_dir() -> Dir {
-    let dir = Dir::new();
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).expect("chmod");
-    dir
 }
 
 #[test]
@@ -80,7 +72,7 @@ fn user_is_who_it_runs_as() {
 
 #[test]
 fn volumes_are_bound() {
-    let dir = open_dir();
+    let dir = Dir::open();
     dir.write("read", "outside");
     let here = dir.path().display();
     let out = with(

@@ -1,6 +1,6 @@
 //! Programs that people run, under the profiles that are meant for them: compilers, interpreters, package managers.
 
-use crate::util::{Dir, Out, Sbx, hand_over, skip};
+use crate::util::{Dir, Out, Sbx, project, skip};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
@@ -11,14 +11,6 @@ fn has(program: &str) -> bool {
         skip(program, "not installed in /usr/local/bin or /usr/bin");
     }
     there
-}
-
-/// A working directory of the sandbox's own user, filled by a function.
-fn project(fill: impl FnOnce(&Dir)) -> Dir {
-    let dir = Dir::new();
-    fill(&dir);
-    hand_over(dir.path());
-    dir
 }
 
 fn build(dir: &Dir, script: &str) -> Out {

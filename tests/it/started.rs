@@ -4,7 +4,7 @@ use crate::util::{Dir, Out, Sbx};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Stdio};
 
 /// A sandbox that has said `ready`.
@@ -56,19 +56,10 @@ impl Started {
     pub fn end(mut self) -> Out {
         let mut stdout = Vec::new();
         self.stdout.read_to_end(&mut stdout).expect("read");
-        let mut stderr = Vec::new();
-        self.child
-            .stderr
-            .take()
-            .expect("a pipe")
-            .read_to_end(&mut stderr)
-            .expect("read");
-        let status = self.child.wait().expect("wait");
+        let output = self.child.wait_with_output().expect("wait");
         Out {
-            code: status.code(),
-            signal: status.signal(),
             stdout,
-            stderr,
+            ..output.into()
         }
     }
 }

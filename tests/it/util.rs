@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 /// The binary under test: `$SBX_TEST_BINARY`, or the one that cargo built beside the tests.
@@ -43,6 +43,13 @@ impl Dir {
             .expect("a temporary directory");
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("chmod");
         Self(dir)
+    }
+
+    /// One that anybody may write to: under root the sandbox is another user.
+    pub fn open() -> Self {
+        let dir = Self::new();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).expect("chmod");
+        dir
     }
 
     pub fn path(&self) -> &Path {
@@ -147,12 +154,7 @@ impl Sbx {
         });
         let output = child.wait_with_output().expect("sbx ends");
         writer.join().expect("the writer");
-        Out {
-            code: output.status.code(),
-            signal: output.status.signal(),
-            stdout: output.stdout,
-            stderr: output.stderr,
-        }
+        output.into()
     }
 }
 
@@ -162,6 +164,17 @@ pub struct Out {
     pub signal: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
+}
+
+impl From<Output> for Out {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            signal: output.status.signal(),
+            stdout: output.stdout,
+            stderr: output.stderr,
+        }
+    }
 }
 
 impl Out {
@@ -213,6 +226,29 @@ pub fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
         assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Processes of which a file in /proc, `cmdline` or `environ`, holds a word; not the one that asks.
+pub fn processes(file: &str, word: &str) -> Vec<u32> {
+    let own = std::process::id();
+    let holds = |pid: &u32| {
+        let text = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        text.windows(word.len()).any(|part| part == word.as_bytes())
+    };
+    std::fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid != own && holds(pid))
+        .collect()
+}
+
+/// A working directory of the sandbox's own user, filled by a function.
+pub fn project(fill: impl FnOnce(&Dir)) -> Dir {
+    let dir = Dir::new();
+    fill(&dir);
+    hand_over(dir.path());
+    dir
 }
 
 /// Gives a tree to whom the sandbox runs as: under root that is an id of an unprivileged range, which owns nothing on the host.
