@@ -1,30 +1,23 @@
 //! The working directory: read-only, writable, or an overlay whose changes are listed and applied when asked.
 
-use crate::util::{Dir, Out, Sbx};
+use crate::util::{Dir, Out, Sbx, project};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-
-/// A directory that belongs to the sandbox's user, also under root.
-fn project() -> Dir {
-    let dir = Dir::new();
-    crate::util::hand_over(dir.path());
-    dir
-}
+use std::process::Stdio;
 
 /// A small tree to change.
 fn tree() -> Dir {
-    let dir = project();
-    dir.write("keep", "kept\n");
-    dir.write("change", "old\n");
-    dir.write("delete", "gone\n");
-    dir.write("move-me", "moved\n");
-    dir.write("dir/a", "a\n");
-    dir.write("dir/sub/b", "b\n");
-    dir.write("todir", "was a file\n");
-    dir.write("mode", "x\n");
-    std::os::unix::fs::symlink("keep", dir.path().join("link")).expect("symlink");
-    crate::util::hand_over(dir.path());
-    dir
+    project(|dir| {
+        dir.write("keep", "kept\n");
+        dir.write("change", "old\n");
+        dir.write("delete", "gone\n");
+        dir.write("move-me", "moved\n");
+        dir.write("dir/a", "a\n");
+        dir.write("dir/sub/b", "b\n");
+        dir.write("todir", "was a file\n");
+        dir.write("mode", "x\n");
+        std::os::unix::fs::symlink("keep", dir.path().join("link")).expect("symlink");
+    })
 }
 
 /// `sbx run --workspace MODE FLAGS host -- sh -ec SCRIPT`, in a directory.
@@ -205,15 +198,16 @@ fn apply_takes_over_modes() {
 #[test]
 fn apply_drops_set_id_bits() {
     let dir = tree();
-    run(
-        &dir,
-        &["--workspace", "overlay", "--apply"],
-        "cp /bin/true s; chmod 6755 s; mkdir d; chmod 3777 d",
-    )
-    .code(0);
-    let mode = |name: &str| dir.path().join(name).metadata().expect("stat").mode() & 0o7777;
-    assert_eq!(mode("s"), 0o755);
-    assert_eq!(mode("d") & 0o6000, 0);
+    let script = "cp /bin/true s; chmod 6755 s; mkdir d; chmod 3777 d; stat -c %a s d";
+    let out = run(&dir, &["--workspace", "overlay", "--apply"], script);
+    // Inside they were there, and so they are in a directory that is written without an overlay.
+    assert_eq!(out.ok(), "6755\n3777");
+    let mode = |dir: &Dir, name: &str| dir.path().join(name).metadata().expect("stat").mode() & 0o7777;
+    assert_eq!(mode(&dir, "s"), 0o755);
+    assert_eq!(mode(&dir, "d") & 0o6000, 0);
+    let control = tree();
+    run(&control, &["--workspace", "writable"], script).code(0);
+    assert_eq!((mode(&control, "s"), mode(&control, "d")), (0o6755, 0o3777));
 }
 
 #[test]
@@ -276,29 +270,51 @@ fn changes_are_in_the_record() {
     assert_eq!(value["changes"], serde_json::json!(["D delete", "C made"]));
 }
 
-#[test]
-fn apply_follows_no_link_out_of_the_working_directory() {
-    // The directory on the host becomes a link while the command runs: what the sandbox wrote must not go where it leads.
-    let outside = project();
-    let dir = tree();
+/// Writes to `dir/a` in an overlay that is applied; on the host something is done to the directory while the command runs.
+fn applied_after(dir: &Dir, meanwhile: impl FnOnce()) -> Out {
     let (mut command, _home) = Sbx::run("default")
-        .args(["--workspace", "overlay", "--apply", "host", "--", "sh", "-c"])
-        .args(["echo stolen >dir/a; echo ready; read x"])
+        .args(["--workspace", "overlay", "--apply", "host", "--", "sh", "-ec"])
+        .args(["echo inside >dir/a; echo inside >made; echo ready; read x || true"])
         .within(dir.path())
         .into_command();
     let mut child = command
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("sbx starts");
     let mut ready = [0; 6];
     std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut ready).expect("ready");
-    std::fs::rename(dir.path().join("dir"), dir.path().join("old")).expect("rename");
-    std::os::unix::fs::symlink(outside.path(), dir.path().join("dir")).expect("symlink");
-    drop(child.stdin.take());
-    let output = child.wait_with_output().expect("wait");
-    assert!(!outside.path().join("a").exists(), "written outside: {output:?}");
+    meanwhile();
+    child.wait_with_output().expect("wait").into()
+}
+
+#[test]
+fn apply_follows_no_link_out_of_the_working_directory() {
+    // Where nothing is done meanwhile, both files arrive: what follows is not for want of an apply.
+    let dir = tree();
+    applied_after(&dir, || {}).code(0);
+    assert_eq!(
+        (dir.read("dir/a"), dir.read("made")),
+        ("inside\n".into(), "inside\n".into())
+    );
+
+    // The directory on the host becomes a link while the command runs: what the sandbox wrote must not go where it leads.
+    let (outside, dir) = (project(|_| {}), tree());
+    let at = dir.path().join("dir");
+    let swap = || {
+        std::fs::rename(&at, dir.path().join("old")).expect("rename");
+        std::os::unix::fs::symlink(outside.path(), &at).expect("symlink");
+    };
+    applied_after(&dir, swap).code(0);
+    assert_eq!(dir.read("made"), "inside\n");
+    assert_eq!(picture(outside.path()), [""; 0], "written outside");
+    // The link gave way to the directory that the sandbox saw.
+    assert!(at.symlink_metadata().expect("stat").is_dir());
+    assert_eq!(
+        (dir.read("dir/a"), dir.read("old/a")),
+        ("inside\n".into(), "a\n".into())
+    );
 }
 
 #[test]
@@ -353,7 +369,7 @@ fn a_place_of_the_whole_machine_is_no_workspace() {
 
 #[test]
 fn flags_that_would_do_nothing_are_told() {
-    let dir = project();
+    let dir = project(|_| {});
     for flag in ["--apply", "--diff"] {
         run(&dir, &[flag, "--workspace", "read-only"], "true")
             .code(125)
@@ -364,7 +380,7 @@ fn flags_that_would_do_nothing_are_told() {
 
 #[test]
 fn what_is_thrown_away_is_told() {
-    let dir = project();
+    let dir = project(|_| {});
     let said = |flags: &[&str]| {
         let sbx = Sbx::new(["run", "--profile", "default", "--workspace", "overlay"]).args(flags);
         let out = sbx.args(["host", "--", "true"]).within(dir.path()).out();
