@@ -1,7 +1,7 @@
 //! The result record: one JSON object, whatever happened.
 
 use crate::started::Started;
-use crate::util::{Dir, Sbx, is_root, skip};
+use crate::util::{Dir, Out, Sbx, is_root, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -165,13 +165,54 @@ fn the_record_says_under_which_profile_and_version() {
     assert_ne!(other["profile"]["sha256"], *hash, "another profile");
 }
 
+/// `sbx VERB --profile PROFILE FLAGS host -- echo ran`
+fn of_profile(verb: &str, profile: &Path, flags: &[&str]) -> Out {
+    Sbx::new([verb, "--profile"])
+        .args([profile])
+        .args(flags)
+        .args(["host", "--", "echo", "ran"])
+        .out()
+}
+
+/// The memory of all processes together can be limited by a cgroup alone, which no host gives yet.
 #[test]
-fn losses_are_listed() {
-    let r = record(&[], "true");
-    assert!(r["losses"].is_array(), "{r}");
-    // The same that `sbx plan` tells; which they are depends on the host.
-    for loss in r["losses"].as_array().expect("a list") {
-        assert!(loss.is_object(), "{loss}");
+fn what_is_preferred_and_lost_is_told_by_run_plan_and_record_alike() {
+    let dir = Dir::new();
+    let text = |level: &str| format!("extends = \"strict\"\n[enforcement]\nmemory = \"{level}\"\n");
+    let profile = dir.write("mine.toml", text("prefer"));
+    let record = dir.path().join("r.json").display().to_string();
+    let lost = |flags: &[&str]| {
+        let plan = of_profile("plan", &profile, &[flags, &["--json"]].concat()).ok();
+        let planned: Value = serde_json::from_str(&plan).expect("JSON");
+        let run = of_profile("run", &profile, &[flags, &["--result", &record]].concat());
+        assert_eq!(run.ok(), "ran");
+        let recorded = parse(&dir.read("r.json"));
+        assert_eq!(planned["losses"], recorded["losses"], "{flags:?}");
+        let all = planned["losses"].as_array().expect("a list");
+        let words: Vec<String> = all
+            .iter()
+            .map(|l| {
+                ["protection", "reason"]
+                    .map(|key| l[key].as_str().expect("a text"))
+                    .join(": ")
+            })
+            .collect();
+        let line =
+            (!words.is_empty()).then(|| format!("sbx: lost: {} (sbx plan tells more)", words.join("; ")));
+        let said = run.stderr();
+        let told: Vec<&str> = said.lines().filter(|l| l.contains("lost")).collect();
+        assert_eq!(told, line.iter().collect::<Vec<_>>(), "{flags:?}");
+        words
+    };
+    let of_memory = |losses: Vec<String>| losses.iter().filter(|l| l.starts_with("memory: ")).count();
+    assert_eq!(of_memory(lost(&[])), 1);
+    // Not asked for, nothing of it is lost; required, nothing runs.
+    assert_eq!(of_memory(lost(&["--enforce", "memory=off"])), 0);
+    let required = dir.write("required.toml", text("require"));
+    for verb in ["plan", "run"] {
+        let out = of_profile(verb, &required, &[]);
+        out.code(125).says("memory is required").says("required.toml");
+        assert_eq!(out.stdout(), "", "{verb}");
     }
 }
 
@@ -257,22 +298,24 @@ fn a_record_tells_of_the_run_when_applying_fails_after_it() {
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("chmod");
     let file = records.path().join("r.json");
     // From inside the directory looks as it did at the start; outside nothing can be put into it any more.
-    let script = "echo ready; echo x > new; sleep 0.5";
+    let script = "trap 'echo x > new; exit 0' TERM; echo ready; while :; do sleep 0.02; done";
     let sbx = Sbx::run("default")
         .args(["--result"])
         .args([&file])
+        .args([
+            "--workspace",
+            "overlay",
+            "--apply",
+            "host",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ])
         .within(dir.path());
-    let run = Started::new(sbx.args([
-        "--workspace",
-        "overlay",
-        "--apply",
-        "host",
-        "--",
-        "sh",
-        "-c",
-        script,
-    ]));
+    let run = Started::new(sbx);
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o555)).expect("chmod");
+    run.signal(Signal::SIGTERM);
     run.end().code(125).says("cannot apply");
     let r = parse(&records.read("r.json"));
     assert_eq!(
