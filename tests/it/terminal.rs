@@ -128,39 +128,41 @@ fn stop_and_go_on_as_the_users_shell_does_it() {
 #[test]
 fn a_stopped_job_can_be_killed_from_the_shell() {
     let mut t = users_shell();
-    t.keys("$S host -- sleep 100\n");
-    std::thread::sleep(Duration::from_millis(300));
+    t.keys("$S host -- sh -c 'echo rea''dy; exec sleep 100'\n");
+    t.sees("ready");
     t.keys("\x1a");
     t.sees("Stopped");
     t.keys("kill %1; fg; echo code $?\n");
     t.sees("code 143");
 }
 
+/// A job that says whether the terminal is its own: `front` when it is in the foreground, then `behind` when it is not, then `front`
+/// once more. In /proc/PID/stat the fifth field is a process's group and the eighth the one that the terminal listens to. It starts
+/// nothing while it can be stopped: a shell whose child of vfork(2) is stopped before its exec never stops itself.
+const JOB: &str = "front() { read -r a b c d group e f terminal rest </proc/$$/stat; [ $group = $terminal ]; }; \
+    until front; do :; done; echo front; while front; do :; done; echo behind; \
+    until front; do sleep 0.01; done; echo front; exec sleep 100";
+
 #[test]
 fn a_shell_inside_has_job_control() {
+    let words = ["bash", "--norc", "--noprofile", "--noediting", "-i"];
     let (command, home) = Sbx::run("default")
-        .args([
-            "--env",
-            "PS1=inside> ",
-            "host",
-            "--",
-            "bash",
-            "--norc",
-            "--noprofile",
-            "--noediting",
-            "-i",
-        ])
+        .args(["--env", "PS1=inside> ", "-e", &format!("JOB={JOB}"), "host", "--"])
+        .args(words)
         .into_command();
     let mut t = Terminal::start(&command, home, ALL);
     t.sees("inside> ");
-    t.keys("sleep 100\n");
-    std::thread::sleep(Duration::from_millis(200));
+    t.keys("sh -c \"$JOB\"\n");
+    t.sees("front");
     t.keys("\x1a");
     t.sees("Stopped");
     t.sees("inside> ");
-    t.keys("bg; jobs; fg\n");
+    t.keys("bg\n");
+    t.sees("behind");
+    t.keys("jobs\n");
     t.sees("Running");
-    std::thread::sleep(Duration::from_millis(200));
+    t.keys("fg\n");
+    t.sees("front");
     t.keys("\x03");
     t.sees("inside> ");
     t.keys("echo code $?\n");
@@ -288,20 +290,23 @@ fn started_in_the_background_it_runs_to_its_end() {
 #[test]
 fn in_the_background_keys_stay_with_the_shell() {
     let mut t = users_shell();
-    t.keys("$S host -- sh -c 'echo up; sleep 0.5; echo do''ne' &\n");
+    t.keys("$S host -- sh -c 'trap \"echo do''ne; exit\" TERM; echo u''p; while :; do sleep 0.05; done' &\n");
     t.sees("up");
     t.keys("echo mi''ne\n");
     t.sees("mine");
+    t.keys("kill %1\n");
     t.sees("done");
 }
 
 #[test]
 fn brought_from_the_background_it_takes_keys() {
     let mut t = users_shell();
+    let shells = t.modes();
     t.keys("$S host -- sh -c 'echo u''p; read x; echo got $x' &\n");
     t.sees("up");
+    assert!(t.modes() == shells, "the terminal is the shell's");
     t.keys("fg\n");
-    std::thread::sleep(Duration::from_millis(600));
+    within(Duration::from_secs(10), "raw", || t.modes() != shells);
     t.keys("keys\n");
     t.sees("got keys");
     t.sees("outside> ");
@@ -312,10 +317,11 @@ fn brought_from_the_background_it_takes_keys() {
 #[test]
 fn a_pager_behind_a_pipe_has_its_keys() {
     let mut t = users_shell();
+    // The sandbox goes on until the pager is gone.
     t.keys(
-        "$S host -- sh -c 'seq 1 3; sleep 1' | (read a; read x </dev/tty; echo a=$a x=$x; cat >/dev/null)\n",
+        "$S host -- sh -c 'while echo 1; do sleep 0.05; done' | (read a; echo as''king; read x </dev/tty; echo a=$a x=$x)\n",
     );
-    std::thread::sleep(Duration::from_millis(400));
+    t.sees("asking");
     t.keys("mine\n");
     t.sees("a=1 x=mine");
     t.sees("outside> ");
