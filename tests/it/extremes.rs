@@ -1,6 +1,7 @@
 //! Paths, names, arguments and variables at the edge of what the kernel takes.
 
 use crate::util::{Dir, Sbx, binary, hand_over};
+use serde_json::json;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
@@ -118,6 +119,104 @@ fn names_that_mean_something_to_overlays_and_shells() {
                 .within(&dir)
                 .out();
             assert_eq!(out.ok(), "x", "{name:?} {mode}");
+        }
+    }
+}
+
+/// Blanks, ends of lines, quotes, what looks like a flag or a variable, and letters of more than one byte.
+const STRANGE: &[&str] = &[
+    "a b",
+    " a ",
+    "a\nb",
+    "\na\n",
+    "a\tb",
+    "é",
+    "日本 語",
+    "e\u{301}",
+    "-v",
+    "$HOME",
+    "a,b",
+    "a=b",
+    "a'b",
+    "a\"b",
+    "a\\b",
+    "#a",
+    "*",
+    "~",
+];
+
+#[test]
+fn strange_names_in_every_flag_that_takes_a_path() {
+    for name in STRANGE {
+        let (parent, records) = (Dir::new(), Dir::open());
+        parent.write(&format!("{name}/{name}/file"), "of the working directory\n");
+        parent.write("data/file", "of a volume\n");
+        let data = parent.path().join(format!("data{name}"));
+        std::fs::rename(parent.path().join("data"), &data).expect("rename");
+        let data = data.display();
+        let vars = parent.write(&format!("vars{name}"), "V=of a file of variables\n");
+        // A string of JSON is one of TOML, too.
+        let (source, target) = (json!(format!("{data}")), json!(format!("/of profile{name}")));
+        let mount = format!("{{ source = {source}, target = {target} }}");
+        let profile = parent.write(
+            &format!("{name}.toml"),
+            format!("extends = \"strict\"\n[filesystem]\nmounts = [{mount}]\n"),
+        );
+        let record = records.path().join(format!("r{name}"));
+        let work = parent.path().join(name);
+        let script = "cat \"./$N/file\" \"/of flag$N/file\" \"/of profile$N/file\"; echo \"$V\"; pwd";
+        let flags = |sbx: Sbx| {
+            sbx.args([OsStr::new("--profile"), profile.as_os_str()])
+                .args([OsStr::new("--env-file"), vars.as_os_str()])
+                .args([
+                    "-v",
+                    &format!("{data}:/of flag{name}:ro"),
+                    "-e",
+                    &format!("N={name}"),
+                ])
+                .args([OsStr::new("-w"), work.as_os_str()])
+                .within(&work)
+        };
+        let out = flags(Sbx::new(["run", "-q"]).args([OsStr::new("--result"), record.as_os_str()]))
+            .args(["host", "--", "sh", "-c", script])
+            .out();
+        let expected = "of the working directory\nof a volume\nof a volume\nof a file of variables";
+        assert_eq!(
+            out.ok(),
+            format!("{expected}\n{}", work.display()).trim_end_matches('\n'),
+            "{name:?}"
+        );
+        assert_eq!(out.stderr(), "", "{name:?}");
+        assert!(record.is_file(), "{name:?}");
+        // Where such a name is told, the end of a line in it ends no line.
+        let plan = flags(Sbx::new(["plan"])).args(["host", "--", "true"]).out().ok();
+        let shown = data.to_string().replace('\n', "\\n").replace('\t', "\\t");
+        assert!(plan.contains(&shown), "{name:?} is not in\n{plan}");
+        assert!(
+            !plan.contains('\t') && !plan.contains("\na\n") && !plan.contains("a\nb"),
+            "{plan}"
+        );
+        for flag in ["-v", "--env-file", "--profile", "-w"] {
+            let missing = parent
+                .path()
+                .join(format!("missing{name}/x"))
+                .display()
+                .to_string();
+            let value = if flag == "-v" {
+                format!("{missing}:/x")
+            } else {
+                missing
+            };
+            let out = Sbx::run("default")
+                .args([flag, &value])
+                .args(["host", "--", "true"])
+                .out();
+            out.code(125).says("sbx: ").says("missing");
+            let said = out.stderr();
+            assert!(
+                said.lines().skip(1).all(|line| line.starts_with("  ")),
+                "{flag} {name:?}: {said}"
+            );
         }
     }
 }
