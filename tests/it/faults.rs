@@ -1,11 +1,14 @@
 //! What goes wrong around a run: it is told, or it is survived, and nothing is left behind.
 
-use crate::util::{Dir, Out, Sbx, binary, hand_over, within};
+use crate::util::{Dir, Out, Sbx, binary, hand_over, is_root, processes, project, within};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,45 +21,84 @@ fn random(below: u64) -> u64 {
     u64::from_le_bytes(bytes) % below
 }
 
-/// Processes whose command line holds a word.
-fn processes(word: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        let own = entry.file_name().to_str() == Some(&std::process::id().to_string());
-        if line.contains(word) && !own {
-            found.push(format!("{}: {line}", entry.file_name().to_string_lossy()));
+/// What is there before runs that must leave nothing. Other people mount, make and remove what they like meanwhile: only what is
+/// one's own counts.
+struct Before {
+    mounts: BTreeSet<String>,
+    traces: BTreeSet<PathBuf>,
+    /// Where the runs have their temporary files.
+    temporary: Dir,
+}
+
+impl Before {
+    fn new() -> Self {
+        // Root alone can mount where it would be seen outside a sandbox; this thread and what it starts have a place of their own
+        // for that. Who may not make one may not mount either.
+        if unshare(CloneFlags::CLONE_NEWNS).is_ok() {
+            let none = None::<&str>;
+            // Apart from the host's, and shared once more: else a mount that a sandbox let out would not be seen.
+            for kind in [MsFlags::MS_PRIVATE, MsFlags::MS_SHARED] {
+                mount(none, "/", none, MsFlags::MS_REC | kind, none).expect("a kind of mounts");
+            }
+        }
+        Self {
+            mounts: mounts(),
+            traces: traces(),
+            temporary: Dir::open(),
         }
     }
-    found
+
+    /// Gives a command directories for temporary files that nobody else uses.
+    fn for_command(&self, command: &mut Command) {
+        for name in ["TMPDIR", "XDG_RUNTIME_DIR"] {
+            command.env(name, self.temporary.path());
+        }
+    }
+
+    #[track_caller]
+    fn nothing_more(&self) {
+        let new: Vec<_> = traces().difference(&self.traces).cloned().collect();
+        assert!(new.is_empty(), "{new:?}");
+        assert_eq!(entries(self.temporary.path()), 0);
+        if is_root() {
+            assert_eq!(mounts(), self.mounts);
+        }
+    }
 }
 
-fn mounts() -> usize {
-    std::fs::read_to_string("/proc/self/mountinfo")
-        .expect("mountinfo")
-        .lines()
-        .count()
+/// The mounts that this thread sees.
+fn mounts() -> BTreeSet<String> {
+    let table = std::fs::read_to_string("/proc/thread-self/mountinfo").expect("mountinfo");
+    table.lines().map(str::to_owned).collect()
 }
 
-/// Names in the places where a runtime would leave something; other tests' own directories are not counted.
-fn traces() -> BTreeSet<String> {
+/// Names in the places where a runtime would leave something: those of this user or of whom the sandbox runs as. Other tests' own
+/// directories are not counted.
+fn traces() -> BTreeSet<PathBuf> {
+    let probe = project(|_| {});
+    let owner = |path: &Path| path.symlink_metadata().map_or(u32::MAX, |m| m.uid());
+    let owners = [nix::unistd::geteuid().as_raw(), owner(probe.path())];
     let mut all = BTreeSet::new();
     for place in ["/tmp", "/dev/shm", "/var/tmp", "/run", "/run/user"] {
         for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.contains("sbx") && !name.starts_with("sbx-test-") {
-                all.insert(format!("{place}/{name}"));
+            if name.contains("sbx") && !name.starts_with("sbx-test") && owners.contains(&owner(&entry.path()))
+            {
+                all.insert(entry.path());
             }
         }
     }
     all
 }
 
+fn entries(directory: &Path) -> usize {
+    std::fs::read_dir(directory).expect("read").count()
+}
+
 #[test]
 fn killed_at_any_moment_nothing_is_left() {
     let word = format!("left-{}-{}", std::process::id(), random(1 << 40));
-    let (mounted, left) = (mounts(), traces());
+    let before = Before::new();
     let home = Dir::new();
     std::fs::create_dir(home.path().join("w")).expect("mkdir");
     hand_over(home.path());
@@ -84,6 +126,7 @@ fn killed_at_any_moment_nothing_is_left() {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        before.for_command(&mut command);
         let mut child = command.spawn().expect("sbx starts");
         // Start-up takes a few milliseconds; half of the moments are in it.
         let most = if round % 2 == 0 { 8_000 } else { 60_000 };
@@ -92,16 +135,15 @@ fn killed_at_any_moment_nothing_is_left() {
         child.wait().expect("wait");
     }
     within(Duration::from_secs(5), "no process is left", || {
-        processes(&word).is_empty()
+        processes("cmdline", &word).is_empty()
     });
-    assert_eq!(mounts(), mounted);
-    assert_eq!(traces(), left);
-    assert_eq!(std::fs::read_dir(home.path().join("w")).expect("read").count(), 0);
+    before.nothing_more();
+    assert_eq!(entries(&home.path().join("w")), 0);
 }
 
 #[test]
 fn a_thousand_runs_leave_nothing_that_grows() {
-    let (mounted, left) = (mounts(), traces());
+    let before = Before::new();
     let keys = || {
         let uid = nix::unistd::getuid().as_raw().to_string();
         let users = std::fs::read_to_string("/proc/key-users").unwrap_or_default();
@@ -111,29 +153,26 @@ fn a_thousand_runs_leave_nothing_that_grows() {
         line.and_then(|l| l.split_whitespace().nth(1)?.parse::<i64>().ok())
             .unwrap_or(0)
     };
-    let before = keys();
+    let keys_before = keys();
     let home = Dir::new();
     let script = "i=0; while [ $i -lt 1000 ]; do $S true || exit 9; i=$((i+1)); done; ls /proc/$$/fd | wc -l";
-    let run = |script: &str| {
-        Command::new("sh")
-            .args(["-c", script])
-            .env(
-                "S",
-                format!("{} run -q --profile strict host --", binary().display()),
-            )
-            .env("HOME", home.path())
-            .current_dir(home.path())
-            .output()
-            .expect("sh starts")
-    };
-    let out = run(script);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script])
+        .env(
+            "S",
+            format!("{} run -q --profile strict host --", binary().display()),
+        )
+        .env("HOME", home.path())
+        .current_dir(home.path());
+    before.for_command(&mut command);
+    let out = command.output().expect("sh starts");
     assert!(out.status.success(), "{out:?}");
-    assert_eq!(mounts(), mounted);
-    assert_eq!(traces(), left);
-    assert_eq!(std::fs::read_dir(home.path()).expect("read").count(), 0);
+    before.nothing_more();
+    assert_eq!(entries(home.path()), 0);
     // Keys go away with the last process of their session, a moment later.
     within(Duration::from_secs(10), "keys are given back", || {
-        keys() <= before + 100
+        keys() <= keys_before + 100
     });
 }
 
@@ -216,19 +255,14 @@ fn no_memory_for_the_command_is_the_commands_failure() {
 fn limited(limit: &str) -> Out {
     let home = Dir::new();
     let script = format!("ulimit {limit}; exec \"$S\" run -q --profile default host -- sh -c 'echo in'");
-    let out = Command::new("bash")
+    Command::new("bash")
         .args(["-c", &script])
         .env("S", binary())
         .env("HOME", home.path())
         .current_dir(home.path())
         .output()
-        .expect("bash starts");
-    Out {
-        code: out.status.code(),
-        signal: std::os::unix::process::ExitStatusExt::signal(&out.status),
-        stdout: out.stdout,
-        stderr: out.stderr,
-    }
+        .expect("bash starts")
+        .into()
 }
 
 #[test]
@@ -272,7 +306,7 @@ fn a_home_that_cannot_be_written_or_is_not_there() {
             "{profile}: {out:?}"
         );
     }
-    assert_eq!(std::fs::read_dir(home.path()).expect("read").count(), 0);
+    assert_eq!(entries(home.path()), 0);
 }
 
 #[test]
