@@ -42,6 +42,7 @@ pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
     let ignored = seccomp.as_ref().map_or(0, |s| s.ignored.len());
     let request = Request {
         root: root(&args.image, current.as_deref())?,
+        entrypoint: args.entrypoint.clone(),
         command: command(args),
         start_in: args.workdir.clone(),
         current,
@@ -70,7 +71,7 @@ fn command(args: &SandboxArgs) -> Vec<OsString> {
         .command
         .iter()
         .skip(usize::from(args.command.first().is_some_and(|c| c == "--")));
-    args.entrypoint.iter().chain(rest).cloned().collect()
+    rest.cloned().collect()
 }
 
 fn root(image: &OsStr, current: Option<&Path>) -> Result<Root, Report> {

@@ -4,6 +4,7 @@
 //! Every line may be anything. A line that is not exactly what its manual page says is passed over.
 
 use crate::model::IdRange;
+use crate::model::facts::User;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -36,14 +37,26 @@ pub(super) fn account(passwd: &[u8], uid: u32) -> Option<Account> {
     })
 }
 
-/// The uid and gid of the first line of a passwd(5) file with this name.
-pub(super) fn user(passwd: &[u8], name: &str) -> Option<(u32, u32)> {
-    lines(passwd).find_map(|line| {
+/// The first line of a passwd(5) file with this name, or with this number where it is one and no name.
+pub(super) fn user(passwd: &[u8], wanted: &str) -> Option<User> {
+    let entry = |line: &[u8], by_name: bool| {
         let mut fields = line.split(|b| *b == b':');
-        let found = fields.next()? == name.as_bytes();
+        let name = fields.next()?;
         let (uid, gid) = (id(fields.nth(1)?)?, id(fields.next()?)?);
-        found.then_some((uid, gid))
-    })
+        let home = fields.nth(1).filter(|home| home.starts_with(b"/"));
+        let found = if by_name {
+            name == wanted.as_bytes()
+        } else {
+            id(wanted.as_bytes()) == Some(uid)
+        };
+        found.then(|| User {
+            uid,
+            gid,
+            home: home.map(|home| PathBuf::from(OsStr::from_bytes(home))),
+        })
+    };
+    let by = |by_name| lines(passwd).find_map(|line| entry(line, by_name));
+    by(true).or_else(|| by(false))
 }
 
 /// No more than `--user` takes: -1 would leave the id as it is (setresuid(2)), and what is beyond 31 bits is -1 to some program.

@@ -13,6 +13,7 @@ mod files;
 pub mod findings;
 mod ids;
 mod kernel;
+mod merged;
 mod probe;
 mod refusal;
 pub mod sources;

@@ -1,7 +1,8 @@
 //! Looking up the paths that a policy names: what they are, not what is in them.
 
+use super::merged::Merged;
 use super::users;
-use crate::model::facts::{Facts, Found, Kind, RESOLVER};
+use crate::model::facts::{Facts, Found, Kind, RESOLVER, User};
 use crate::model::host::{HostTree, TopEntry};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
@@ -40,6 +41,10 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
             }
         }
     }
+    let image = matches!(policy.root, Root::Image(_));
+    if let (true, NetworkMode::Host, Ok(path)) = (image, policy.network.value, HostPath::new(RESOLVER)) {
+        add(&mut sources, &path, real(path.as_path()));
+    }
     Facts {
         sources,
         places: real_directories(policy, places),
@@ -62,10 +67,19 @@ fn real(path: &Path) -> Option<PathBuf> {
     }
 }
 
-fn user(policy: &Policy) -> Option<Result<(u32, u32), String>> {
+fn user(policy: &Policy) -> Option<Result<User, String>> {
     match (&policy.root, &policy.user.value) {
         (Root::Directory(root), UserSpec::Names { user, group }) => {
             Some(users::look_up(root, user, group.as_deref()))
+        }
+        (Root::Image(image), spec) => {
+            let (user, group) = match spec {
+                UserSpec::Names { user, group } => (user.clone(), group.clone()),
+                UserSpec::Ids { uid, gid } => (uid.to_string(), gid.map(|gid| gid.to_string())),
+                UserSpec::Image | UserSpec::Root => ("0".to_owned(), None),
+                UserSpec::Caller => return None,
+            };
+            Some(users::look_up_in_layers(&image.layers, &user, group.as_deref()))
         }
         _ => None,
     }
@@ -91,8 +105,17 @@ fn add(sources: &mut BTreeMap<HostPath, Found>, path: &HostPath, real: Option<Pa
 
 /// Directories on whose way no symbolic link lies: a link in an image must not decide where a mount lands.
 fn real_directories(policy: &Policy, places: &[InRoot]) -> BTreeSet<InRoot> {
-    let Root::Directory(root) = &policy.root else {
-        return BTreeSet::new();
+    let root = match &policy.root {
+        Root::Directory(root) => root,
+        Root::Image(image) => {
+            let merged = Merged::open(&image.layers);
+            let real = |place: &&InRoot| {
+                let merged = merged.as_ref();
+                merged.is_ok_and(|merged| merged.is_real_directory(place.as_path()))
+            };
+            return places.iter().filter(real).cloned().collect();
+        }
+        _ => return BTreeSet::new(),
     };
     let real = |place: &&InRoot| {
         let mut path = root.as_path().to_owned();

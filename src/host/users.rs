@@ -2,31 +2,70 @@
 
 use super::accounts;
 use super::files;
-use crate::model::HostPath;
-use crate::sys::Errno;
+use super::merged::Merged;
+use crate::model::facts::User;
+use crate::model::{HostPath, Layers};
 use crate::sys::fs::{self, Resolve};
-use std::ffi::{CStr, CString};
+use crate::sys::{Errno, Result as Call};
+use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-/// The uid and gid of `--user NAME[:GROUP]`, by the files of a root directory. Links in it are followed inside it.
+/// Opens a file of a root, below `/`.
+type Open<'a> = &'a dyn Fn(&str) -> Call<File>;
+
+/// Who `--user NAME[:GROUP]` is, by the files of a root directory. Links in it are followed inside it.
 ///
 /// # Errors
 /// With what is wrong: a file that cannot be read, or that has no such name.
-pub(super) fn look_up(root: &HostPath, user: &str, group: Option<&str>) -> Result<(u32, u32), String> {
-    let passwd = read(root, c"etc/passwd")?;
-    let (uid, own) = accounts::user(&passwd, user).ok_or_else(|| absent(user, "passwd"))?;
+pub(super) fn look_up(root: &HostPath, user: &str, group: Option<&str>) -> Result<User, String> {
+    by_files(&|name| open_in(root, name), user, group)
+}
+
+/// The same in an image; there a number may stand for itself, without a line in passwd (as docker has it).
+///
+/// # Errors
+/// As [`look_up`].
+pub(super) fn look_up_in_layers(layers: &Layers, user: &str, group: Option<&str>) -> Result<User, String> {
+    let merged = Merged::open(layers).map_err(|errno| format!("the image's layers: {errno}"))?;
+    let open = |name: &str| merged.read(&Path::new("/").join(name));
+    let number = Some(user).filter(|user| user.bytes().all(|b| b.is_ascii_digit()));
+    let Some(number) = number else {
+        return by_files(&open, user, group);
+    };
+    let uid = accounts::id(number.as_bytes()).ok_or_else(|| format!("`{number}` is no user id"))?;
+    let known = match read(&open, "etc/passwd") {
+        Ok(passwd) => accounts::user(&passwd, number),
+        // An image may have no passwd at all.
+        Err(_) => None,
+    };
+    let own = known.unwrap_or(User {
+        uid,
+        gid: 0,
+        home: None,
+    });
+    in_group(&open, own, group)
+}
+
+fn by_files(open: Open<'_>, user: &str, group: Option<&str>) -> Result<User, String> {
+    let passwd = read(open, "etc/passwd")?;
+    let own = accounts::user(&passwd, user).ok_or_else(|| absent(user, "passwd"))?;
+    in_group(open, own, group)
+}
+
+fn in_group(open: Open<'_>, user: User, group: Option<&str>) -> Result<User, String> {
     let gid = match group {
-        None => own,
+        None => user.gid,
         Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => {
             accounts::id(number.as_bytes()).ok_or_else(|| format!("`{number}` is no group id"))?
         }
         Some(name) => {
-            accounts::group(&read(root, c"etc/group")?, name).ok_or_else(|| absent(name, "group"))?
+            accounts::group(&read(open, "etc/group")?, name).ok_or_else(|| absent(name, "group"))?
         }
     };
-    Ok((uid, gid))
+    Ok(User { gid, ..user })
 }
 
 fn absent(name: &str, file: &str) -> String {
@@ -36,26 +75,20 @@ fn absent(name: &str, file: &str) -> String {
     )
 }
 
-fn read(root: &HostPath, name: &CStr) -> Result<Vec<u8>, String> {
-    let open = || {
-        let root = CString::new(root.as_path().as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
-        let root = fs::open(&root, libc::O_PATH | libc::O_DIRECTORY)?;
-        fs::open_beneath(
-            root.as_fd(),
-            name,
-            libc::O_RDONLY | libc::O_NONBLOCK,
-            0,
-            Resolve::IN_ROOT,
-        )
-    };
-    let file = open().map_err(|errno| errno.to_string()).map(File::from);
+fn open_in(root: &HostPath, name: &str) -> Call<File> {
+    let c = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
+    let root = fs::open(
+        &c(root.as_path().as_os_str().as_bytes())?,
+        libc::O_PATH | libc::O_DIRECTORY,
+    )?;
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK;
+    fs::open_beneath(root.as_fd(), &c(name.as_bytes())?, flags, 0, Resolve::IN_ROOT).map(File::from)
+}
+
+fn read(open: Open<'_>, name: &str) -> Result<Vec<u8>, String> {
+    let file = open(name).map_err(|errno| errno.to_string());
     let text = file.and_then(|file| files::read_open(file).map_err(|e| e.to_string()));
-    text.map_err(|why| {
-        format!(
-            "the root's /{}: {why}; write a number, root or caller",
-            name.to_string_lossy()
-        )
-    })
+    text.map_err(|why| format!("the root's /{name}: {why}; write a number, root or caller"))
 }
 
 #[cfg(test)]
@@ -70,7 +103,8 @@ mod tests {
         let passwd = "root:x:0:0::/:/bin/sh\nbad:x:-1:0::/:\nwww:x:33:34::/:/bin/sh\nwww:x:0:0::/:\nhalf:x:5\nminus:x:4294967295:0::/:\n";
         std_fs::write(dir.path().join("etc/passwd"), passwd).expect("write");
         let root = HostPath::new(dir.path()).expect("a path");
-        let ask = |user: &str, group: Option<&str>| look_up(&root, user, group);
+        let ask =
+            |user: &str, group: Option<&str>| look_up(&root, user, group).map(|found| (found.uid, found.gid));
         assert_eq!(ask("www", None), Ok((33, 34)));
         assert_eq!(ask("www", Some("7")), Ok((33, 7)));
         for (user, group, why) in [

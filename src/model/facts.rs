@@ -27,18 +27,29 @@ pub struct Found {
     pub real: HostPath,
 }
 
+/// What a root's own passwd and group say about a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Inside.
+    pub uid: u32,
+    /// Inside.
+    pub gid: u32,
+    /// The home directory, when it is an absolute path.
+    pub home: Option<PathBuf>,
+}
+
 /// Facts about the paths that a policy names, looked up before the plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Sources of mounts and devices; those that do not exist are not in it.
     pub sources: BTreeMap<HostPath, Found>,
-    /// What the names of `--user` mean in a directory root, or why they mean nothing.
-    pub user: Option<Result<(u32, u32), String>>,
+    /// What a user's name or number means in a root with a passwd of its own, or why it means nothing.
+    pub user: Option<Result<User, String>>,
     /// Where the caller's home really is.
     pub home: Option<PathBuf>,
     /// The caller's working directory.
     pub current: Option<PathBuf>,
-    /// For a directory root: which of the places that the plan mounts on are real directories (no link) in it.
+    /// For a directory root and for an image: which of the places that the plan mounts on are real directories (no link) in it.
     pub places: BTreeSet<InRoot>,
     /// One of the standard streams is a terminal.
     pub terminal: bool,

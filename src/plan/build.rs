@@ -6,9 +6,11 @@ use super::loss::{Loss, Refusal};
 use super::step::{Namespaces, Plan, Planned, ProcKind, Step};
 use super::{Facts, landlock};
 use crate::model::host::{Fact, ProcMount};
-use crate::model::{Host, InRoot, Level, Protection};
+use crate::model::{Host, InRoot, Level, Origin, Protection};
 use crate::policy::{Policy, Root};
 use crate::profile::schema::{NetworkMode, ProcMode, TerminalMode};
+use crate::seccomp::Table;
+use std::ffi::OsString;
 
 /// Losses, or the first refusal.
 struct Ledger<'a> {
@@ -57,7 +59,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     steps.extend(Builder::new(policy, host, facts).build(&identity, proc)?);
     set_up(policy, facts, &mut steps);
     confine(policy, host, &identity, &mut ledger, &mut steps)?;
-    finish(policy, &mut steps);
+    finish(policy, facts, &identity, &mut steps);
     limits_without_cgroup(policy, &mut ledger)?;
     Ok(Plan {
         steps,
@@ -287,7 +289,7 @@ fn landlock_step(
     Ok(())
 }
 
-fn finish(policy: &Policy, steps: &mut Vec<Planned>) {
+fn finish(policy: &Policy, facts: &Facts, identity: &Identity, steps: &mut Vec<Planned>) {
     if policy.init.value {
         add(
             steps,
@@ -306,13 +308,17 @@ fn finish(policy: &Policy, steps: &mut Vec<Planned>) {
         "no descriptor of the caller's reaches the command",
     );
     if let Some(table) = &policy.syscalls {
-        add(steps, Step::Seccomp(table.clone()), "[syscalls]");
+        add(
+            steps,
+            Step::Seccomp(filter(policy, table, identity)),
+            "[syscalls]",
+        );
     }
-    let environment = policy
+    let own = policy
         .environment
         .iter()
-        .map(|v| (v.name.clone(), v.value.clone()))
-        .collect();
+        .map(|v| (v.name.clone(), v.value.clone()));
+    let environment = home_of_image(policy, facts).into_iter().chain(own).collect();
     add(
         steps,
         Step::Exec {
@@ -321,6 +327,44 @@ fn finish(policy: &Policy, steps: &mut Vec<Planned>) {
         },
         "the command",
     );
+}
+
+/// Packages give files to many users, and one id is all that there is: what would give a file away is answered as done.
+fn filter(policy: &Policy, table: &Table, identity: &Identity) -> Table {
+    let alone = identity.uids.is_single() && identity.by != super::MapWriter::Supervisor;
+    if alone && matches!(policy.root, Root::Image(_)) {
+        let ids: &[&str] = if identity.uid == 0 { &SET_IDS } else { &[] };
+        let origin = Origin::flag("identity.map = caller, in an image");
+        table.answering_done(GIVE_AWAY.iter().chain(ids).copied(), &origin)
+    } else {
+        table.clone()
+    }
+}
+
+/// Calls that give a file to somebody else.
+const GIVE_AWAY: [&str; 4] = ["chown", "fchown", "fchownat", "lchown"];
+/// Calls by which root becomes somebody else.
+const SET_IDS: [&str; 9] = [
+    "setgid",
+    "setgroups",
+    "setregid",
+    "setresgid",
+    "setresuid",
+    "setreuid",
+    "setuid",
+    "setfsgid",
+    "setfsuid",
+];
+
+/// As docker sets it: the home of the user in the image's passwd.
+fn home_of_image(policy: &Policy, facts: &Facts) -> Option<(OsString, OsString)> {
+    let set = policy.environment.iter().any(|v| v.name == "HOME");
+    if set || !matches!(policy.root, Root::Image(_)) {
+        return None;
+    }
+    let user = facts.user.as_ref().and_then(|user| user.as_ref().ok());
+    let home = user.and_then(|user| user.home.clone());
+    Some(("HOME".into(), home.unwrap_or_else(|| "/".into()).into()))
 }
 
 fn limits_without_cgroup(policy: &Policy, ledger: &mut Ledger<'_>) -> Result<(), Refusal> {
@@ -349,6 +393,13 @@ fn limits_without_cgroup(policy: &Policy, ledger: &mut Ledger<'_>) -> Result<(),
 #[must_use]
 pub fn places(policy: &Policy) -> Vec<InRoot> {
     let mut all: Vec<InRoot> = Vec::new();
+    if let Root::Image(_) = policy.root {
+        let fixed = ["/proc", "/dev", "/tmp", "/etc"];
+        let wanted = fixed
+            .iter()
+            .filter(|p| **p != "/proc" || policy.proc.value != ProcMode::None);
+        all.extend(wanted.filter_map(|p| InRoot::new(p).ok()));
+    }
     if matches!(policy.root, Root::Directory(_)) {
         let fixed = ["/proc", "/dev", "/tmp"];
         let wanted = fixed

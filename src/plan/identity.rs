@@ -4,7 +4,7 @@ use super::Facts;
 use super::loss::Refusal;
 use super::step::MapWriter;
 use crate::model::{Host, IdMap, IdRange, Origin};
-use crate::policy::Policy;
+use crate::policy::{Policy, Root};
 use crate::profile::schema::{MapKind, UserSpec};
 
 /// The range for sbx run as root when `/etc/subuid` names none for it: far from people, services and other container tools
@@ -50,6 +50,9 @@ pub(super) fn decide(
         MapKind::HostRoot => refuse(policy, "only root can map host uid 0; leave identity.map at auto"),
         _ if host.caller.writes_maps => as_root(host, policy, uid, gid),
         MapKind::Range => range(host, policy, uid, gid),
+        MapKind::Auto if matches!(policy.root, Root::Image(_)) && range_maps(host).is_some() => {
+            range(host, policy, uid, gid)
+        }
         MapKind::Auto | MapKind::Caller => Ok(caller(host, uid, gid, drop_groups)),
     }
 }
@@ -74,13 +77,25 @@ fn wanted(policy: &Policy, host: &Host, facts: &Facts) -> Result<(u32, u32), Ref
     } else {
         own
     };
+    if let (Root::Image(_), UserSpec::Image | UserSpec::Root | UserSpec::Ids { .. }, Some(found)) =
+        (&policy.root, &policy.user.value, &facts.user)
+    {
+        return match found {
+            Ok(user) => Ok((user.uid, user.gid)),
+            Err(why) => Err(Refusal::Value {
+                what: "the user".into(),
+                origin: policy.user.origin.clone(),
+                why: why.clone(),
+            }),
+        };
+    }
     match &policy.user.value {
         UserSpec::Image | UserSpec::Caller => Ok(own),
         UserSpec::Root => Ok((0, 0)),
         UserSpec::Ids { uid, gid } => Ok((*uid, gid.unwrap_or(0))),
         UserSpec::Names { user, group } => {
             let why = match &facts.user {
-                Some(Ok(ids)) => return Ok(*ids),
+                Some(Ok(user)) => return Ok((user.uid, user.gid)),
                 Some(Err(why)) => why.clone(),
                 // A root without a passwd of its own knows its caller.
                 None if group.is_none() && host.caller.name.as_ref() == Some(user) => return Ok(own),
@@ -138,27 +153,12 @@ fn range(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, R
             "newuidmap and newgidmap are needed for a range: install the package uidmap, or use caller",
         );
     };
-    let (Some(sub_uid), Some(sub_gid)) = (helpers.subuid.first(), helpers.subgid.first()) else {
+    let Some((uids, gids)) = range_maps(host) else {
         return refuse(
             policy,
             "no sub-ids: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` as root, or use caller",
         );
     };
-    let map = |own: u32, sub: &IdRange| {
-        IdMap(vec![
-            IdRange {
-                inside: 0,
-                host: own,
-                count: 1,
-            },
-            IdRange {
-                inside: 1,
-                host: sub.host,
-                count: sub.count,
-            },
-        ])
-    };
-    let (uids, gids) = (map(host.caller.uid, sub_uid), map(host.caller.gid, sub_gid));
     check_mapped(policy, &uids, &gids, uid, gid)?;
     let by = MapWriter::Helpers {
         newuidmap: Some(newuidmap.clone()),
@@ -175,15 +175,53 @@ fn range(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, R
     })
 }
 
-fn as_root(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
-    let caller = &host.caller;
+/// The caller as 0 and the sub-ids from 1 on; `None` where a helper or a range is lacking.
+fn range_maps(host: &Host) -> Option<(IdMap, IdMap)> {
+    let helpers = &host.id_helpers;
+    helpers.newuidmap.ready().and(helpers.newgidmap.ready())?;
+    let map = |own: u32, sub: &IdRange| {
+        let own = IdRange {
+            inside: 0,
+            host: own,
+            count: 1,
+        };
+        IdMap(vec![own, IdRange { inside: 1, ..*sub }])
+    };
+    let (uids, gids) = (helpers.subuid.first()?, helpers.subgid.first()?);
+    Some((map(host.caller.uid, uids), map(host.caller.gid, gids)))
+}
+
+/// The maps that the files of an image are unpacked for; `None` stands for one id, the caller's. `host` needs its id helpers looked up.
+#[must_use]
+pub fn image_maps(map: MapKind, host: &Host) -> Option<(IdMap, IdMap)> {
+    match map {
+        MapKind::HostRoot if host.caller.writes_maps => Some((whole(), whole())),
+        _ if host.caller.writes_maps => outer_maps(host, UID_FOR_ROOT, UID_FOR_ROOT),
+        MapKind::Auto | MapKind::Range => range_maps(host),
+        MapKind::Caller | MapKind::HostRoot => None,
+    }
+}
+
+fn outer_maps(host: &Host, uid: u32, gid: u32) -> Option<(IdMap, IdMap)> {
     let map = |own: &[IdRange], outer: &[IdRange], wanted: u32| {
         outer_range(own, outer, wanted).map(|range| IdMap(vec![range]))
     };
-    let (Some(uids), Some(gids)) = (
-        map(&host.id_helpers.subuid, &caller.outer_uids, uid),
-        map(&host.id_helpers.subgid, &caller.outer_gids, gid),
-    ) else {
+    let (caller, helpers) = (&host.caller, &host.id_helpers);
+    let uids = map(&helpers.subuid, &caller.outer_uids, uid)?;
+    Some((uids, map(&helpers.subgid, &caller.outer_gids, gid)?))
+}
+
+/// Every id of the host, as far as 16 bits go.
+fn whole() -> IdMap {
+    IdMap(vec![IdRange {
+        inside: 0,
+        host: 0,
+        count: 65536,
+    }])
+}
+
+fn as_root(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
+    let Some((uids, gids)) = outer_maps(host, uid, gid) else {
         return refuse(
             policy,
             "the outer container has too few ids to run as one that is not its root: start it with more (podman: --userns=auto:size=65536), \
@@ -241,13 +279,6 @@ fn exist(outer: &[IdRange], range: &IdRange) -> bool {
 }
 
 fn host_root(policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
-    let whole = || {
-        IdMap(vec![IdRange {
-            inside: 0,
-            host: 0,
-            count: 65536,
-        }])
-    };
     check_mapped(policy, &whole(), &whole(), uid, gid)?;
     let by = MapWriter::Supervisor;
     Ok(Identity {

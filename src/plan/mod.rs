@@ -16,10 +16,10 @@ mod verify;
 pub mod why;
 
 pub use build::{build, places};
-pub use identity::Identity;
+pub use identity::{Identity, image_maps};
 pub use learn::learn;
 pub use loss::{Loss, Refusal};
-pub use step::{Access, Attributes, MapWriter, Namespaces, Plan, Planned, ProcKind, Rule, Step};
+pub use step::{Access, Attributes, LayerOption, MapWriter, Namespaces, Plan, Planned, ProcKind, Rule, Step};
 pub use verify::Violation;
 
 pub use crate::model::facts::{Facts, Kind};

@@ -34,6 +34,7 @@ pub(super) fn holds(step: &Step) -> Option<(&InRoot, Holds)> {
         }
         Step::Bind(_, at, attributes) if attributes.devices => (at, Holds::Device),
         Step::Bind(_, at, _) => (at, Holds::Host),
+        Step::Clear(at) => (at, Holds::Made),
         Step::Mask(at) | Step::ReadOnly(at) => (at, Holds::Over),
         _ => return None,
     })

@@ -1,7 +1,7 @@
 //! The steps. `sandbox` turns each into system calls; nothing else may mount, clone or confine.
 
 use super::loss::Loss;
-use crate::model::{Bytes, CapabilitySet, HostPath, IdMap, InRoot, Span};
+use crate::model::{Bytes, CapabilitySet, HostPath, IdMap, InRoot, Layers, Span};
 use crate::policy::Limit;
 use crate::seccomp::Table;
 use std::ffi::OsString;
@@ -95,6 +95,15 @@ impl Attributes {
     };
 }
 
+/// How overlay is told of several layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerOption {
+    /// One by one: `lowerdir+`, Linux 6.5.
+    Each,
+    /// In one option, with a colon between them; mount(2) takes a page of it.
+    Joined,
+}
+
 /// Which `/proc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcKind {
@@ -148,8 +157,10 @@ pub enum Step {
     RootTmpfs(Bytes),
     /// The root is a directory of the host.
     RootBind(HostPath),
-    /// The root is a directory of the host under a layer that vanishes.
-    RootOverlay(HostPath, Bytes),
+    /// The root is directories of the host under a layer that vanishes.
+    RootOverlay(Layers, Bytes, LayerOption),
+    /// What is no directory goes away, so that one, or a file of ours, can be made in its place. Only in an overlay.
+    Clear(InRoot),
     /// A directory in our own tmpfs.
     Directory(InRoot, u32),
     /// A symbolic link in our own tmpfs.
@@ -243,7 +254,7 @@ impl Step {
             | Self::RootOverlay(..)
             | Self::SealRoot
             | Self::PivotRoot => "root",
-            Self::Directory(..) | Self::Link(..) | Self::File(..) | Self::Point(_) => "make",
+            Self::Clear(_) | Self::Directory(..) | Self::Link(..) | Self::File(..) | Self::Point(_) => "make",
             Self::Bind(..)
             | Self::Tmpfs(..)
             | Self::Proc(..)
@@ -303,7 +314,8 @@ impl fmt::Display for Step {
             Self::ActAsRoot => f.write_str("mounts are made as uid 0 inside"),
             Self::RootTmpfs(size) => write!(f, "tmpfs {size}"),
             Self::RootBind(source) => write!(f, "host {source}, read-only nosuid nodev"),
-            Self::RootOverlay(source, size) => write!(f, "overlay of host {source} and a tmpfs of {size}"),
+            Self::RootOverlay(layers, size, _) => write!(f, "overlay of {layers} and a tmpfs of {size}"),
+            Self::Clear(at) => write!(f, "no {at} but a directory"),
             Self::Directory(at, mode) => write!(f, "directory {at} {mode:o}"),
             Self::Link(at, target) => write!(f, "link {at} -> {}", target.display()),
             Self::File(at, bytes) => write!(f, "file {at}, {} bytes", bytes.len()),

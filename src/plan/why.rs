@@ -101,14 +101,16 @@ fn decide(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use, step: &Step, r
             answer.source = Some(source.as_path().join(at.relative()));
             answer
         }
-        Step::RootOverlay(source, _) => {
+        Step::RootOverlay(layers, ..) => {
             let sealed = plan.steps.iter().any(|p| matches!(p.step, Step::SealRoot));
             let attributes = Attributes {
                 writable: !sealed,
                 ..Attributes::READ_EXECUTE
             };
             let mut answer = mounted(policy, at, wanted, attributes, line);
-            answer.source = (wanted != Use::Write).then(|| source.as_path().join(at.relative()));
+            // Which of several layers shows the path, the plan does not know.
+            answer.source = (wanted != Use::Write && layers.names.is_empty())
+                .then(|| layers.within.as_path().join(at.relative()));
             answer
         }
         Step::Bind(source, target, attributes) => {

@@ -1,6 +1,8 @@
 //! The environment: empty, then what the profile passes and sets, then the flags.
 
 use super::contents::EnvVar;
+use super::image;
+use super::request::Request;
 use crate::model::{InRoot, Origin};
 use crate::profile::schema::Environment;
 use std::ffi::{OsStr, OsString};
@@ -10,20 +12,25 @@ use std::os::unix::ffi::OsStrExt;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Builds the whole environment; later sources replace earlier ones by name.
-pub(super) fn build(
-    profile: &Environment,
-    caller: &[(OsString, OsString)],
-    home: &InRoot,
-    user: Option<&str>,
-) -> Vec<EnvVar> {
-    let mut out = Vec::new();
+pub(super) fn build(profile: &Environment, request: &Request, home: &InRoot) -> Vec<EnvVar> {
+    let (caller, mut out) = (&request.environment, Vec::new());
     put(&mut out, "PATH".as_ref(), PATH.into(), &Origin::Default);
-    put(&mut out, "HOME".as_ref(), home.as_path().into(), &Origin::Default);
     // The marker that systemd and others look for to know that they run in a container.
     put(&mut out, "container".as_ref(), "sbx".into(), &Origin::Default);
-    if let Some(user) = user {
-        put(&mut out, "USER".as_ref(), user.into(), &Origin::Default);
-        put(&mut out, "LOGNAME".as_ref(), user.into(), &Origin::Default);
+    match image::of(request) {
+        // HOME is set by the plan, which knows who the user is in the image.
+        Some(image) => {
+            for variable in image::environment(image) {
+                put(&mut out, &variable.name, variable.value, &variable.origin);
+            }
+        }
+        None => {
+            put(&mut out, "HOME".as_ref(), home.as_path().into(), &Origin::Default);
+            if let Some(user) = &request.user {
+                put(&mut out, "USER".as_ref(), user.into(), &Origin::Default);
+                put(&mut out, "LOGNAME".as_ref(), user.into(), &Origin::Default);
+            }
+        }
     }
     pass(&mut out, profile, caller, false);
     for (name, value) in &profile.set {
@@ -69,6 +76,7 @@ fn matches(pattern: &str, name: &OsStr) -> bool {
 mod tests {
     use super::*;
     use crate::model::Set;
+    use crate::policy::Root;
 
     #[test]
     fn nothing_passes_that_is_not_named() {
@@ -88,7 +96,19 @@ mod tests {
             .set
             .insert("A".into(), Set::new("1".into(), Origin::flag("--env A=1")));
         let home = InRoot::new("/home/u").expect("a path");
-        let names: Vec<String> = build(&profile, &caller, &home, Some("u"))
+        let request = Request {
+            root: Root::Host,
+            entrypoint: None,
+            command: Vec::new(),
+            start_in: None,
+            current: None,
+            home: None,
+            user: Some("u".into()),
+            environment: caller,
+            seccomp: None,
+            profile: String::new(),
+        };
+        let names: Vec<String> = build(&profile, &request, &home)
             .iter()
             .map(|v| format!("{}={}", v.name.display(), v.value.display()))
             .collect();
@@ -96,8 +116,8 @@ mod tests {
             names,
             [
                 &format!("PATH={PATH}"),
-                "HOME=/home/u",
                 "container=sbx",
+                "HOME=/home/u",
                 "USER=u",
                 "LOGNAME=u",
                 "LC_ALL=C",

@@ -2,6 +2,7 @@
 
 mod contents;
 mod environment;
+mod image;
 mod limits;
 mod mounts;
 mod request;
@@ -10,5 +11,5 @@ mod resolve;
 pub use contents::{Bind, Device, Enforcement, EnvVar, Limit, Policy, Protected, Scratch, Workspace};
 pub use limits::Resource;
 pub use mounts::never_shown;
-pub use request::{Error, Request, Root};
+pub use request::{Error, Image, ImageConfig, Request, Root};
 pub use resolve::resolve;

@@ -1,6 +1,6 @@
 //! What a policy is asked for, besides its profile, and why it is refused.
 
-use crate::model::{HostPath, InRoot, Origin};
+use crate::model::{HostPath, InRoot, Layers, Origin};
 use crate::seccomp;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,8 +12,40 @@ pub enum Root {
     Host,
     /// A directory that holds a root file system.
     Directory(HostPath),
+    /// An image of the store.
+    Image(Image),
     /// Nothing.
     Scratch,
+}
+
+/// An image, unpacked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// As the user calls it.
+    pub name: String,
+    /// Its layers; an image without any has one empty directory.
+    pub layers: Layers,
+    /// What its config says.
+    pub config: ImageConfig,
+}
+
+/// What an image's config says about a run (image-spec, config.md), checked where it was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageConfig {
+    /// Put before the command.
+    pub entrypoint: Vec<OsString>,
+    /// The command, when none is given.
+    pub command: Vec<OsString>,
+    /// Variables.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Where the command starts.
+    pub start_in: Option<PathBuf>,
+    /// `NAME[:GROUP]` or `UID[:GID]`.
+    pub user: Option<String>,
+    /// The signal that asks it to stop.
+    pub stop_signal: Option<i32>,
+    /// Places for data.
+    pub volumes: Vec<PathBuf>,
 }
 
 /// What a run is asked to do, besides its profile. All of it was read at the edge.
@@ -21,7 +53,9 @@ pub enum Root {
 pub struct Request {
     /// What to run in.
     pub root: Root,
-    /// The command and its arguments, `--entrypoint` already in front.
+    /// `--entrypoint`
+    pub entrypoint: Option<OsString>,
+    /// The command and its arguments.
     pub command: Vec<OsString>,
     /// `-w`
     pub start_in: Option<PathBuf>,
@@ -55,6 +89,9 @@ pub enum Error {
     /// Nothing to run.
     #[error("no command: write it behind the image, for example `sbx run host -- ls`")]
     NoCommand,
+    /// Nothing to run, and the image has no command of its own.
+    #[error("no command: the image names none, so write it behind the image")]
+    NoCommandInImage,
     /// The system call table.
     #[error(transparent)]
     Syscalls(#[from] seccomp::SpecError),

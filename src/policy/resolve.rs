@@ -3,7 +3,7 @@
 use super::contents::{Enforcement, Limit, Policy, Workspace};
 use super::limits::Resource;
 use super::request::{Error, Request, Root, home_inside, refuse};
-use super::{environment, mounts};
+use super::{environment, image, mounts};
 use crate::model::{Bytes, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
 use crate::profile::schema::{
     Execute, HomeMode, MapKind, Maybe, NetworkMode, ProcMode, Profile, RootMode, TerminalMode, UserSpec,
@@ -20,9 +20,7 @@ fn or<T: Clone>(value: &Maybe<T>, default: T) -> Set<T> {
 /// # Errors
 /// For contradictions and for what this version cannot do; never for what a host lacks, which is the plan's business.
 pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
-    if request.command.is_empty() {
-        return Err(Error::NoCommand);
-    }
+    let command = image::command(request)?;
     let network = network(profile)?;
     let root_mode = or(&profile.filesystem.root, RootMode::ReadOnly);
     if root_mode.value == RootMode::Kept {
@@ -52,7 +50,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         root: request.root.clone(),
         root_mode,
         map: or(&profile.identity.map, MapKind::Auto),
-        user: or(&profile.identity.user, UserSpec::Image),
+        user: image::user(or(&profile.identity.user, UserSpec::Image), request),
         capabilities: capabilities(profile)?,
         start_in,
         proc: or(&profile.filesystem.proc, ProcMode::OwnProcesses),
@@ -68,18 +66,13 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         memory: profile.limits.memory.clone(),
         cpu: profile.limits.cpu.clone(),
         time: profile.limits.time.clone(),
-        environment: environment::build(
-            &profile.environment,
-            &request.environment,
-            &home,
-            request.user.as_deref(),
-        ),
+        environment: environment::build(&profile.environment, request, &home),
         home: (home, home_mode),
         workspace,
         terminal: or(&profile.terminal.mode, TerminalMode::Auto),
         hostname: hostname(profile)?,
         init: or(&profile.namespaces.init, true),
-        command: request.command.clone(),
+        command,
         enforcement,
         notes,
     })
@@ -202,6 +195,7 @@ fn start_in(
             .or_else(|e| refuse("the working directory", &workspace.mode.origin, e.to_string()));
     }
     match (&request.root, home_mode) {
+        (Root::Image(image), _) => image::start_in(image),
         (Root::Host, HomeMode::Empty) => Ok(home.clone()),
         _ => Ok(InRoot::root()),
     }

@@ -4,7 +4,7 @@
 
 use super::init;
 use super::message::Message;
-use super::operation::{Lower, Operation, Place, TmpfsOptions};
+use super::operation::{Lower, Lowers, Operation, Place, TmpfsOptions};
 use crate::plan::Access;
 use crate::sys::fs::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
@@ -51,6 +51,7 @@ impl Child<'_> {
                 self.attach_root(tree)
             }
             Operation::RootOverlay { lower, scratch } => self.root_overlay(lower, scratch),
+            Operation::Clear(at) => self.clear(at),
             Operation::Directory(at, mode) => self.directory(at, *mode),
             Operation::Link(at, target) => self.link(at, target),
             Operation::File(at, bytes) => self.file(at, bytes),
@@ -200,6 +201,15 @@ impl Child<'_> {
                 let flags = libc::O_PATH | libc::O_DIRECTORY;
                 fs::open_beneath(self.root()?, parent, flags, 0, Resolve::IN_ROOT).map(Some)
             }
+        }
+    }
+
+    fn clear(&self, at: &Place) -> Result<()> {
+        let holder = self.holder(at)?;
+        let holder = holder.as_ref().map_or(self.root()?, AsFd::as_fd);
+        match fs::unlink(holder, &at.name) {
+            Err(Errno::ENOENT | Errno::EISDIR) => Ok(()),
+            other => other,
         }
     }
 
@@ -429,14 +439,49 @@ fn overlay(
     // Under a name of ours: overlay has its own meaning for `:` and a backslash, and before Linux 6.5 takes no comma at all.
     let point = fs::open_beneath(staging, c"lower", libc::O_PATH, 0, Resolve::BENEATH_NO_LINKS)?;
     mount::move_mount(tree.as_fd(), point.as_fd())?;
+    fs::change_directory(staging)?;
+    if let Lowers::Joined { links, options } = &lower.layers {
+        return Ok((overlay_joined(staging, links, options, attributes)?, upper));
+    }
     let fs = mount::fsopen(c"overlay")?;
     mount::fsconfig_flag(fs.as_fd(), c"userxattr")?;
-    fs::change_directory(staging)?;
-    mount::fsconfig_string(fs.as_fd(), c"lowerdir", c"lower")?;
+    match &lower.layers {
+        Lowers::Each(layers) if layers.len() > 1 => {
+            for layer in layers {
+                mount::fsconfig_string(fs.as_fd(), c"lowerdir+", layer)?;
+            }
+        }
+        Lowers::Each(layers) => {
+            let only = layers.first().map_or(c"lower", |layer| layer.as_c_str());
+            mount::fsconfig_string(fs.as_fd(), c"lowerdir", only)?;
+        }
+        _ => mount::fsconfig_string(fs.as_fd(), c"lowerdir", c"lower")?,
+    }
     mount::fsconfig_string(fs.as_fd(), c"upperdir", c"upper")?;
     mount::fsconfig_string(fs.as_fd(), c"workdir", c"work")?;
     mount::fsconfig_create(fs.as_fd())?;
     Ok((mount::fsmount(fs.as_fd(), attributes)?, upper))
+}
+
+/// Before Linux 6.5 fsconfig(2) takes 255 bytes of layers, and mount(2) a page: enough for 500 links to them, each with a number as name.
+fn overlay_joined(
+    staging: BorrowedFd<'_>,
+    links: &[(std::ffi::CString, std::ffi::CString)],
+    options: &CStr,
+    attributes: Attributes,
+) -> Result<OwnedFd> {
+    fs::make_directory(staging, c"links", 0o700)?;
+    let place = |name| fs::open_beneath(staging, name, libc::O_PATH, 0, Resolve::BENEATH_NO_LINKS);
+    let directory = place(c"links")?;
+    for (target, name) in links {
+        fs::make_link(target, directory.as_fd(), name)?;
+    }
+    fs::make_directory(staging, c"joined", 0o755)?;
+    fs::change_directory(directory.as_fd())?;
+    mount::mount_overlay(c"../joined", options)?;
+    let tree = mount::open_tree(place(c"joined")?.as_fd())?;
+    mount::set_attributes(tree.as_fd(), attributes, false)?;
+    Ok(tree)
 }
 
 /// With NOROOT and NO_SETUID_FIXUP set, a change of ids changes no capability: the set is emptied on purpose, later.

@@ -59,6 +59,22 @@ pub(super) struct Lower {
     pub(super) mode: u32,
     /// uid and gid inside, when both are mapped.
     pub(super) owner: Option<(u32, u32)>,
+    /// Which directories of it.
+    pub(super) layers: Lowers,
+}
+
+/// How overlay is told of what lies below. Every path is relative to the staging directory, where `lower` is what was opened.
+#[derive(Debug)]
+pub(super) enum Lowers {
+    /// What was opened itself.
+    Alone,
+    /// Directories in it, the topmost first, one by one.
+    Each(Vec<CString>),
+    /// The same in one option: links with names as short as can be, and the options of mount(2).
+    Joined {
+        links: Vec<(CString, CString)>,
+        options: CString,
+    },
 }
 
 /// One thing the child does.
@@ -84,6 +100,8 @@ pub(super) enum Operation {
     RootBind(usize),
     /// The root is an overlay of a host directory and a tmpfs.
     RootOverlay { lower: Lower, scratch: TmpfsOptions },
+    /// unlink, but for directories.
+    Clear(Place),
     /// mkdir.
     Directory(Place, u32),
     /// symlink.

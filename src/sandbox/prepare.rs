@@ -1,8 +1,8 @@
 //! Plan to operations: all allocation happens here, before clone3.
 
-use super::operation::{Lower, Operation, Place, TmpfsOptions, bits};
-use crate::model::{HostPath, IdMap, InRoot};
-use crate::plan::{Attributes, MapWriter, Plan, ProcKind, Step};
+use super::operation::{Lower, Lowers, Operation, Place, TmpfsOptions, bits};
+use crate::model::{HostPath, IdMap, InRoot, Layers};
+use crate::plan::{Attributes, LayerOption, MapWriter, Plan, ProcKind, Step};
 use crate::sys::mount;
 use crate::sys::process::{CloneFlags, Strings};
 use landlock::{
@@ -120,10 +120,12 @@ fn taken(slot: &mut usize) -> usize {
 }
 
 impl Ids {
-    fn lower(&self, directory: &HostPath, slot: &mut usize) -> Result<Lower, PrepareError> {
-        let meta = std::fs::metadata(directory.as_path())
-            .map_err(|e| PrepareError::Lower(directory.clone(), e.to_string()))?;
+    fn lower(&self, layers: &Layers, by: LayerOption, slot: &mut usize) -> Result<Lower, PrepareError> {
+        let top = layers.paths().next().unwrap_or_default();
+        let meta =
+            std::fs::metadata(&top).map_err(|e| PrepareError::Lower(layers.within.clone(), e.to_string()))?;
         Ok(Lower {
+            layers: lowers(&layers.names, by)?,
             slot: taken(slot),
             mode: meta.mode() & 0o1777,
             owner: self
@@ -132,6 +134,32 @@ impl Ids {
                 .zip(self.gids.to_inside(meta.gid())),
         })
     }
+}
+
+/// Below `lower`, where what holds the layers is mounted.
+fn lowers(names: &[String], by: LayerOption) -> Result<Lowers, PrepareError> {
+    if names.is_empty() {
+        return Ok(Lowers::Alone);
+    }
+    if by == LayerOption::Each || names.len() == 1 {
+        let each = names
+            .iter()
+            .map(|name| text(format!("lower/{name}"), "the name of a layer"));
+        return each.collect::<Result<_, _>>().map(Lowers::Each);
+    }
+    let links = names.iter().enumerate().map(|(number, name)| {
+        let target = text(format!("../lower/{name}"), "the name of a layer")?;
+        Ok((target, text(number.to_string(), "a number")?))
+    });
+    let numbers: Vec<String> = (0..names.len()).map(|number| number.to_string()).collect();
+    let options = format!(
+        "userxattr,upperdir=../upper,workdir=../work,lowerdir={}",
+        numbers.join(":")
+    );
+    Ok(Lowers::Joined {
+        links: links.collect::<Result<_, PrepareError>>()?,
+        options: text(options, "the options of an overlay")?,
+    })
 }
 
 fn text(bytes: impl Into<Vec<u8>>, what: &str) -> Result<CString, PrepareError> {
@@ -166,7 +194,7 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
         let (source, attributes) = match &planned.step {
             Step::Bind(source, _, attributes) => (path(source.as_path())?, bits(*attributes)),
             Step::RootBind(source) => (path(source.as_path())?, bits(Attributes::READ_EXECUTE)),
-            Step::RootOverlay(lower, _) => (path(lower.as_path())?, NO_SET_ID_NO_DEVICES),
+            Step::RootOverlay(layers, ..) => (path(layers.within.as_path())?, NO_SET_ID_NO_DEVICES),
             Step::WorkspaceOverlay(lower, _, _, attributes) => (path(lower.as_path())?, bits(*attributes)),
             _ => continue,
         };
@@ -229,8 +257,8 @@ impl Prepared {
                 self.put(index, Operation::RootBind(*slot));
                 *slot += 1;
             }
-            Step::RootOverlay(lower, size) => {
-                let lower = ids.lower(lower, slot)?;
+            Step::RootOverlay(layers, size, by) => {
+                let lower = ids.lower(layers, *by, slot)?;
                 self.put(
                     index,
                     Operation::RootOverlay {
@@ -239,6 +267,7 @@ impl Prepared {
                     },
                 );
             }
+            Step::Clear(at) => self.put(index, Operation::Clear(place(at)?)),
             Step::Directory(at, mode) => self.put(index, Operation::Directory(place(at)?, *mode)),
             Step::Link(at, target) => self.put(index, Operation::Link(place(at)?, path(target)?)),
             Step::File(at, bytes) => self.put(index, Operation::File(place(at)?, bytes.clone())),
@@ -269,7 +298,7 @@ impl Prepared {
             }
             Step::WorkspaceOverlay(lower, at, size, attributes) => {
                 let (lower, scratch) = (
-                    ids.lower(lower, slot)?,
+                    ids.lower(&Layers::of(lower.clone()), LayerOption::Each, slot)?,
                     TmpfsOptions::new(*size, 0o700, ids.give_to),
                 );
                 let attributes = bits(*attributes);
@@ -368,6 +397,7 @@ impl Prepared {
             | Step::RootTmpfs(_)
             | Step::RootBind(_)
             | Step::RootOverlay(..)
+            | Step::Clear(_)
             | Step::Directory(..)
             | Step::Link(..)
             | Step::File(..)

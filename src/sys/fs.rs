@@ -110,6 +110,15 @@ pub fn make_directory(parent: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<
     }
 }
 
+/// Removes a name, but no directory.
+///
+/// # Errors
+/// As unlinkat(2); `EISDIR` for a directory.
+pub fn unlink(parent: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    // SAFETY: `name` is NUL-terminated and lives through the call.
+    check_int(unsafe { libc::unlinkat(parent.as_raw_fd(), name.as_ptr(), 0) }).map(|_| ())
+}
+
 /// Makes a symbolic link.
 ///
 /// # Errors

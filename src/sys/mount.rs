@@ -176,6 +176,20 @@ pub fn fsmount(fs: BorrowedFd<'_>, attributes: Attributes) -> Result<OwnedFd> {
     check(unsafe { libc::syscall(libc::SYS_fsmount, fs.as_raw_fd(), 1, attributes.0) }).map(owned)
 }
 
+/// Mounts an overlay by mount(2), which takes a page of options at once.
+///
+/// # Errors
+/// `EINVAL` for options that it does not know; `ENOENT` for a layer that is not there.
+pub fn mount_overlay(target: &CStr, options: &CStr) -> Result<()> {
+    let flags = libc::MS_NOSUID | libc::MS_NODEV;
+    // SAFETY: all strings are NUL-terminated and live through the call; overlay's data is a string.
+    check_int(unsafe {
+        let kind = c"overlay".as_ptr();
+        libc::mount(kind, target.as_ptr(), kind, flags, options.as_ptr().cast())
+    })
+    .map(|_| ())
+}
+
 /// Makes the current directory the root and the old root what lies on top of it, to be detached by [`detach_here`].
 ///
 /// # Errors

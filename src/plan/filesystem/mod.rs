@@ -54,6 +54,9 @@ impl<'a> Builder<'a> {
             self.host_tree();
             self.etc(identity);
         }
+        if matches!(self.policy.root, Root::Image(_)) {
+            self.image_etc(identity);
+        }
         self.proc(proc);
         self.dev()?;
         self.tmp();

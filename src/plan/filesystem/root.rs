@@ -3,12 +3,12 @@
 use super::{Builder, at};
 use crate::model::facts::RESOLVER;
 use crate::model::host::TopEntry;
-use crate::model::{Bytes, HostPath, InRoot};
+use crate::model::{Bytes, HostPath, InRoot, Layers};
 use crate::plan::generated;
 use crate::plan::identity::Identity;
 use crate::plan::loss::Refusal;
-use crate::plan::step::{Attributes, Step};
-use crate::policy::Root;
+use crate::plan::step::{Attributes, LayerOption, Step};
+use crate::policy::{Image, Root};
 use crate::profile::schema::{NetworkMode, RootMode};
 
 impl Builder<'_> {
@@ -16,7 +16,7 @@ impl Builder<'_> {
         let overlay = matches!(self.steps.first().map(|p| &p.step), Some(Step::RootOverlay(..)));
         let own = self.policy.root != Root::Host && self.policy.root_mode.value == RootMode::Ephemeral;
         match &self.policy.root {
-            Root::Host | Root::Scratch => !own,
+            Root::Host | Root::Scratch | Root::Image(_) => !own,
             Root::Directory(_) => overlay && !own,
         }
     }
@@ -46,14 +46,78 @@ impl Builder<'_> {
                         Some(place) => format!("the image has no directory {place} to mount on"),
                         None => format!("filesystem.root = ephemeral ({})", mode.origin),
                     };
-                    self.add(Step::RootOverlay(source.clone(), self.policy.tmp.value), why);
+                    let layers = Layers::of(source.clone());
+                    self.add(
+                        Step::RootOverlay(layers, self.policy.tmp.value, LayerOption::Each),
+                        why,
+                    );
                     self.mounts.push((InRoot::root(), true));
                 } else {
                     return self.no_overlay(source, missing);
                 }
             }
+            Root::Image(image) => self.image(image)?,
         }
         Ok(())
+    }
+
+    /// Its layers under one that vanishes. A place of ours that the image has as a link, or as a file, is made anew.
+    fn image(&mut self, image: &Image) -> Result<(), Refusal> {
+        if !self.host.overlay.works() {
+            return Err(Refusal::Value {
+                what: format!("image {}", image.name.escape_debug()),
+                origin: self.policy.root_mode.origin.clone(),
+                why: "its layers need overlay, which this host refuses to unprivileged users".into(),
+            });
+        }
+        let by = if self.host.kernel.at_least(6, 5) {
+            LayerOption::Each
+        } else {
+            LayerOption::Joined
+        };
+        self.add(
+            Step::RootOverlay(image.layers.clone(), self.policy.tmp.value, by),
+            format!("image {}", image.name.escape_debug()),
+        );
+        self.mounts.push((InRoot::root(), true));
+        for place in crate::plan::places(self.policy) {
+            if !self.facts.places.contains(&place) {
+                self.add(
+                    Step::Clear(place),
+                    "no link of the image's decides where a mount lands",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What every container has of its own, whatever the image has there.
+    pub(super) fn image_etc(&mut self, identity: &Identity) {
+        const OWN: [&str; 2] = ["hosts", "hostname"];
+        let generated = generated::etc(self.policy, self.host, identity);
+        let own = generated.into_iter().filter(|(name, _)| OWN.contains(name));
+        let resolver = ("resolv.conf", b"# no network\n".to_vec());
+        let resolver = (self.policy.network.value == NetworkMode::None).then_some(resolver);
+        self.directory(&at("/etc"), 0o755);
+        for (name, bytes) in own.chain(resolver) {
+            let place = at(&format!("/etc/{name}"));
+            self.add(
+                Step::Clear(place.clone()),
+                "a link of the image's would lead elsewhere",
+            );
+            self.add(
+                Step::File(place, bytes),
+                "generated: the image's own is another machine's",
+            );
+        }
+        if self.policy.network.value == NetworkMode::Host {
+            let reason = "network.mode = host: names are asked where the host asks";
+            self.add(
+                Step::Clear(at(RESOLVER)),
+                "a link of the image's would lead elsewhere",
+            );
+            self.bind_host(RESOLVER, Attributes::READ, reason);
+        }
     }
 
     fn no_overlay(&self, source: &HostPath, missing: Option<InRoot>) -> Result<(), Refusal> {

@@ -25,6 +25,7 @@ fn host_path(path: &str) -> HostPath {
 
 fn request(root: Root, host: &Host) -> Request {
     Request {
+        entrypoint: None,
         root,
         command: vec!["make".into(), "check".into()],
         start_in: None,

@@ -1,0 +1,242 @@
+//! The layers of an image as the overlay will show them, looked at before it is mounted.
+//!
+//! Whoever made the image chose every link in it, so each part of a path is opened by itself and links are followed by hand: they
+//! lead nowhere but inside.
+
+use crate::model::Layers;
+use crate::sys::fs::{self, Resolve};
+use crate::sys::{Errno, Result};
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+
+/// As many links as the kernel follows (path_resolution(7)).
+const LINKS: usize = 40;
+/// What says that nothing of lower layers is seen in a directory, where overlay is mounted with `userxattr`.
+const OPAQUE: &std::ffi::CStr = c"user.overlay.opaque";
+
+/// Layers, the topmost first.
+pub(super) struct Merged(Vec<OwnedFd>);
+
+/// What a name is in one layer or in several.
+enum Entry {
+    /// The directories that are shown as one.
+    Directories(Vec<OwnedFd>),
+    /// A symbolic link, with where it leads.
+    Link(PathBuf),
+    /// Anything else, for `O_PATH` only.
+    Other(OwnedFd),
+}
+
+/// Where a walk ends.
+enum Walk {
+    End(Entry),
+    /// A link on the way: the path to go on with.
+    Again(PathBuf),
+}
+
+impl Merged {
+    /// # Errors
+    /// When a layer cannot be opened.
+    pub(super) fn open(layers: &Layers) -> Result<Self> {
+        let open = |path: PathBuf| {
+            let path = CString::new(path.into_os_string().into_vec()).map_err(|_| Errno::EINVAL)?;
+            fs::open(&path, libc::O_PATH | libc::O_DIRECTORY)
+        };
+        layers.paths().map(open).collect::<Result<_>>().map(Self)
+    }
+
+    /// Whether a directory is there, and no link on the way to it.
+    pub(super) fn is_real_directory(&self, path: &Path) -> bool {
+        matches!(self.walk(path), Ok(Walk::End(Entry::Directories(_))))
+    }
+
+    /// Opens a file for reading; links lead nowhere but inside.
+    ///
+    /// # Errors
+    /// `ENOENT`; `ELOOP` after too many links; `EISDIR`; what openat(2) answers.
+    pub(super) fn read(&self, path: &Path) -> Result<File> {
+        let mut path = path.to_owned();
+        for _ in 0..LINKS {
+            match self.walk(&path)? {
+                Walk::Again(next) => path = next,
+                Walk::End(Entry::Link(_)) => return Err(Errno::ELOOP),
+                Walk::End(Entry::Directories(_)) => return Err(Errno::EISDIR),
+                Walk::End(Entry::Other(file)) => {
+                    let meta = File::from(file.try_clone().map_err(|_| Errno::EMFILE)?).metadata();
+                    // Nothing but a regular file is opened: opening a FIFO waits, opening a device may do anything.
+                    if !meta.is_ok_and(|meta| meta.is_file()) {
+                        return Err(Errno::EINVAL);
+                    }
+                    let again = format!("/proc/self/fd/{}", file.as_raw_fd());
+                    let again = CString::new(again).map_err(|_| Errno::EINVAL)?;
+                    return fs::open(&again, libc::O_RDONLY | libc::O_NONBLOCK).map(File::from);
+                }
+            }
+        }
+        Err(Errno::ELOOP)
+    }
+
+    fn walk(&self, path: &Path) -> Result<Walk> {
+        let parts = parts(path);
+        let mut here: Option<Vec<OwnedFd>> = None;
+        for (at, part) in parts.iter().enumerate() {
+            match entry(here.as_ref().unwrap_or(&self.0), part)? {
+                Entry::Directories(next) => here = Some(next),
+                Entry::Link(target) => {
+                    let mut path: PathBuf = parts.iter().take(at).collect();
+                    path = Path::new("/").join(path).join(target);
+                    path.extend(parts.iter().skip(at + 1));
+                    return Ok(Walk::Again(path));
+                }
+                other if at + 1 == parts.len() => return Ok(Walk::End(other)),
+                Entry::Other(_) => return Err(Errno::ENOTDIR),
+            }
+        }
+        Ok(Walk::End(Entry::Directories(here.unwrap_or_default())))
+    }
+}
+
+/// The names of a path. `..` goes up by a name, which is right where no link is left before it.
+fn parts(path: &Path) -> Vec<OsString> {
+    let mut parts = Vec::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => parts.push(name.to_owned()),
+            Component::ParentDir => {
+                parts.pop();
+            }
+            _ => {}
+        }
+    }
+    parts
+}
+
+/// What a name is in directories that are shown as one.
+fn entry(directories: &[OwnedFd], name: &OsStr) -> Result<Entry> {
+    let name = CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL)?;
+    let mut found = Vec::new();
+    for directory in directories {
+        let flags = libc::O_PATH | libc::O_NOFOLLOW;
+        let file = match fs::open_beneath(directory.as_fd(), &name, flags, 0, Resolve::BENEATH_NO_LINKS) {
+            Err(Errno::ENOENT) => continue,
+            other => File::from(other?),
+        };
+        let meta = file.metadata().map_err(|_| Errno::EIO)?;
+        let kind = meta.file_type();
+        if kind.is_dir() {
+            let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+            let opaque = fs::path_has_attribute(Path::new(&itself), OPAQUE)?;
+            found.push(OwnedFd::from(file));
+            if opaque {
+                break;
+            }
+        } else if !found.is_empty() || (kind.is_char_device() && meta.rdev() == 0) {
+            break;
+        } else if kind.is_symlink() {
+            return Ok(Entry::Link(target(&file)?));
+        } else {
+            return Ok(Entry::Other(file.into()));
+        }
+    }
+    if found.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    Ok(Entry::Directories(found))
+}
+
+fn target(link: &File) -> Result<PathBuf> {
+    nix::fcntl::readlinkat(link.as_fd(), c"").map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::HostPath;
+    use std::fs as host;
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+
+    fn layers(dir: &Path, names: &[&str]) -> Merged {
+        let layers = Layers {
+            within: HostPath::new(dir).expect("a path"),
+            names: names.iter().map(|n| (*n).to_owned()).collect(),
+        };
+        Merged::open(&layers).expect("layers")
+    }
+
+    fn text(merged: &Merged, path: &str) -> Result<String> {
+        let mut text = String::new();
+        let mut file = merged.read(Path::new(path))?;
+        file.read_to_string(&mut text).expect("text");
+        Ok(text)
+    }
+
+    #[test]
+    fn the_topmost_wins_and_links_stay_inside() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for path in ["top/etc", "low/etc", "low/usr/lib", "low/var"] {
+            host::create_dir_all(dir.path().join(path)).expect("mkdir");
+        }
+        let write = |path: &str| host::write(dir.path().join(path), path).expect("write");
+        for path in [
+            "top/etc/passwd",
+            "low/etc/passwd",
+            "low/etc/group",
+            "low/usr/lib/x",
+        ] {
+            write(path);
+        }
+        symlink("/etc/group", dir.path().join("low/var/absolute")).expect("link");
+        symlink("../../../../etc/passwd", dir.path().join("low/var/up")).expect("link");
+        symlink("usr/lib", dir.path().join("low/lib")).expect("link");
+        symlink("round", dir.path().join("low/round")).expect("link");
+        let merged = layers(dir.path(), &["top", "low"]);
+        for (path, expected) in [
+            ("/etc/passwd", Ok("top/etc/passwd")),
+            ("/etc/group", Ok("low/etc/group")),
+            ("/var/absolute", Ok("low/etc/group")),
+            ("/var/up", Ok("top/etc/passwd")),
+            ("/lib/x", Ok("low/usr/lib/x")),
+            ("/etc/shadow", Err(Errno::ENOENT)),
+            ("/etc", Err(Errno::EISDIR)),
+            ("/etc/passwd/x", Err(Errno::ENOTDIR)),
+            ("/round", Err(Errno::ELOOP)),
+        ] {
+            assert_eq!(text(&merged, path), expected.map(str::to_owned), "{path}");
+        }
+        assert!(merged.is_real_directory(Path::new("/usr/lib")));
+        assert!(!merged.is_real_directory(Path::new("/lib")));
+        assert!(!merged.is_real_directory(Path::new("/etc/passwd")));
+    }
+
+    #[test]
+    fn what_is_whited_out_is_gone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for path in ["top/etc", "low/etc", "top/opt", "low/opt"] {
+            host::create_dir_all(dir.path().join(path)).expect("mkdir");
+        }
+        for path in ["low/etc/passwd", "low/opt/x"] {
+            host::write(dir.path().join(path), path).expect("write");
+        }
+        let white = dir.path().join("top/etc/passwd");
+        nix::sys::stat::mknod(
+            &white,
+            nix::sys::stat::SFlag::S_IFCHR,
+            nix::sys::stat::Mode::empty(),
+            0,
+        )
+        .expect("everybody may make a whiteout");
+        let set = "import os, sys; os.setxattr(sys.argv[1], 'user.overlay.opaque', b'y')";
+        #[allow(clippy::disallowed_methods, reason = "a test may start what it likes")]
+        let mut python = std::process::Command::new("python3");
+        let set = python.args(["-c", set]).arg(dir.path().join("top/opt")).status();
+        assert!(set.expect("python3").success());
+        let merged = layers(dir.path(), &["top", "low"]);
+        assert_eq!(text(&merged, "/etc/passwd"), Err(Errno::ENOENT));
+        assert_eq!(text(&merged, "/opt/x"), Err(Errno::ENOENT));
+    }
+}

@@ -1,0 +1,89 @@
+//! What an image's config means for a run, where no flag says otherwise.
+
+use super::contents::EnvVar;
+use super::request::{Error, Image, Request, Root, refuse};
+use crate::model::{InRoot, Origin, Set};
+use crate::profile::schema::UserSpec;
+use std::ffi::OsString;
+
+/// The image of a request, where it has one.
+pub(super) fn of(request: &Request) -> Option<&Image> {
+    match &request.root {
+        Root::Image(image) => Some(image),
+        _ => None,
+    }
+}
+
+/// The whole command, as docker puts it together: a command replaces the image's, `--entrypoint` replaces its entrypoint and drops its
+/// command, and an empty `--entrypoint` leaves neither.
+///
+/// # Errors
+/// Without any.
+pub(super) fn command(request: &Request) -> Result<Vec<OsString>, Error> {
+    let config = of(request).map(|image| &image.config);
+    let entrypoint = match &request.entrypoint {
+        Some(flag) => Some(flag)
+            .filter(|flag| !flag.is_empty())
+            .cloned()
+            .into_iter()
+            .collect(),
+        None => config.map(|c| c.entrypoint.clone()).unwrap_or_default(),
+    };
+    let rest = if !request.command.is_empty() || request.entrypoint.is_some() {
+        request.command.clone()
+    } else {
+        config.map(|c| c.command.clone()).unwrap_or_default()
+    };
+    let command: Vec<OsString> = entrypoint.into_iter().chain(rest).collect();
+    match (command.first(), config) {
+        (None, None) => Err(Error::NoCommand),
+        (None, Some(_)) => Err(Error::NoCommandInImage),
+        // Looked up on PATH it would be found in any of its directories, as a directory.
+        (Some(first), _) if first.is_empty() => {
+            refuse("the command", &Origin::Image, "its first word is empty")
+        }
+        _ => Ok(command),
+    }
+}
+
+/// Who the command runs as: an image that names nobody means root, which is nobody outside.
+pub(super) fn user(user: Set<UserSpec>, request: &Request) -> Set<UserSpec> {
+    match (of(request), &user.value) {
+        (Some(image), UserSpec::Image) => Set::new(
+            spec(image.config.user.as_deref().unwrap_or_default()),
+            Origin::Image,
+        ),
+        _ => user,
+    }
+}
+
+/// `NAME[:GROUP]`, `UID[:GID]`, or any mixture of them, by the image's own files. Here `caller` would be a name like any other.
+fn spec(text: &str) -> UserSpec {
+    match text.split_once(':').unwrap_or((text, "")) {
+        ("", _) => UserSpec::Root,
+        (user, group) => UserSpec::Names {
+            user: user.to_owned(),
+            group: (!group.is_empty()).then(|| group.to_owned()),
+        },
+    }
+}
+
+/// Where the command starts.
+///
+/// # Errors
+/// For a directory that leads upwards.
+pub(super) fn start_in(image: &Image) -> Result<InRoot, Error> {
+    let Some(directory) = &image.config.start_in else {
+        return Ok(InRoot::root());
+    };
+    InRoot::new(directory).or_else(|e| refuse("the image's working directory", &Origin::Image, e.to_string()))
+}
+
+/// The image's variables.
+pub(super) fn environment(image: &Image) -> impl Iterator<Item = EnvVar> {
+    image.config.environment.iter().map(|(name, value)| EnvVar {
+        name: name.clone(),
+        value: value.clone(),
+        origin: Origin::Image,
+    })
+}
