@@ -131,9 +131,9 @@ fn start(plan: &Plan, host: &Host) -> Result<(), Report> {
     let none = Streams { terminal: [false; 3] };
     let ended = sandbox::prepare(plan)
         .map_err(|e| SuperviseError::from(StartError::Prepare(e.to_string())))
-        .and_then(|prepared| Ok(prepared.spawn(none)?))
+        .and_then(|prepared| Ok(prepared.spawn(none, none)?))
         // Standard output is still to be written, so sbx keeps its rights.
-        .and_then(|running| running.supervise(Some(PATIENCE), none, none, false));
+        .and_then(|running| running.supervise(Some(PATIENCE), false));
     match ended {
         Ok(supervised) => match supervised.outcome.ended {
             Ended::Exited(_) => Ok(()),
