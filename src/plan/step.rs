@@ -214,7 +214,8 @@ pub enum Step {
     },
     /// The init forks; what follows happens in its child. Without it the command is pid 1.
     Init,
-    /// A new session; with `true`, on a pseudo-terminal of its own.
+    /// A session of its own, or, on a pseudo-terminal below init, a process group of its own in init's session; signals at
+    /// their defaults.
     Session,
     /// close_range: nothing but 0, 1 and 2 outlives exec.
     CloseRange,

@@ -253,7 +253,7 @@ impl Child<'_> {
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return Ok(()),
             other => other?,
         };
-        let (mode, _) = fs::kind(target.as_fd())?;
+        let mode = fs::kind(target.as_fd())?;
         if mode & libc::S_IFMT == libc::S_IFDIR {
             let attributes = Attributes(MINIMAL.0 | Attributes::READ_ONLY);
             let empty = fresh(c"tmpfs", &[(c"size", c"4k"), (c"mode", c"555")], attributes)?;
@@ -321,7 +321,7 @@ impl Child<'_> {
     fn landlock_rule(&mut self, at: &Place, access: Access) -> Result<()> {
         let target = fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, Resolve::IN_ROOT)?;
         let ruleset = self.ruleset.take().ok_or(Errno::EBADF)?;
-        let (mode, _) = fs::kind(target.as_fd())?;
+        let mode = fs::kind(target.as_fd())?;
         let mut rights = rights(access, self.abi);
         if mode & libc::S_IFMT != libc::S_IFDIR {
             rights &= AccessFs::from_file(self.abi);

@@ -64,7 +64,7 @@ pub(super) struct Lower {
 /// One thing the child does.
 #[derive(Debug)]
 pub(super) enum Operation {
-    /// Writes a file of the kernel in one call.
+    /// Writes a file of the kernel.
     KernelFile(&'static CStr, Vec<u8>),
     /// Waits for the supervisor to say that the maps are written.
     AwaitMaps,

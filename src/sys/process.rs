@@ -1,4 +1,4 @@
-//! Making, joining, executing, waiting for and signalling processes.
+//! Making, executing, waiting for and signalling processes.
 
 use super::{Errno, Result, check, check_int, uninterrupted};
 use std::ffi::c_void;
