@@ -6,8 +6,8 @@ use super::loss::{Loss, Refusal};
 use super::step::{Namespaces, Plan, Planned, ProcKind, Step};
 use super::{Facts, landlock};
 use crate::model::host::{Fact, ProcMount};
-use crate::model::{Host, InRoot, Level, Protection};
-use crate::policy::{Policy, Root};
+use crate::model::{Host, Level, Protection};
+use crate::policy::Policy;
 use crate::profile::schema::{NetworkMode, ProcMode, TerminalMode};
 
 /// Losses, or the first refusal.
@@ -343,26 +343,4 @@ fn limits_without_cgroup(policy: &Policy, ledger: &mut Ledger<'_>) -> Result<(),
         )?;
     }
     Ok(())
-}
-
-/// The directories of an image that something is mounted on in every run.
-#[must_use]
-pub fn places(policy: &Policy) -> Vec<InRoot> {
-    let mut all: Vec<InRoot> = Vec::new();
-    if matches!(policy.root, Root::Directory(_)) {
-        let fixed = ["/proc", "/dev", "/tmp"];
-        let wanted = fixed
-            .iter()
-            .filter(|p| **p != "/proc" || policy.proc.value != ProcMode::None);
-        all.extend(wanted.filter_map(|p| InRoot::new(p).ok()));
-        all.extend(
-            policy
-                .binds
-                .iter()
-                .filter(|b| !b.value.optional)
-                .map(|b| b.value.target.clone()),
-        );
-        all.extend(policy.scratch.iter().map(|s| s.value.target.clone()));
-    }
-    all
 }

@@ -67,7 +67,7 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         ruleset: None,
         abi: ABI::Unsupported,
         init: false,
-        arguments: crate::sys::process::size_of_arguments(),
+        arguments: crate::sys::memory::size_of_arguments(),
     };
     let ids = Ids::of(plan);
     open_sources(plan, &mut p)?;

@@ -1,5 +1,6 @@
 //! Waits, forwards, relays, counts the time.
 
+use super::IDLE_MILLIS;
 use super::confine;
 use super::message::Message;
 use super::outcome::{Ended, Outcome};
@@ -8,7 +9,7 @@ use super::terminal::{self, Relay};
 use crate::sys::process::{self, Status, Usage};
 use crate::sys::signal::{self, Arrived, SignalSet};
 use crate::sys::socket::{self, Watch};
-use crate::sys::{Errno, cred};
+use crate::sys::{Errno, cred, memory};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -150,7 +151,7 @@ impl Running {
             }
             self.hold_on(state);
             if state.started && !state.slim && !watches.iter().any(|w| w.ready) {
-                process::release_code();
+                memory::release_code();
                 state.slim = true;
             }
             if watches[2].ready {
@@ -364,7 +365,7 @@ impl State {
         if self.asking.is_some() {
             return 10;
         }
-        let idle = if self.slim { i32::MAX } else { process::IDLE_MILLIS };
+        let idle = if self.slim { i32::MAX } else { IDLE_MILLIS };
         let Some(deadline) = self.deadline else {
             return if self.slim { -1 } else { idle };
         };

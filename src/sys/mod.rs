@@ -5,6 +5,7 @@
 pub mod cred;
 pub mod fs;
 pub mod machine;
+pub mod memory;
 pub mod mount;
 pub mod net;
 pub mod process;

@@ -12,6 +12,7 @@ use super::place::holds;
 use super::step::{Planned, ProcKind, Step};
 use crate::model::{Host, InRoot};
 use crate::policy::{Policy, Root};
+use crate::profile::schema::ProcMode;
 pub(super) use special::EVERY_PROGRAM;
 use std::collections::BTreeSet;
 
@@ -126,4 +127,26 @@ impl<'a> Builder<'a> {
         self.made.insert(target.clone());
         self.add(Step::Directory(target.clone(), mode), "to mount on");
     }
+}
+
+/// The directories of an image that something is mounted on in every run.
+#[must_use]
+pub fn places(policy: &Policy) -> Vec<InRoot> {
+    let mut all: Vec<InRoot> = Vec::new();
+    if matches!(policy.root, Root::Directory(_)) {
+        let fixed = ["/proc", "/dev", "/tmp"];
+        let wanted = fixed
+            .iter()
+            .filter(|p| **p != "/proc" || policy.proc.value != ProcMode::None);
+        all.extend(wanted.filter_map(|p| InRoot::new(p).ok()));
+        all.extend(
+            policy
+                .binds
+                .iter()
+                .filter(|b| !b.value.optional)
+                .map(|b| b.value.target.clone()),
+        );
+        all.extend(policy.scratch.iter().map(|s| s.value.target.clone()));
+    }
+    all
 }
