@@ -93,6 +93,12 @@ impl Attributes {
         execute: false,
         devices: false,
     };
+    /// A device node.
+    pub const DEVICE: Self = Self {
+        writable: true,
+        execute: false,
+        devices: true,
+    };
 }
 
 /// Which `/proc`.
@@ -160,6 +166,15 @@ pub enum Step {
     Point(InRoot),
     /// A part of the host's tree.
     Bind(HostPath, InRoot, Attributes),
+    /// A device node of the host.
+    Device {
+        /// On the host.
+        source: HostPath,
+        /// Inside.
+        at: InRoot,
+        /// A flag or a line of a profile asks for it, and no rule of every run.
+        asked: bool,
+    },
     /// A fresh tmpfs.
     Tmpfs(InRoot, Bytes, u32, Attributes),
     /// A fresh `/proc`.
@@ -230,6 +245,11 @@ pub enum Step {
     },
 }
 
+/// Whether the root itself becomes read-only.
+pub(super) fn sealed(steps: &[Planned]) -> bool {
+    steps.iter().any(|p| matches!(p.step, Step::SealRoot))
+}
+
 impl Step {
     /// The word in the first column of `sbx plan`.
     #[must_use]
@@ -246,6 +266,7 @@ impl Step {
             | Self::PivotRoot => "root",
             Self::Directory(..) | Self::Link(..) | Self::File(..) | Self::Point(_) => "make",
             Self::Bind(..)
+            | Self::Device { .. }
             | Self::Tmpfs(..)
             | Self::Proc(..)
             | Self::Devpts(_)
@@ -310,6 +331,7 @@ impl fmt::Display for Step {
             Self::File(at, bytes) => write!(f, "file {at}, {} bytes", bytes.len()),
             Self::Point(at) => write!(f, "empty file {at}"),
             Self::Bind(source, at, attributes) => write!(f, "{at}: host {source}, {attributes}"),
+            Self::Device { source, at, .. } => write!(f, "{at}: host {source}, {}", Attributes::DEVICE),
             Self::Tmpfs(at, size, mode, attributes) => write!(f, "{at}: tmpfs {size} {mode:o}, {attributes}"),
             Self::Proc(at, ProcKind::OwnProcesses) => write!(f, "{at}: proc, own processes only"),
             Self::Proc(at, ProcKind::Whole) => write!(f, "{at}: proc"),

@@ -165,6 +165,7 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let (source, attributes) = match &planned.step {
             Step::Bind(source, _, attributes) => (path(source.as_path())?, bits(*attributes)),
+            Step::Device { source, .. } => (path(source.as_path())?, bits(Attributes::DEVICE)),
             Step::RootBind(source) => (path(source.as_path())?, bits(Attributes::READ_EXECUTE)),
             Step::RootOverlay(lower, _) => (path(lower.as_path())?, NO_SET_ID_NO_DEVICES),
             Step::WorkspaceOverlay(lower, _, _, attributes) => (path(lower.as_path())?, bits(*attributes)),
@@ -243,7 +244,7 @@ impl Prepared {
             Step::Link(at, target) => self.put(index, Operation::Link(place(at)?, path(target)?)),
             Step::File(at, bytes) => self.put(index, Operation::File(place(at)?, bytes.clone())),
             Step::Point(at) => self.put(index, Operation::File(place(at)?, Vec::new())),
-            Step::Bind(_, at, _) => {
+            Step::Bind(_, at, _) | Step::Device { at, .. } => {
                 self.put(
                     index,
                     Operation::Attach {
@@ -373,6 +374,7 @@ impl Prepared {
             | Step::File(..)
             | Step::Point(_)
             | Step::Bind(..)
+            | Step::Device { .. }
             | Step::Mask(_)
             | Step::Tmpfs(..)
             | Step::WorkspaceOverlay(..) => {}

@@ -13,7 +13,6 @@ use super::step::{Planned, ProcKind, Step};
 use crate::model::{Host, InRoot};
 use crate::policy::{Policy, Root};
 use crate::profile::schema::ProcMode;
-pub(super) use special::EVERY_PROGRAM;
 use std::collections::BTreeSet;
 
 /// Collects steps and remembers which places are ours to make directories in.
