@@ -386,25 +386,15 @@ fn tmpfs(text: &str) -> Result<Set<Tmpfs>, Report> {
     Ok(Set::new(tmpfs, Origin::flag(format!("--tmpfs {text}"))))
 }
 
-/// `NAME=SOFT[:HARD]`; -1 is unlimited.
+/// `NAME=SOFT[:HARD]`
 fn ulimit(text: &str) -> Result<(String, Ulimit), Report> {
-    let usage = || {
+    let limit = text
+        .split_once('=')
+        .and_then(|(name, values)| Some((name.to_owned(), values.parse().ok()?)));
+    limit.ok_or_else(|| {
         Report::usage(format!(
             "--ulimit `{}`: write NAME=SOFT or NAME=SOFT:HARD",
             text.escape_debug()
         ))
-    };
-    let (name, values) = text.split_once('=').ok_or_else(usage)?;
-    let number = |n: &str| match n {
-        "-1" | "unlimited" => Ok(u64::MAX),
-        n => n.parse::<u64>().map_err(|_| usage()),
-    };
-    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
-    Ok((
-        name.to_owned(),
-        Ulimit {
-            soft: number(soft)?,
-            hard: number(hard)?,
-        },
-    ))
+    })
 }
