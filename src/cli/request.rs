@@ -51,7 +51,7 @@ pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
         seccomp: seccomp.map(|s| s.table),
         profile: chosen.names,
     };
-    let mut policy = policy::resolve(&chosen.profile, &request).map_err(Report::usage_of_run)?;
+    let mut policy = policy::resolve(&chosen.profile, &request).map_err(Report::sbx)?;
     if ignored > 0 {
         policy.notes.push(format!(
             "{ignored} names of the seccomp file are no system calls of this architecture"
@@ -119,7 +119,7 @@ const LARGEST_SECCOMP: u64 = 1 << 20;
 fn read_seccomp(file: &str, profile: &Profile, host: &Host) -> Result<Imported, Report> {
     let fail = |why: String| {
         let shown = file.escape_debug();
-        Report::usage_of_run(format!("--security-opt seccomp={shown}: {why}"))
+        Report::sbx(format!("--security-opt seccomp={shown}: {why}"))
     };
     let text = text_file(Path::new(file), LARGEST_SECCOMP).map_err(fail)?;
     let kept = profile

@@ -110,10 +110,7 @@ fn overlay_is_there(args: &RunArgs, policy: &Policy) -> Result<(), Report> {
         return Ok(());
     }
     let words = format!("{flag}: the working directory is not overlaid: add --workspace overlay");
-    Err(policy
-        .notes
-        .iter()
-        .fold(Report::usage_of_run(words), Report::hint))
+    Err(policy.notes.iter().fold(Report::sbx(words), Report::hint))
 }
 
 fn start(

@@ -37,6 +37,12 @@ pub(super) fn read_open(file: File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The text of a file; empty where it cannot be read.
+pub(super) fn text(path: &Path) -> String {
+    let bytes = read(path).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// The number in a file of `/proc/sys`; `None` where the kernel has no such file, or it holds something else.
 pub(super) fn sysctl(name: &str) -> Option<u64> {
     let text = read(&Path::new("/proc/sys").join(name)).ok()?;
