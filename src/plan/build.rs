@@ -8,7 +8,7 @@ use super::{Facts, landlock};
 use crate::model::host::{Fact, ProcMount};
 use crate::model::{Host, Level, Protection};
 use crate::policy::Policy;
-use crate::profile::schema::{NetworkMode, ProcMode, TerminalMode};
+use crate::profile::schema::{NetworkMode, ProcMode, TerminalMode, WorkdirMode};
 
 /// Losses, or the first refusal.
 struct Ledger<'a> {
@@ -59,10 +59,12 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     confine(policy, host, &identity, &mut ledger, &mut steps)?;
     finish(policy, &mut steps);
     limits_without_cgroup(policy, &mut ledger)?;
+    let mut notes = policy.notes.clone();
+    notes.extend(workspace_of_root(policy, &identity, facts));
     Ok(Plan {
         steps,
         losses: ledger.losses,
-        notes: policy.notes.clone(),
+        notes,
         time: policy.time.as_ref().map(|t| t.value),
     })
 }
@@ -72,6 +74,20 @@ fn add(steps: &mut Vec<Planned>, step: Step, reason: impl Into<String>) {
         step,
         reason: reason.into(),
     });
+}
+
+/// Under root the command runs as an id that owns nothing of the host, and most of what root works in is root's.
+fn workspace_of_root(policy: &Policy, identity: &Identity, facts: &Facts) -> Option<String> {
+    let source = policy.workspace.source.as_ref()?;
+    let written = matches!(
+        policy.workspace.mode.value,
+        WorkdirMode::Writable | WorkdirMode::Overlay
+    );
+    let command = identity.uids.to_host(identity.uid)?;
+    let of_root = facts.workspace.is_some_and(|w| w.uid == 0 && w.mode & 0o002 == 0);
+    (written && of_root && command != 0).then(|| {
+        format!("{source} belongs to root and the command runs as uid {command} of the host, so it writes only what everyone may: chown it, or use --map host-root")
+    })
 }
 
 fn groups(policy: &Policy, host: &Host, facts: &Facts, ledger: &mut Ledger<'_>) -> Result<Identity, Refusal> {

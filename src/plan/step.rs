@@ -20,23 +20,6 @@ pub struct Plan {
     pub time: Option<Span>,
 }
 
-impl Plan {
-    /// Who the command is on the host.
-    #[must_use]
-    pub fn host_uid(&self) -> Option<u32> {
-        let ids = |step: &Step| match step {
-            Step::SetIds { uid, .. } => Some(*uid),
-            _ => None,
-        };
-        let maps = |step: &Step| match step {
-            Step::MapIds { uids, .. } => Some(uids.clone()),
-            _ => None,
-        };
-        let uid = self.steps.iter().find_map(|p| ids(&p.step))?;
-        self.steps.iter().find_map(|p| maps(&p.step))?.to_host(uid)
-    }
-}
-
 /// A step and why it is there.
 #[derive(Debug, Clone)]
 pub struct Planned {
