@@ -11,6 +11,7 @@ pub mod net;
 pub mod process;
 pub mod seccomp;
 pub mod signal;
+pub mod small;
 pub mod socket;
 pub mod start;
 pub mod tty;
