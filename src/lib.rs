@@ -6,7 +6,8 @@
 //! argv ─ clap ─▶ RunArgs ───┐
 //! profiles/*.toml ─▶ Profile ┼─ policy::resolve ─▶ Policy ┐
 //! what to run in ───────────┘   (nothing optional left)   ├─ plan::build ─▶ Plan ─▶ printed by `sbx plan`
-//! probes ────────────────────────────▶ Host (plain data) ─┘      │
+//! probes ────────────────────────────▶ Host (plain data) ─┤      │
+//! the paths that the policy names ───▶ Facts ─────────────┘      │
 //!                                               sandbox::prepare ─▶ Prepared (fds, C strings, BPF: all allocation done)
 //!                                               Prepared::spawn ─▶ Running ─▶ supervise ─▶ Outcome
 //! ```

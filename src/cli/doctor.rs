@@ -1,8 +1,8 @@
 //! `sbx doctor`: what this machine gives, what follows for a run, and what mends what is missing.
 
-use super::out::{self, escaped};
+use super::out::{self, escaped, lines};
 use super::report::Report;
-use super::request::{self, Asked};
+use super::request;
 use super::run;
 use super::run_args::SandboxArgs;
 use crate::host::findings::{self, Finding, State};
@@ -93,10 +93,9 @@ fn try_default(host: &Host, told: &[Finding]) -> Verdict {
         command: vec!["true".into()],
         ..SandboxArgs::default()
     };
-    let planned = request::ask(&args).and_then(|asked| {
-        let host = host.clone();
-        request::plan(&mut Asked { host, ..asked }, false)
-    });
+    // The answer is about the machine: what lies in the directory where it is asked changes nothing.
+    let planned =
+        request::ask_on(host.clone(), None, &args).and_then(|mut asked| request::plan(&mut asked, false));
     match planned {
         Ok(plan) => match apart(|| start(&plan, host)) {
             Ok(()) => Verdict::Works(plan.losses),
@@ -131,9 +130,9 @@ fn start(plan: &Plan, host: &Host) -> Result<(), Report> {
     let none = Streams { terminal: [false; 3] };
     let ended = sandbox::prepare(plan)
         .map_err(|e| SuperviseError::from(StartError::Prepare(e.to_string())))
-        .and_then(|prepared| Ok(prepared.spawn(none)?))
+        .and_then(|prepared| Ok(prepared.spawn(none, none)?))
         // Standard output is still to be written, so sbx keeps its rights.
-        .and_then(|running| running.supervise(Some(PATIENCE), none, none, false));
+        .and_then(|running| running.supervise(Some(PATIENCE), false));
     match ended {
         Ok(supervised) => match supervised.outcome.ended {
             Ended::Exited(_) => Ok(()),
@@ -222,10 +221,10 @@ fn conclusion(verdict: &Verdict, who: &str) -> String {
         Verdict::Fails(report) => report.hints.iter().fold(
             format!(
                 "sbx run --profile default does not work for {who}: {}\n",
-                escaped(&report.message)
+                lines(&report.message)
             ),
             |mut text, hint| {
-                let _ = writeln!(text, "  {}", escaped(hint));
+                let _ = writeln!(text, "  {}", lines(hint));
                 text
             },
         ),

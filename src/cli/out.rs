@@ -28,9 +28,14 @@ pub fn page(text: impl fmt::Display) -> u8 {
 /// The last wall against names that would act on the terminal: whoever builds a message escapes what comes from outside, and what was
 /// forgotten is escaped here. Only the ends of lines stay.
 pub fn words(text: impl fmt::Display) {
-    let text = text.to_string();
+    let _ = writeln!(io::stderr().lock(), "{}", lines(&text.to_string()));
+}
+
+/// A text of several lines, each escaped.
+#[must_use]
+pub fn lines(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(escaped).collect();
-    let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
+    lines.join("\n")
 }
 
 /// Text from outside (a profile, an image, a file name) with everything escaped that a terminal would act on, and what turns the

@@ -4,7 +4,7 @@ use super::out;
 use super::report::Report;
 use super::request::{self, Asked};
 use super::run_args::SandboxArgs;
-use crate::plan::{Loss, Plan};
+use crate::plan::{Loss, Plan, Step};
 use crate::policy::Policy;
 use crate::profile::{Profile, show};
 use clap::Args;
@@ -27,7 +27,7 @@ Examples:
   sbx plan --profile strict host -- make           every step, with the line of the profile that asks for it
   sbx plan --json host -- make | jq -r '.losses'   what this machine cannot give
 
-Exit codes: 0, or 125 where `run` would refuse.";
+Exit codes: 0, 2 the command line is wrong, 125 where `run` would refuse.";
 
 /// Where the reasons start, when the step leaves room.
 const REASON_COLUMN: usize = 76;
@@ -65,14 +65,10 @@ pub fn plan(args: &PlanArgs) -> Result<u8, Report> {
 }
 
 fn json(profile: &Profile, policy: &Policy, plan: &Plan) -> Result<String, Report> {
-    let step = |p: &'_ crate::plan::Planned| (p.step.word(), out::escaped(&p.step.to_string()));
-    let steps = plan.steps.iter().map(|p| {
-        let (part, step) = step(p);
-        PrintedStep {
-            part,
-            step,
-            reason: &p.reason,
-        }
+    let steps = plan.steps.iter().map(|p| PrintedStep {
+        part: p.step.word(),
+        step: shown(&p.step),
+        reason: &p.reason,
     });
     let printed = Printed {
         version: env!("CARGO_PKG_VERSION"),
@@ -85,15 +81,15 @@ fn json(profile: &Profile, policy: &Policy, plan: &Plan) -> Result<String, Repor
     serde_json::to_string_pretty(&printed).map_err(Report::sbx)
 }
 
+fn shown(step: &Step) -> String {
+    out::escaped(&step.to_string())
+}
+
 /// The steps, losses and notes for people.
 pub(super) fn table(plan: &Plan) -> String {
     let mut out = String::new();
     for planned in &plan.steps {
-        let left = format!(
-            "{:<11} {}",
-            planned.step.word(),
-            out::escaped(&planned.step.to_string())
-        );
+        let left = format!("{:<11} {}", planned.step.word(), shown(&planned.step));
         let _ = writeln!(out, "{left:<REASON_COLUMN$}  {}", out::escaped(&planned.reason));
     }
     for loss in &plan.losses {

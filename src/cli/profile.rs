@@ -102,6 +102,8 @@ fn list(library: &Library, as_json: bool) -> Result<String, Report> {
         // A profile with a fault is listed as such: leaving it out would hide the fault.
         let about = match library.load(&name) {
             Ok(profile) => profile.description.map(|d| d.value).unwrap_or_default(),
+            // A fault of the whole file has no line.
+            Err(fault) if fault.line == 0 => fault.message,
             Err(fault) => format!("line {}: {}", fault.line, fault.message),
         };
         rows.push((name, from, about));

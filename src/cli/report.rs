@@ -13,8 +13,6 @@ pub enum Kind {
     CannotExecute,
     /// The command was not found: 127.
     NotFound,
-    /// A check that was asked for answered no (`profile check`, `why`, `doctor`): 1.
-    Negative,
 }
 
 /// One failure, in one line, with hints that mend it.
@@ -46,11 +44,6 @@ impl Report {
     /// The command line is wrong.
     pub fn usage(message: impl fmt::Display) -> Self {
         Self::new(Kind::Usage, message)
-    }
-
-    /// A command line, or a profile, that `run` cannot use.
-    pub fn usage_of_run(message: impl fmt::Display) -> Self {
-        Self::new(Kind::Sbx, message)
     }
 
     /// The same words as `run` gives them: whoever starts it reads 2 as the command's own exit code.
@@ -104,7 +97,6 @@ impl Report {
             Kind::Sbx => 125,
             Kind::CannotExecute => 126,
             Kind::NotFound => 127,
-            Kind::Negative => 1,
         }
     }
 

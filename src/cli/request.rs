@@ -8,12 +8,11 @@ use crate::model::{Host, HostPath, Origin, Protection};
 use crate::plan::{self, Facts, Plan};
 use crate::policy::{self, Policy, Request, Root};
 use crate::profile::Profile;
-use crate::profile::schema::{MapKind, WorkdirMode};
+use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What is asked, on which host.
@@ -33,7 +32,14 @@ pub struct Asked {
 /// For profiles and flags that are wrong.
 pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
     let host = host::presumed().map_err(Report::sbx)?;
-    let current = std::env::current_dir().ok();
+    ask_on(host, std::env::current_dir().ok(), args)
+}
+
+/// The same on a host that has been looked at, in a working directory; without one neither it nor its profile counts.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_on(host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> Result<Asked, Report> {
     let chosen = super::profiles::choose(args, current.as_deref(), host.caller.uid)?;
     let seccomp = args
         .seccomp_file()?
@@ -52,7 +58,7 @@ pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
         seccomp: seccomp.map(|s| s.table),
         profile: chosen.names,
     };
-    let mut policy = policy::resolve(&chosen.profile, &request).map_err(Report::usage_of_run)?;
+    let mut policy = policy::resolve(&chosen.profile, &request).map_err(Report::sbx)?;
     if ignored > 0 {
         policy.notes.push(format!(
             "{ignored} names of the seccomp file are no system calls of this architecture"
@@ -120,7 +126,7 @@ const LARGEST_SECCOMP: u64 = 1 << 20;
 fn read_seccomp(file: &str, profile: &Profile, host: &Host) -> Result<Imported, Report> {
     let fail = |why: String| {
         let shown = file.escape_debug();
-        Report::usage_of_run(format!("--security-opt seccomp={shown}: {why}"))
+        Report::sbx(format!("--security-opt seccomp={shown}: {why}"))
     };
     let text = text_file(Path::new(file), LARGEST_SECCOMP).map_err(fail)?;
     let kept = profile
@@ -155,33 +161,12 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
             host.caller.home.as_deref(),
         )
     };
-    let mut plan = plan::build(policy, host, &facts).map_err(|refusal| {
+    plan::build(policy, host, &facts).map_err(|refusal| {
         let report = Report::sbx(&refusal);
         match refusal.mend() {
             Some(mend) => report.hint(mend),
             None => report,
         }
-    })?;
-    plan.notes.extend(workspace_of_root(policy, &plan));
-    Ok(plan)
-}
-
-/// Under root the command runs as an id that owns nothing of the host, and most of what root works in is root's.
-fn workspace_of_root(policy: &Policy, plan: &Plan) -> Option<String> {
-    let source = policy.workspace.source.as_ref()?;
-    let written = matches!(
-        policy.workspace.mode.value,
-        WorkdirMode::Writable | WorkdirMode::Overlay
-    );
-    let command = plan.host_uid()?;
-    let owner = source
-        .as_path()
-        .metadata()
-        .ok()
-        .filter(|m| m.mode() & 0o002 == 0)?
-        .uid();
-    (written && owner == 0 && command != 0).then(|| {
-        format!("{source} belongs to root and the command runs as uid {command} of the host, so it writes only what everyone may: chown it, or use --map host-root")
     })
 }
 

@@ -110,10 +110,7 @@ fn overlay_is_there(args: &RunArgs, policy: &Policy) -> Result<(), Report> {
         return Ok(());
     }
     let words = format!("{flag}: the working directory is not overlaid: add --workspace overlay");
-    Err(policy
-        .notes
-        .iter()
-        .fold(Report::usage_of_run(words), Report::hint))
+    Err(policy.notes.iter().fold(Report::sbx(words), Report::hint))
 }
 
 fn start(
@@ -139,7 +136,7 @@ fn start(
             );
         }
     }
-    let running = prepared.spawn(streams)?;
+    let running = prepared.spawn(streams, own)?;
     if args.result.is_some() {
         // The child is at work meanwhile: hashing takes as long as several of its mounts.
         record.profile(asked);
@@ -150,7 +147,7 @@ fn start(
         .iter()
         .any(|p| matches!(p.step, Step::WorkspaceOverlay(..)));
     // What was written is read after the end, which a supervisor without rights could not.
-    running.supervise(time, streams, own, !(overlay && args.wants_changes()))
+    running.supervise(time, !(overlay && args.wants_changes()))
 }
 
 /// Losses on one line, notes on one line each.

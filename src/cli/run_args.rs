@@ -1,11 +1,11 @@
 //! The arguments of `run`, `plan` and `why`: what the user typed, and the profile that the flags come to.
 
 use super::report::Report;
-use crate::model::{Bytes, Capability, InRoot, Level, Origin, Protection, Set, Span};
+use crate::model::{Bytes, Capability, InRoot, Level, Origin, Protection, Set, Span, meant};
 use crate::profile::schema::{
-    Device, MapKind, Mount, MountMode, NetworkMode, Profile, RootMode, TerminalMode, Tmpfs, Ulimit, UserSpec,
-    WorkdirMode,
+    Device, Mount, MountMode, Profile, RootMode, TerminalMode, Tmpfs, Ulimit, UserSpec,
 };
+use crate::profile::words::Word;
 use clap::Args;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -120,18 +120,21 @@ where
 }
 
 /// One of a closed list of words.
-fn word<T: Copy>(flag: &str, text: &str, words: &[(&str, T)]) -> Result<Set<T>, Report> {
-    let found = words.iter().find(|(name, _)| *name == text);
-    let list = || words.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    found
-        .map(|(_, value)| Set::new(*value, Origin::flag(format!("{flag} {text}"))))
-        .ok_or_else(|| {
-            Report::usage(format!(
-                "{flag} `{}`: write one of {}",
-                text.escape_debug(),
-                list()
-            ))
-        })
+fn word<T: Word>(flag: &str, text: &str) -> Result<Set<T>, Report> {
+    word_of(flag, text, T::NAMES)
+}
+
+/// The same, where only some of the words are offered to whoever wrote none of them.
+fn word_of<T: Word>(flag: &str, text: &str, offered: &[&str]) -> Result<Set<T>, Report> {
+    if let Some((_, value)) = T::WORDS.iter().find(|(name, _)| *name == text) {
+        return Ok(Set::new(*value, Origin::flag(format!("{flag} {text}"))));
+    }
+    let list = offered.join(", ");
+    let report = Report::usage(format!("{flag} `{}`: write one of {list}", text.escape_debug()));
+    Err(match meant(text, offered.iter().copied()) {
+        Some(near) => report.hint(format!("did you mean `{near}`?")),
+        None => report,
+    })
 }
 
 impl SandboxArgs {
@@ -159,13 +162,7 @@ impl SandboxArgs {
             p.identity.user = Some(parsed::<UserSpec>("--user", user)?);
         }
         if let Some(map) = &self.map {
-            let words = [
-                ("auto", MapKind::Auto),
-                ("caller", MapKind::Caller),
-                ("range", MapKind::Range),
-                ("host-root", MapKind::HostRoot),
-            ];
-            p.identity.map = Some(word("--map", map, &words)?);
+            p.identity.map = Some(word("--map", map)?);
         }
         if self.cap_add.is_empty() && self.cap_drop.is_empty() {
             return Ok(());
@@ -218,13 +215,7 @@ impl SandboxArgs {
             p.filesystem.root = Some(Set::new(RootMode::ReadOnly, Origin::flag("--read-only")));
         }
         if let Some(mode) = &self.workspace {
-            let words = [
-                ("none", WorkdirMode::None),
-                ("read-only", WorkdirMode::ReadOnly),
-                ("overlay", WorkdirMode::Overlay),
-                ("writable", WorkdirMode::Writable),
-            ];
-            p.filesystem.workdir = Some(word("--workspace", mode, &words)?);
+            p.filesystem.workdir = Some(word("--workspace", mode)?);
         }
         Ok(())
     }
@@ -241,13 +232,8 @@ impl SandboxArgs {
             p.namespaces.hostname = Some(Set::new(name.clone(), Origin::flag(format!("--hostname {name}"))));
         }
         if let Some(mode) = &self.network {
-            let words = [
-                ("none", NetworkMode::None),
-                ("host", NetworkMode::Host),
-                ("gateway", NetworkMode::Gateway),
-                ("nat", NetworkMode::Nat),
-            ];
-            p.network.mode = Some(word("--network", mode, &words)?);
+            // The others are refused by name: this version has none of them.
+            p.network.mode = Some(word_of("--network", mode, &["none", "host"])?);
         }
         for text in &self.ulimit {
             let (name, limit) = ulimit(text)?;
@@ -275,12 +261,7 @@ impl SandboxArgs {
                     known()
                 ))
             })?;
-            let levels = [
-                ("require", Level::Require),
-                ("prefer", Level::Prefer),
-                ("off", Level::Off),
-            ];
-            let mut level = word("--enforce", level, &levels)?;
+            let mut level = word::<Level>("--enforce", level)?;
             level.origin = Origin::flag(format!("--enforce {text}"));
             p.enforcement.insert(protection, level);
         }
@@ -386,25 +367,15 @@ fn tmpfs(text: &str) -> Result<Set<Tmpfs>, Report> {
     Ok(Set::new(tmpfs, Origin::flag(format!("--tmpfs {text}"))))
 }
 
-/// `NAME=SOFT[:HARD]`; -1 is unlimited.
+/// `NAME=SOFT[:HARD]`
 fn ulimit(text: &str) -> Result<(String, Ulimit), Report> {
-    let usage = || {
+    let limit = text
+        .split_once('=')
+        .and_then(|(name, values)| Some((name.to_owned(), values.parse().ok()?)));
+    limit.ok_or_else(|| {
         Report::usage(format!(
             "--ulimit `{}`: write NAME=SOFT or NAME=SOFT:HARD",
             text.escape_debug()
         ))
-    };
-    let (name, values) = text.split_once('=').ok_or_else(usage)?;
-    let number = |n: &str| match n {
-        "-1" | "unlimited" => Ok(u64::MAX),
-        n => n.parse::<u64>().map_err(|_| usage()),
-    };
-    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
-    Ok((
-        name.to_owned(),
-        Ulimit {
-            soft: number(soft)?,
-            hard: number(hard)?,
-        },
-    ))
+    })
 }

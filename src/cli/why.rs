@@ -51,7 +51,7 @@ Examples:
   sbx why --syscall ptrace --profile strict
   sbx why --connect example.org:443
 
-Exit codes: 0 yes, 1 no, 125 where `run` would refuse.";
+Exit codes: 0 yes, 1 no, 2 the command line is wrong, 125 where `run` would refuse.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Op {

@@ -51,8 +51,7 @@ pub(crate) struct Store {
 /// Looks.
 pub(super) fn look(caller: &Caller, program: Option<&Path>) -> Around {
     let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
-    let own = files::read(Path::new("/proc/self/cgroup")).unwrap_or_default();
-    let own = String::from_utf8_lossy(&own);
+    let own = files::text(Path::new("/proc/self/cgroup"));
     Around {
         path: on_path(variable("PATH").as_deref(), program),
         store: store(

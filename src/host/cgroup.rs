@@ -17,10 +17,7 @@ enum Found {
 }
 
 pub(super) fn look() -> Cgroup {
-    let text = |path: &str| {
-        let bytes = files::read(Path::new(path)).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
+    let text = |path: &str| files::text(Path::new(path));
     match find(&text("/proc/self/cgroup"), &text("/proc/self/mountinfo")) {
         Found::Absent => Cgroup::Absent,
         Found::Legacy => Cgroup::Legacy,
@@ -34,8 +31,7 @@ fn delegated(directory: &Path) -> Cgroup {
     let writable = ["", "cgroup.procs", "cgroup.subtree_control"]
         .iter()
         .all(|name| access(&directory.join(name), AccessFlags::W_OK).is_ok());
-    let controllers = files::read(&directory.join("cgroup.controllers")).unwrap_or_default();
-    let controllers = String::from_utf8_lossy(&controllers);
+    let controllers = files::text(&directory.join("cgroup.controllers"));
     match HostPath::new(directory) {
         Ok(path) if writable => Cgroup::Delegated {
             path,

@@ -38,10 +38,7 @@ pub(crate) enum Container {
 impl Clues {
     /// Reads them. Nothing here is a decision: a file that cannot be read is an absent clue.
     pub(crate) fn read() -> Self {
-        let text = |path: &str| {
-            let bytes = files::read(Path::new(path)).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
+        let text = |path: &str| files::text(Path::new(path));
         let container = if Path::new("/run/.containerenv").exists() {
             Some(Container::Podman)
         } else {

@@ -17,14 +17,6 @@ pub(super) fn version(release: &[u8]) -> Option<Kernel> {
     })
 }
 
-impl Kernel {
-    /// Whether it is this version or a later one.
-    #[must_use]
-    pub fn at_least(self, major: u16, minor: u16) -> bool {
-        self >= Self { major, minor }
-    }
-}
-
 /// `subset=pid` came with Linux 5.8.
 pub(super) fn proc(kernel: Kernel) -> ProcMount {
     if kernel.at_least(5, 8) {

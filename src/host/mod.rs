@@ -17,13 +17,13 @@ mod merged;
 mod probe;
 mod refusal;
 pub mod sources;
-pub mod synthetic;
+#[cfg(test)]
+mod synthetic;
 mod tree;
 mod users;
 
 pub use ids::id_helpers;
 pub use probe::{Survey, survey};
-pub use tree::ETC;
 
 use crate::model::host::{Caller, Cgroup, Fact, Helper, Host, HostTree, IdHelpers};
 use crate::sys::{self, Errno};
@@ -35,6 +35,9 @@ pub enum Error {
     /// The version decides what is tried; guessing it would drop protections.
     #[error("the kernel calls itself `{0}`, which is no version: expected MAJOR.MINOR, as uname -r prints")]
     Kernel(String),
+    /// uname(2).
+    #[error("cannot ask the kernel for its version: {0}")]
+    Release(Errno),
     /// Ids and groups.
     #[error("cannot ask the kernel who runs sbx: {0}")]
     Caller(Errno),
@@ -46,7 +49,7 @@ pub enum Error {
 /// # Errors
 /// When the kernel's version cannot be read.
 pub fn presumed() -> Result<Host, Error> {
-    let release = sys::machine::release().map_err(Error::Caller)?;
+    let release = sys::machine::release().map_err(Error::Release)?;
     let kernel = kernel::version(release.as_bytes())
         .ok_or_else(|| Error::Kernel(release.as_bytes().escape_ascii().to_string()))?;
     Ok(Host {

@@ -2,14 +2,14 @@
 
 use super::merged::Merged;
 use super::users;
-use crate::model::facts::{Facts, Found, Kind, RESOLVER, User};
+use crate::model::facts::{Facts, Found, Kind, Owned, RESOLVER, User};
 use crate::model::host::{HostTree, TopEntry};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
 use crate::profile::schema::{NetworkMode, UserSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Looks up every source of a policy, and for a directory root which of `places` are real directories in it.
@@ -50,6 +50,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
         places: real_directories(policy, places),
         user: user(policy),
         current: std::env::current_dir().ok(),
+        workspace: workspace(policy),
         home: home.and_then(|home| fs::canonicalize(home).ok()),
         terminal: false,
     }
@@ -65,6 +66,15 @@ fn real(path: &Path) -> Option<PathBuf> {
     } else {
         Some(path.to_owned())
     }
+}
+
+fn workspace(policy: &Policy) -> Option<Owned> {
+    let source = policy.workspace.source.as_ref()?;
+    let meta = fs::metadata(source.as_path()).ok()?;
+    Some(Owned {
+        uid: meta.uid(),
+        mode: meta.mode() & 0o7777,
+    })
 }
 
 fn user(policy: &Policy) -> Option<Result<User, String>> {

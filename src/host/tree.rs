@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 /// put registry tokens; `resolv.conf`, which without a network only says whom the host asks
 /// (with the host's network the plan adds it); `ld.so.preload`, whose libraries may not
 /// be there; and what programs do without (`vim`, `magic`, `networks`), since each name costs a mount, a hundredth of a whole start.
-pub const ETC: &[&str] = &[
+const ETC: &[&str] = &[
     "ImageMagick-*",
     "R",
     "alternatives",

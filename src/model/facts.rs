@@ -38,6 +38,15 @@ pub struct User {
     pub home: Option<PathBuf>,
 }
 
+/// Whose a file is, and who may write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owned {
+    /// The owner's uid on the host.
+    pub uid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
 /// Facts about the paths that a policy names, looked up before the plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -49,6 +58,8 @@ pub struct Facts {
     pub home: Option<PathBuf>,
     /// The caller's working directory.
     pub current: Option<PathBuf>,
+    /// Whose the working directory is that is shown inside.
+    pub workspace: Option<Owned>,
     /// For a directory root and for an image: which of the places that the plan mounts on are real directories (no link) in it.
     pub places: BTreeSet<InRoot>,
     /// One of the standard streams is a terminal.

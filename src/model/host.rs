@@ -5,7 +5,7 @@ use super::path::HostPath;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Everything a plan needs to know of the machine and of the caller.
+/// What is known of the machine and of the caller: what a plan asks, and what only doctor tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Host {
     /// The running kernel's version.
@@ -63,6 +63,14 @@ pub struct Kernel {
     pub major: u16,
     /// 18 of 6.18.
     pub minor: u16,
+}
+
+impl Kernel {
+    /// Whether it is this version or a later one.
+    #[must_use]
+    pub fn at_least(self, major: u16, minor: u16) -> bool {
+        self >= Self { major, minor }
+    }
 }
 
 /// The user who runs sbx.
@@ -181,7 +189,7 @@ pub enum Cgroup {
 pub struct HostTree {
     /// `/bin`, `/sbin`, `/lib`, `/lib32`, `/lib64`, `/libx32`: a symbolic link with its target, or a directory.
     pub top: Vec<(String, TopEntry)>,
-    /// The names of `host::ETC` that are there, but for those that are links into `/usr`.
+    /// The names in `/etc` that programs read and that hold no secret, those that are there, but for links into `/usr`.
     pub etc: Vec<String>,
     /// These, with their targets.
     pub etc_links: Vec<(String, PathBuf)>,

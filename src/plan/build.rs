@@ -6,9 +6,9 @@ use super::loss::{Loss, Refusal};
 use super::step::{Namespaces, Plan, Planned, ProcKind, Step};
 use super::{Facts, landlock};
 use crate::model::host::{Fact, ProcMount};
-use crate::model::{Host, InRoot, Level, Origin, Protection};
+use crate::model::{Host, Level, Origin, Protection};
 use crate::policy::{Policy, Root};
-use crate::profile::schema::{NetworkMode, ProcMode, TerminalMode};
+use crate::profile::schema::{NetworkMode, ProcMode, TerminalMode, WorkdirMode};
 use crate::seccomp::Table;
 use std::ffi::OsString;
 
@@ -61,10 +61,12 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     confine(policy, host, &identity, &mut ledger, &mut steps)?;
     finish(policy, facts, &identity, &mut steps);
     limits_without_cgroup(policy, &mut ledger)?;
+    let mut notes = policy.notes.clone();
+    notes.extend(workspace_of_root(policy, &identity, facts));
     Ok(Plan {
         steps,
         losses: ledger.losses,
-        notes: policy.notes.clone(),
+        notes,
         time: policy.time.as_ref().map(|t| t.value),
     })
 }
@@ -74,6 +76,20 @@ fn add(steps: &mut Vec<Planned>, step: Step, reason: impl Into<String>) {
         step,
         reason: reason.into(),
     });
+}
+
+/// Under root the command runs as an id that owns nothing of the host, and most of what root works in is root's.
+fn workspace_of_root(policy: &Policy, identity: &Identity, facts: &Facts) -> Option<String> {
+    let source = policy.workspace.source.as_ref()?;
+    let written = matches!(
+        policy.workspace.mode.value,
+        WorkdirMode::Writable | WorkdirMode::Overlay
+    );
+    let command = identity.uids.to_host(identity.uid)?;
+    let of_root = facts.workspace.is_some_and(|w| w.uid == 0 && w.mode & 0o002 == 0);
+    (written && of_root && command != 0).then(|| {
+        format!("{source} belongs to root and the command runs as uid {command} of the host, so it writes only what everyone may: chown it, or use --map host-root")
+    })
 }
 
 fn groups(policy: &Policy, host: &Host, facts: &Facts, ledger: &mut Ledger<'_>) -> Result<Identity, Refusal> {
@@ -387,33 +403,4 @@ fn limits_without_cgroup(policy: &Policy, ledger: &mut Ledger<'_>) -> Result<(),
         )?;
     }
     Ok(())
-}
-
-/// The directories of an image that something is mounted on in every run.
-#[must_use]
-pub fn places(policy: &Policy) -> Vec<InRoot> {
-    let mut all: Vec<InRoot> = Vec::new();
-    if let Root::Image(_) = policy.root {
-        let fixed = ["/proc", "/dev", "/tmp", "/etc"];
-        let wanted = fixed
-            .iter()
-            .filter(|p| **p != "/proc" || policy.proc.value != ProcMode::None);
-        all.extend(wanted.filter_map(|p| InRoot::new(p).ok()));
-    }
-    if matches!(policy.root, Root::Directory(_)) {
-        let fixed = ["/proc", "/dev", "/tmp"];
-        let wanted = fixed
-            .iter()
-            .filter(|p| **p != "/proc" || policy.proc.value != ProcMode::None);
-        all.extend(wanted.filter_map(|p| InRoot::new(p).ok()));
-        all.extend(
-            policy
-                .binds
-                .iter()
-                .filter(|b| !b.value.optional)
-                .map(|b| b.value.target.clone()),
-        );
-        all.extend(policy.scratch.iter().map(|s| s.value.target.clone()));
-    }
-    all
 }

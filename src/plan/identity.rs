@@ -66,16 +66,11 @@ fn refuse<T>(policy: &Policy, why: &str) -> Result<T, Refusal> {
 }
 
 fn wanted(policy: &Policy, host: &Host, facts: &Facts) -> Result<(u32, u32), Refusal> {
-    let own = if host.caller.writes_maps {
+    // A range has ids that own nothing on the host: the command runs as one of them unless told.
+    let own = if host.caller.writes_maps || policy.map.value == MapKind::Range {
         (UID_FOR_ROOT, UID_FOR_ROOT)
     } else {
         (host.caller.uid, host.caller.gid)
-    };
-    // Without a helper a sub-range owner runs as an id that owns nothing on the host.
-    let own = if policy.map.value == MapKind::Range {
-        (UID_FOR_ROOT, UID_FOR_ROOT)
-    } else {
-        own
     };
     if let (Root::Image(_), UserSpec::Image | UserSpec::Root | UserSpec::Ids { .. }, Some(found)) =
         (&policy.root, &policy.user.value, &facts.user)

@@ -3,7 +3,7 @@
 //! It holds where mounts do not: a magic link (`/proc/self/exe` in a `#!` line, CVE-2019-5736) or an inherited directory leads to
 //! a file outside the root, and Landlock, which walks up from the file, finds no rule there.
 
-use super::step::{Access, Attributes, Planned, ProcKind, Rule, Step};
+use super::step::{Access, Attributes, Planned, ProcKind, Rule, Step, sealed};
 use crate::model::InRoot;
 
 const NOTHING: Access = Access {
@@ -27,13 +27,12 @@ pub(super) fn rules(steps: &[Planned]) -> Vec<Rule> {
                 },
             ),
             Step::RootOverlay(..) => {
-                let sealed = steps.iter().any(|s| matches!(s.step, Step::SealRoot));
                 put(
                     &mut all,
                     InRoot::root(),
                     Access {
                         execute: true,
-                        write: !sealed,
+                        write: !sealed(steps),
                         device: false,
                     },
                 );
@@ -41,6 +40,7 @@ pub(super) fn rules(steps: &[Planned]) -> Vec<Rule> {
             Step::Bind(_, at, a) | Step::Tmpfs(at, _, _, a) | Step::WorkspaceOverlay(_, at, _, a) => {
                 put(&mut all, at.clone(), access(*a));
             }
+            Step::Device { at, .. } => put(&mut all, at.clone(), access(Attributes::DEVICE)),
             Step::Devpts(at) => put(
                 &mut all,
                 at.clone(),

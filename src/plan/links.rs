@@ -20,7 +20,7 @@ pub(super) fn follow(steps: &[Planned], asked: &InRoot) -> InRoot {
 }
 
 /// What the path becomes when this step's link lies on its way.
-pub(super) fn through(step: &Step, at: &InRoot) -> Option<InRoot> {
+fn through(step: &Step, at: &InRoot) -> Option<InRoot> {
     let Step::Link(link, target) = step else {
         return None;
     };

@@ -15,7 +15,8 @@ mod tests;
 mod verify;
 pub mod why;
 
-pub use build::{build, places};
+pub use build::build;
+pub use filesystem::places;
 pub use identity::{Identity, image_maps};
 pub use learn::learn;
 pub use loss::{Loss, Refusal};

@@ -32,6 +32,7 @@ pub(super) fn holds(step: &Step) -> Option<(&InRoot, Holds)> {
         Step::Tmpfs(at, ..) | Step::Devpts(at) | Step::Proc(at, _) | Step::WorkspaceOverlay(_, at, ..) => {
             (at, Holds::Own)
         }
+        Step::Device { at, .. } => (at, Holds::Device),
         Step::Bind(_, at, attributes) if attributes.devices => (at, Holds::Device),
         Step::Bind(_, at, _) => (at, Holds::Host),
         Step::Clear(at) => (at, Holds::Made),

@@ -20,23 +20,6 @@ pub struct Plan {
     pub time: Option<Span>,
 }
 
-impl Plan {
-    /// Who the command is on the host.
-    #[must_use]
-    pub fn host_uid(&self) -> Option<u32> {
-        let ids = |step: &Step| match step {
-            Step::SetIds { uid, .. } => Some(*uid),
-            _ => None,
-        };
-        let maps = |step: &Step| match step {
-            Step::MapIds { uids, .. } => Some(uids.clone()),
-            _ => None,
-        };
-        let uid = self.steps.iter().find_map(|p| ids(&p.step))?;
-        self.steps.iter().find_map(|p| maps(&p.step))?.to_host(uid)
-    }
-}
-
 /// A step and why it is there.
 #[derive(Debug, Clone)]
 pub struct Planned {
@@ -92,6 +75,12 @@ impl Attributes {
         writable: false,
         execute: false,
         devices: false,
+    };
+    /// A device node.
+    pub const DEVICE: Self = Self {
+        writable: true,
+        execute: false,
+        devices: true,
     };
 }
 
@@ -171,6 +160,15 @@ pub enum Step {
     Point(InRoot),
     /// A part of the host's tree.
     Bind(HostPath, InRoot, Attributes),
+    /// A device node of the host.
+    Device {
+        /// On the host.
+        source: HostPath,
+        /// Inside.
+        at: InRoot,
+        /// A flag or a line of a profile asks for it, and no rule of every run.
+        asked: bool,
+    },
     /// A fresh tmpfs.
     Tmpfs(InRoot, Bytes, u32, Attributes),
     /// A fresh `/proc`.
@@ -225,7 +223,8 @@ pub enum Step {
     },
     /// The init forks; what follows happens in its child. Without it the command is pid 1.
     Init,
-    /// A new session; with `true`, on a pseudo-terminal of its own.
+    /// A session of its own, or, on a pseudo-terminal below init, a process group of its own in init's session; signals at
+    /// their defaults.
     Session,
     /// close_range: nothing but 0, 1 and 2 outlives exec.
     CloseRange,
@@ -238,6 +237,11 @@ pub enum Step {
         /// The whole environment.
         environment: Vec<(OsString, OsString)>,
     },
+}
+
+/// Whether the root itself becomes read-only.
+pub(super) fn sealed(steps: &[Planned]) -> bool {
+    steps.iter().any(|p| matches!(p.step, Step::SealRoot))
 }
 
 impl Step {
@@ -256,6 +260,7 @@ impl Step {
             | Self::PivotRoot => "root",
             Self::Clear(_) | Self::Directory(..) | Self::Link(..) | Self::File(..) | Self::Point(_) => "make",
             Self::Bind(..)
+            | Self::Device { .. }
             | Self::Tmpfs(..)
             | Self::Proc(..)
             | Self::Devpts(_)
@@ -321,6 +326,7 @@ impl fmt::Display for Step {
             Self::File(at, bytes) => write!(f, "file {at}, {} bytes", bytes.len()),
             Self::Point(at) => write!(f, "empty file {at}"),
             Self::Bind(source, at, attributes) => write!(f, "{at}: host {source}, {attributes}"),
+            Self::Device { source, at, .. } => write!(f, "{at}: host {source}, {}", Attributes::DEVICE),
             Self::Tmpfs(at, size, mode, attributes) => write!(f, "{at}: tmpfs {size} {mode:o}, {attributes}"),
             Self::Proc(at, ProcKind::OwnProcesses) => write!(f, "{at}: proc, own processes only"),
             Self::Proc(at, ProcKind::Whole) => write!(f, "{at}: proc"),

@@ -143,7 +143,7 @@ impl Plan {
         match (kind, governing) {
             (_, None) => Err("it comes before the root"),
             (Holds::Made, Some(Holds::Host)) => Err("nothing may be made in a tree of the host"),
-            (Holds::Device, _) if !place.as_path().starts_with("/dev") && !self.asked_device(at) => {
+            (Holds::Device, _) if !place.as_path().starts_with("/dev") && !self.asked(at) => {
                 Err("a device outside /dev that nobody asked for")
             }
             (kind, _) if kind.mounts() && self.hides(at, place) => Err("it hides an earlier mount below it"),
@@ -151,11 +151,10 @@ impl Plan {
         }
     }
 
-    /// A device whose reason is a flag or a line of a profile, not a rule of every run.
-    fn asked_device(&self, at: usize) -> bool {
-        self.steps
-            .get(at)
-            .is_some_and(|p| p.reason != super::filesystem::EVERY_PROGRAM)
+    /// Whether a step is a device that a flag or a line of a profile asks for.
+    fn asked(&self, at: usize) -> bool {
+        let step = self.steps.get(at).map(|p| &p.step);
+        matches!(step, Some(Step::Device { asked: true, .. }))
     }
 
     /// Whether an earlier mount lies strictly below this one.

@@ -2,7 +2,7 @@
 
 use super::links;
 use super::place::{Holds, holds};
-use super::step::{Attributes, Plan, ProcKind, Step};
+use super::step::{Attributes, Plan, ProcKind, Step, sealed};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root, never_shown};
 use crate::profile::schema::NetworkMode;
@@ -98,23 +98,29 @@ fn decide(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use, step: &Step, r
         Step::RootTmpfs(_) => own_root(plan, policy, at, wanted, &line),
         Step::RootBind(source) => {
             let mut answer = mounted(policy, at, wanted, Attributes::READ_EXECUTE, line);
-            answer.source = Some(source.as_path().join(at.relative()));
+            answer.source = on_host(source, &InRoot::root(), at);
             answer
         }
         Step::RootOverlay(layers, ..) => {
-            let sealed = plan.steps.iter().any(|p| matches!(p.step, Step::SealRoot));
             let attributes = Attributes {
-                writable: !sealed,
+                writable: !sealed(&plan.steps),
                 ..Attributes::READ_EXECUTE
             };
             let mut answer = mounted(policy, at, wanted, attributes, line);
             // Which of several layers shows the path, the plan does not know.
-            answer.source = (wanted != Use::Write && layers.names.is_empty())
-                .then(|| layers.within.as_path().join(at.relative()));
+            answer.source = on_host(&layers.within, &InRoot::root(), at)
+                .filter(|_| wanted != Use::Write && layers.names.is_empty());
             answer
         }
         Step::Bind(source, target, attributes) => {
             let mut answer = mounted(policy, at, wanted, *attributes, line);
+            answer.source = on_host(source, target, at);
+            answer
+        }
+        Step::Device {
+            source, at: target, ..
+        } => {
+            let mut answer = mounted(policy, at, wanted, Attributes::DEVICE, line);
             answer.source = on_host(source, target, at);
             answer
         }
@@ -149,7 +155,7 @@ fn on_host(source: &HostPath, target: &InRoot, at: &InRoot) -> Option<PathBuf> {
 
 /// In a root of our own there is nothing but what was made.
 fn own_root(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use, line: &str) -> Answer {
-    let sealed = plan.steps.iter().any(|p| matches!(p.step, Step::SealRoot));
+    let sealed = sealed(&plan.steps);
     let made = *at == InRoot::root()
         || plan.steps.iter().any(|p| match &p.step {
             Step::Directory(place, _) | Step::File(place, _) | Step::Point(place) => place.is_beneath(at),

@@ -4,9 +4,9 @@ use super::diagnostic::{Error, Source};
 use super::read::{Parsed, read};
 use super::schema::Profile;
 use crate::model::meant;
-use std::fs::{self, File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use crate::sys::small::{self, Unread};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The profiles that are part of the binary.
@@ -152,16 +152,15 @@ impl Library {
     pub fn file(&self, path: &Path) -> Result<Source, Error> {
         let name = path.display().to_string();
         let fail = |message: String, help: Option<String>| Error::whole(&name, message, help);
-        // O_NONBLOCK: opening a FIFO must not wait for somebody to write into it.
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path);
-        let mut file: File = opened.map_err(|e| fail(e.to_string(), None))?;
+        let unread = |why: Unread| match why {
+            Unread::TooLarge(_) => fail(
+                "larger than 1 MiB".into(),
+                Some("a profile is a page, not a book".into()),
+            ),
+            other => fail(other.to_string(), None),
+        };
+        let file = small::open(path).map_err(unread)?;
         let meta = file.metadata().map_err(|e| fail(e.to_string(), None))?;
-        if !meta.is_file() {
-            return Err(fail("not a regular file".into(), None));
-        }
         if meta.uid() != self.uid && meta.uid() != 0 {
             let help = format!(
                 "only your own and root's profiles are used: copy it, or chown {} {name}",
@@ -175,23 +174,7 @@ impl Library {
                 Some(format!("chmod go-w {name}")),
             ));
         }
-        let mut bytes = Vec::new();
-        let too_large = || {
-            fail(
-                "larger than 1 MiB".into(),
-                Some("a profile is a page, not a book".into()),
-            )
-        };
-        if meta.len() > LARGEST {
-            return Err(too_large());
-        }
-        file.by_ref()
-            .take(LARGEST + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|e| fail(e.to_string(), None))?;
-        if bytes.len() as u64 > LARGEST {
-            return Err(too_large());
-        }
+        let bytes = small::contents(file, LARGEST).map_err(unread)?;
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Source::new(&name, false, &text)),
             Err(e) => Err(fail(

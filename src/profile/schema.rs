@@ -306,6 +306,28 @@ pub struct Ulimit {
     pub hard: u64,
 }
 
+/// Why a limit was not understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("write SOFT or SOFT:HARD, each a whole number, or unlimited")]
+pub struct UlimitError;
+
+impl std::str::FromStr for Ulimit {
+    type Err = UlimitError;
+
+    /// `SOFT` or `SOFT:HARD`; -1 is unlimited, as docker writes it.
+    fn from_str(text: &str) -> Result<Self, UlimitError> {
+        let number = |n: &str| match n {
+            "-1" | "unlimited" => Ok(u64::MAX),
+            n => n.parse().map_err(|_| UlimitError),
+        };
+        let (soft, hard) = text.split_once(':').unwrap_or((text, text));
+        Ok(Self {
+            soft: number(soft)?,
+            hard: number(hard)?,
+        })
+    }
+}
+
 /// `[environment]`
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {

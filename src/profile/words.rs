@@ -47,8 +47,10 @@ pub struct Key {
 
 /// A type that is written as one word of a closed list.
 pub trait Word: Copy + PartialEq + Sized + 'static {
-    /// The words, with what they mean.
+    /// The words, with what they mean, from the tightest to the widest: `tighten` compares their places.
     const WORDS: &'static [(&'static str, Self)];
+    /// The words alone, in the same order.
+    const NAMES: &'static [&'static str];
 
     /// The word for a value.
     fn word(self) -> &'static str {
@@ -61,7 +63,10 @@ pub trait Word: Copy + PartialEq + Sized + 'static {
 
 macro_rules! words {
     ($($type:ident { $($word:literal => $variant:ident),* $(,)? })*) => {
-        $(impl Word for $type { const WORDS: &'static [(&'static str, Self)] = &[$(($word, $type::$variant)),*]; })*
+        $(impl Word for $type {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $type::$variant)),*];
+            const NAMES: &'static [&'static str] = &[$($word),*];
+        })*
     };
 }
 
@@ -87,8 +92,8 @@ const fn key(section: &'static str, name: &'static str, takes: Takes, about: &'s
     }
 }
 
-const LEVEL: Takes = Takes::Word(&["require", "prefer", "off"]);
-const MODE: Takes = Takes::Word(&["read-only", "writable"]);
+const LEVEL: Takes = Takes::Word(Level::NAMES);
+const MODE: Takes = Takes::Word(MountMode::NAMES);
 /// Keys of a `filesystem.mounts` entry.
 pub const MOUNT: &[(&str, Takes)] = &[
     ("source", Takes::Text),
@@ -123,7 +128,7 @@ pub const KEYS: &[Key] = &[
     key(
         "identity",
         "map",
-        Takes::Word(&["auto", "caller", "range", "host-root"]),
+        Takes::Word(MapKind::NAMES),
         "how ids are mapped",
     ),
     key(
@@ -141,25 +146,25 @@ pub const KEYS: &[Key] = &[
     key(
         "filesystem",
         "root",
-        Takes::Word(&["read-only", "ephemeral", "kept"]),
+        Takes::Word(RootMode::NAMES),
         "how the root may be written",
     ),
     key(
         "filesystem",
         "workdir",
-        Takes::Word(&["none", "read-only", "overlay", "writable"]),
+        Takes::Word(WorkdirMode::NAMES),
         "the working directory",
     ),
     key(
         "filesystem",
         "home",
-        Takes::Word(&["none", "empty"]),
+        Takes::Word(HomeMode::NAMES),
         "the caller's home directory inside",
     ),
     key(
         "filesystem",
         "proc",
-        Takes::Word(&["none", "own-processes", "masked"]),
+        Takes::Word(ProcMode::NAMES),
         "what /proc shows",
     ),
     key(
@@ -171,7 +176,7 @@ pub const KEYS: &[Key] = &[
     key(
         "filesystem",
         "execute",
-        Takes::Word(&["read-only-places", "anywhere"]),
+        Takes::Word(Execute::NAMES),
         "where programs may be executed from",
     ),
     key(
@@ -201,7 +206,7 @@ pub const KEYS: &[Key] = &[
     key(
         "network",
         "mode",
-        Takes::Word(&["none", "gateway", "nat", "host"]),
+        Takes::Word(NetworkMode::NAMES),
         "which network the sandbox has",
     ),
     key(
@@ -278,7 +283,7 @@ pub const KEYS: &[Key] = &[
     key(
         "terminal",
         "mode",
-        Takes::Word(&["auto", "always"]),
+        Takes::Word(TerminalMode::NAMES),
         "when there is a pseudo-terminal",
     ),
     key("namespaces", "hostname", Takes::Text, "the host name inside"),

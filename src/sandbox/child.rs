@@ -2,9 +2,10 @@
 //!
 //! Nothing here may allocate, lock or unwind: the memory is a copy of a process that did not expect to be copied.
 
+use super::fresh::{MINIMAL, fresh, fresh_tmpfs, overlay};
 use super::init;
 use super::message::Message;
-use super::operation::{Lower, Lowers, Operation, Place, TmpfsOptions};
+use super::operation::{Lower, Operation, Place, TmpfsOptions};
 use crate::plan::Access;
 use crate::sys::fs::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
@@ -263,7 +264,7 @@ impl Child<'_> {
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return Ok(()),
             other => other?,
         };
-        let (mode, _) = fs::kind(target.as_fd())?;
+        let mode = fs::kind(target.as_fd())?;
         if mode & libc::S_IFMT == libc::S_IFDIR {
             let attributes = Attributes(MINIMAL.0 | Attributes::READ_ONLY);
             let empty = fresh(c"tmpfs", &[(c"size", c"4k"), (c"mode", c"555")], attributes)?;
@@ -331,7 +332,7 @@ impl Child<'_> {
     fn landlock_rule(&mut self, at: &Place, access: Access) -> Result<()> {
         let target = fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, Resolve::IN_ROOT)?;
         let ruleset = self.ruleset.take().ok_or(Errno::EBADF)?;
-        let (mode, _) = fs::kind(target.as_fd())?;
+        let mode = fs::kind(target.as_fd())?;
         let mut rights = rights(access, self.abi);
         if mode & libc::S_IFMT != libc::S_IFDIR {
             rights &= AccessFs::from_file(self.abi);
@@ -387,101 +388,6 @@ impl Child<'_> {
             None => Ok(()),
         }
     }
-}
-
-const MINIMAL: Attributes = Attributes(Attributes::NO_SUID | Attributes::NO_DEV | Attributes::NO_EXEC);
-
-fn fresh(kind: &CStr, options: &[(&CStr, &CStr)], attributes: Attributes) -> Result<OwnedFd> {
-    let fs = mount::fsopen(kind)?;
-    for (key, value) in options {
-        mount::fsconfig_string(fs.as_fd(), key, value)?;
-    }
-    mount::fsconfig_create(fs.as_fd())?;
-    mount::fsmount(fs.as_fd(), attributes)
-}
-
-fn fresh_tmpfs(options: &TmpfsOptions, attributes: Attributes) -> Result<OwnedFd> {
-    let fs = mount::fsopen(c"tmpfs")?;
-    mount::fsconfig_string(fs.as_fd(), c"size", &options.size)?;
-    mount::fsconfig_string(fs.as_fd(), c"nr_inodes", &options.inodes)?;
-    mount::fsconfig_string(fs.as_fd(), c"mode", &options.mode)?;
-    if let Some((uid, gid)) = &options.owner {
-        mount::fsconfig_string(fs.as_fd(), c"uid", uid)?;
-        mount::fsconfig_string(fs.as_fd(), c"gid", gid)?;
-    }
-    mount::fsconfig_create(fs.as_fd())?;
-    mount::fsmount(fs.as_fd(), attributes)
-}
-
-/// An overlay of a host directory and of `upper` in a mounted tmpfs. `userxattr`: without it the kernel wants real root (Linux 5.11).
-///
-/// Gives the mount, and the upper directory.
-fn overlay(
-    staging: BorrowedFd<'_>,
-    (lower, tree): (&Lower, OwnedFd),
-    attributes: Attributes,
-) -> Result<(OwnedFd, OwnedFd)> {
-    fs::make_directory(staging, c"upper", 0o700)?;
-    let upper = fs::open_beneath(
-        staging,
-        c"upper",
-        libc::O_RDONLY | libc::O_DIRECTORY,
-        0,
-        Resolve::BENEATH_NO_LINKS,
-    )?;
-    // The top of an overlay shows the upper directory's owner and mode: it is to look as the lower one does.
-    if let Some((uid, gid)) = lower.owner {
-        fs::set_owner(upper.as_fd(), uid, gid)?;
-    }
-    fs::set_mode(upper.as_fd(), lower.mode)?;
-    fs::make_directory(staging, c"work", 0o700)?;
-    fs::make_directory(staging, c"lower", 0o700)?;
-    // Under a name of ours: overlay has its own meaning for `:` and a backslash, and before Linux 6.5 takes no comma at all.
-    let point = fs::open_beneath(staging, c"lower", libc::O_PATH, 0, Resolve::BENEATH_NO_LINKS)?;
-    mount::move_mount(tree.as_fd(), point.as_fd())?;
-    fs::change_directory(staging)?;
-    if let Lowers::Joined { links, options } = &lower.layers {
-        return Ok((overlay_joined(staging, links, options, attributes)?, upper));
-    }
-    let fs = mount::fsopen(c"overlay")?;
-    mount::fsconfig_flag(fs.as_fd(), c"userxattr")?;
-    match &lower.layers {
-        Lowers::Each(layers) if layers.len() > 1 => {
-            for layer in layers {
-                mount::fsconfig_string(fs.as_fd(), c"lowerdir+", layer)?;
-            }
-        }
-        Lowers::Each(layers) => {
-            let only = layers.first().map_or(c"lower", |layer| layer.as_c_str());
-            mount::fsconfig_string(fs.as_fd(), c"lowerdir", only)?;
-        }
-        _ => mount::fsconfig_string(fs.as_fd(), c"lowerdir", c"lower")?,
-    }
-    mount::fsconfig_string(fs.as_fd(), c"upperdir", c"upper")?;
-    mount::fsconfig_string(fs.as_fd(), c"workdir", c"work")?;
-    mount::fsconfig_create(fs.as_fd())?;
-    Ok((mount::fsmount(fs.as_fd(), attributes)?, upper))
-}
-
-/// Before Linux 6.5 fsconfig(2) takes 255 bytes of layers, and mount(2) a page: enough for 500 links to them, each with a number as name.
-fn overlay_joined(
-    staging: BorrowedFd<'_>,
-    links: &[(std::ffi::CString, std::ffi::CString)],
-    options: &CStr,
-    attributes: Attributes,
-) -> Result<OwnedFd> {
-    fs::make_directory(staging, c"links", 0o700)?;
-    let place = |name| fs::open_beneath(staging, name, libc::O_PATH, 0, Resolve::BENEATH_NO_LINKS);
-    let directory = place(c"links")?;
-    for (target, name) in links {
-        fs::make_link(target, directory.as_fd(), name)?;
-    }
-    fs::make_directory(staging, c"joined", 0o755)?;
-    fs::change_directory(directory.as_fd())?;
-    mount::mount_overlay(c"../joined", options)?;
-    let tree = mount::open_tree(place(c"joined")?.as_fd())?;
-    mount::set_attributes(tree.as_fd(), attributes, false)?;
-    Ok(tree)
 }
 
 /// With NOROOT and NO_SETUID_FIXUP set, a change of ids changes no capability: the set is emptied on purpose, later.

@@ -3,17 +3,18 @@
 //! It is not dumpable: its memory, environment, descriptors and executable are closed to every process inside (`/proc/1/…`, ptrace).
 //! Its arguments, which would tell what sbx was asked for, are gone.
 
+use super::IDLE_MILLIS;
 use super::message::Message;
 use crate::sys::process::{self, Status};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::socket::{self, Watch};
-use crate::sys::{Errno, Result, cred, fs, tty};
+use crate::sys::{Errno, Result, cred, fs, memory, tty};
 use std::convert::Infallible;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Before the command exists: nobody inside may look at us, and we do not outlive the supervisor.
 pub(super) fn harden(arguments: usize) -> Result<()> {
-    process::forget_arguments(arguments);
+    memory::forget_arguments(arguments);
     cred::undumpable()?;
     cred::die_with_parent()
 }
@@ -43,7 +44,7 @@ pub(super) fn serve(control: BorrowedFd<'_>, terminal: Option<OwnedFd>, command:
         terminal.as_ref().map_or(control.as_raw_fd(), AsRawFd::as_raw_fd),
     ])?;
     Message::Started.send(control, None)?;
-    let mut patience = process::IDLE_MILLIS;
+    let mut patience = IDLE_MILLIS;
     loop {
         // First: the command may have ended before the signal's descriptor was there.
         if let Some(ended) = reap(control, command, terminal.is_some())? {
@@ -58,7 +59,7 @@ pub(super) fn serve(control: BorrowedFd<'_>, terminal: Option<OwnedFd>, command:
         let mut watches = [watch(control.as_raw_fd()), watch(signals.as_raw_fd())];
         socket::poll(&mut watches, patience)?;
         if patience > 0 && !watches.iter().any(|w| w.ready) {
-            process::release_code();
+            memory::release_code();
             patience = -1;
         }
         if watches[1].ready {

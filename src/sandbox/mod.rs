@@ -4,8 +4,10 @@
 
 mod child;
 mod confine;
+mod fresh;
 mod helper;
 mod init;
+mod lower;
 mod message;
 mod operation;
 mod outcome;
@@ -20,3 +22,7 @@ pub use outcome::{Ended, Outcome};
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use spawn::{Running, StartError};
 pub use supervise::{SuperviseError, Supervised};
+
+/// How long a process has nothing to do before it is worth its while to call [`crate::sys::memory::release_code`]: short commands never
+/// pay for it.
+const IDLE_MILLIS: i32 = 100;

@@ -80,7 +80,7 @@ pub(super) enum Lowers {
 /// One thing the child does.
 #[derive(Debug)]
 pub(super) enum Operation {
-    /// Writes a file of the kernel in one call.
+    /// Writes a file of the kernel.
     KernelFile(&'static CStr, Vec<u8>),
     /// Waits for the supervisor to say that the maps are written.
     AwaitMaps,

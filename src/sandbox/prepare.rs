@@ -1,6 +1,7 @@
 //! Plan to operations: all allocation happens here, before clone3.
 
-use super::operation::{Lower, Lowers, Operation, Place, TmpfsOptions, bits};
+use super::lower::Ids;
+use super::operation::{Operation, Place, TmpfsOptions, bits};
 use crate::model::{HostPath, IdMap, InRoot, Layers};
 use crate::plan::{Attributes, LayerOption, MapWriter, Plan, ProcKind, Step};
 use crate::sys::mount;
@@ -11,7 +12,6 @@ use landlock::{
 };
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// A plan, ready to be walked by a child that may not allocate.
@@ -67,7 +67,7 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         ruleset: None,
         abi: ABI::Unsupported,
         init: false,
-        arguments: crate::sys::process::size_of_arguments(),
+        arguments: crate::sys::memory::size_of_arguments(),
     };
     let ids = Ids::of(plan);
     open_sources(plan, &mut p)?;
@@ -79,90 +79,14 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
     Ok(p)
 }
 
-/// Ids that several steps need.
-struct Ids {
-    /// The command's uid and gid, when they are not those of the process that makes the mounts: a tmpfs is given to them.
-    give_to: Option<(u32, u32)>,
-    uids: IdMap,
-    gids: IdMap,
-}
-
-impl Ids {
-    fn of(plan: &Plan) -> Self {
-        let steps = || plan.steps.iter().map(|p| &p.step);
-        let (uids, gids) = steps()
-            .find_map(|s| match s {
-                Step::MapIds { uids, gids, .. } => Some((uids.clone(), gids.clone())),
-                _ => None,
-            })
-            .unwrap_or_default();
-        let own = match (uids.0.as_slice(), gids.0.as_slice()) {
-            ([user], [group, ..]) if uids.is_single() => Some((user.inside, group.inside)),
-            _ => None,
-        };
-        let command = steps().find_map(|s| match s {
-            Step::SetIds { uid, gid } => Some((*uid, *gid)),
-            _ => None,
-        });
-        Self {
-            give_to: command.filter(|ids| own != Some(*ids)),
-            uids,
-            gids,
-        }
-    }
-}
-
 /// The next slot.
-fn taken(slot: &mut usize) -> usize {
+pub(super) fn taken(slot: &mut usize) -> usize {
     let this = *slot;
     *slot += 1;
     this
 }
 
-impl Ids {
-    fn lower(&self, layers: &Layers, by: LayerOption, slot: &mut usize) -> Result<Lower, PrepareError> {
-        let top = layers.paths().next().unwrap_or_default();
-        let meta =
-            std::fs::metadata(&top).map_err(|e| PrepareError::Lower(layers.within.clone(), e.to_string()))?;
-        Ok(Lower {
-            layers: lowers(&layers.names, by)?,
-            slot: taken(slot),
-            mode: meta.mode() & 0o1777,
-            owner: self
-                .uids
-                .to_inside(meta.uid())
-                .zip(self.gids.to_inside(meta.gid())),
-        })
-    }
-}
-
-/// Below `lower`, where what holds the layers is mounted.
-fn lowers(names: &[String], by: LayerOption) -> Result<Lowers, PrepareError> {
-    if names.is_empty() {
-        return Ok(Lowers::Alone);
-    }
-    if by == LayerOption::Each || names.len() == 1 {
-        let each = names
-            .iter()
-            .map(|name| text(format!("lower/{name}"), "the name of a layer"));
-        return each.collect::<Result<_, _>>().map(Lowers::Each);
-    }
-    let links = names.iter().enumerate().map(|(number, name)| {
-        let target = text(format!("../lower/{name}"), "the name of a layer")?;
-        Ok((target, text(number.to_string(), "a number")?))
-    });
-    let numbers: Vec<String> = (0..names.len()).map(|number| number.to_string()).collect();
-    let options = format!(
-        "userxattr,upperdir=../upper,workdir=../work,lowerdir={}",
-        numbers.join(":")
-    );
-    Ok(Lowers::Joined {
-        links: links.collect::<Result<_, PrepareError>>()?,
-        options: text(options, "the options of an overlay")?,
-    })
-}
-
-fn text(bytes: impl Into<Vec<u8>>, what: &str) -> Result<CString, PrepareError> {
+pub(super) fn text(bytes: impl Into<Vec<u8>>, what: &str) -> Result<CString, PrepareError> {
     CString::new(bytes).map_err(|_| PrepareError::Nul(what.to_owned()))
 }
 
@@ -193,6 +117,7 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let (source, attributes) = match &planned.step {
             Step::Bind(source, _, attributes) => (path(source.as_path())?, bits(*attributes)),
+            Step::Device { source, .. } => (path(source.as_path())?, bits(Attributes::DEVICE)),
             Step::RootBind(source) => (path(source.as_path())?, bits(Attributes::READ_EXECUTE)),
             Step::RootOverlay(layers, ..) => (path(layers.within.as_path())?, NO_SET_ID_NO_DEVICES),
             Step::WorkspaceOverlay(lower, _, _, attributes) => (path(lower.as_path())?, bits(*attributes)),
@@ -272,7 +197,7 @@ impl Prepared {
             Step::Link(at, target) => self.put(index, Operation::Link(place(at)?, path(target)?)),
             Step::File(at, bytes) => self.put(index, Operation::File(place(at)?, bytes.clone())),
             Step::Point(at) => self.put(index, Operation::File(place(at)?, Vec::new())),
-            Step::Bind(_, at, _) => {
+            Step::Bind(_, at, _) | Step::Device { at, .. } => {
                 self.put(
                     index,
                     Operation::Attach {
@@ -403,6 +328,7 @@ impl Prepared {
             | Step::File(..)
             | Step::Point(_)
             | Step::Bind(..)
+            | Step::Device { .. }
             | Step::Mask(_)
             | Step::Tmpfs(..)
             | Step::WorkspaceOverlay(..) => {}

@@ -7,7 +7,8 @@ use super::message::Message;
 use super::operation::{Operation, Streams};
 use super::prepare::Prepared;
 use super::terminal;
-use crate::sys::process::{self, Side, Stack};
+use crate::sys::memory::Stack;
+use crate::sys::process::{self, Side};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, fs, socket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,7 +29,7 @@ pub(super) const HANDLED: [i32; 11] = [
     libc::SIGPIPE,
 ];
 
-/// Room for the stack of the process that becomes the command; Landlock's and libc's calls need little.
+/// Room for the stack of the process that becomes the command: what it still does between init and execve needs little.
 const STACK: usize = 64 << 10;
 
 /// A sandbox that has been cloned.
@@ -40,6 +41,10 @@ pub struct Running {
     pub(super) signals: OwnedFd,
     pub(super) since: Instant,
     pub(super) init: bool,
+    /// Which streams were given to the pseudo-terminal.
+    pub(super) streams: Streams,
+    /// Which of ours are terminals.
+    pub(super) own: Streams,
     /// Whether the command was started in the foreground of its terminal.
     pub(super) attended: bool,
 }
@@ -67,18 +72,19 @@ pub enum StartError {
 }
 
 impl Prepared {
-    /// Clones, and has the id maps written where that is the supervisor's part.
+    /// Clones, and has the id maps written where that is the supervisor's part. `streams`: which streams are given to a pseudo-terminal;
+    /// `own`: which of ours are terminals.
     ///
     /// # Errors
     /// When the kernel refuses the namespaces or a helper the maps. What the child fails at is told by [`Running::supervise`].
-    pub fn spawn(mut self, streams: Streams) -> Result<Running, StartError> {
+    pub fn spawn(mut self, streams: Streams, own: Streams) -> Result<Running, StartError> {
         let all = SignalSet::of(&HANDLED);
         signal::set_mask(&all).map_err(StartError::Clone)?;
         let signals = signal::signal_fd(&all).map_err(StartError::Clone)?;
         let (control, theirs) = socket::pair().map_err(StartError::Clone)?;
         let mut slots: Vec<Option<OwnedFd>> = (0..self.slots).map(|_| None).collect();
         let (init, maps) = (self.init, self.maps.take());
-        let attended = terminal::attended(streams, init);
+        let attended = terminal::attended(streams, own, init);
         let since = Instant::now();
         match process::clone_into(self.namespaces).map_err(StartError::Clone)? {
             Side::Child => {
@@ -99,6 +105,8 @@ impl Prepared {
                     signals,
                     since,
                     init,
+                    streams,
+                    own,
                     attended,
                 };
                 if let Some((by, uids, gids)) = maps {

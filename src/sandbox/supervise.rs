@@ -1,15 +1,15 @@
 //! Waits, forwards, relays, counts the time.
 
+use super::IDLE_MILLIS;
 use super::confine;
 use super::message::Message;
-use super::operation::Streams;
 use super::outcome::{Ended, Outcome};
 use super::spawn::{HANDLED, Running, StartError};
 use super::terminal::{self, Relay};
 use crate::sys::process::{self, Status, Usage};
 use crate::sys::signal::{self, Arrived, SignalSet};
 use crate::sys::socket::{self, Watch};
-use crate::sys::{Errno, cred};
+use crate::sys::{Errno, cred, memory};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -60,15 +60,13 @@ struct State {
 }
 
 impl Running {
-    /// Waits for the end. `streams`: which streams were given to the pseudo-terminal; `own`: which of ours are terminals.
+    /// Waits for the end. `give_up_rights`: nothing is to be opened afterwards.
     ///
     /// # Errors
     /// When a step of the child failed.
     pub fn supervise(
         self,
         time: Option<Duration>,
-        streams: Streams,
-        own: Streams,
         give_up_rights: bool,
     ) -> Result<Supervised, SuperviseError> {
         let mut state = State {
@@ -83,7 +81,7 @@ impl Running {
             deadline: time.map(|t| self.since + t),
             failed: None,
         };
-        let result = self.wait_for_end(&mut state, streams, own, give_up_rights);
+        let result = self.wait_for_end(&mut state, give_up_rights);
         let relay = state.relay.take();
         if result.is_err() {
             self.destroy();
@@ -118,8 +116,6 @@ impl Running {
     fn wait_for_end(
         &self,
         state: &mut State,
-        streams: Streams,
-        own: Streams,
         give_up_rights: bool,
     ) -> Result<(Status, Usage), SuperviseError> {
         loop {
@@ -143,7 +139,7 @@ impl Running {
             }
             socket::poll(&mut watches, state.patience())?;
             if watches[0].ready {
-                self.hear(state, streams, own, give_up_rights)?;
+                self.hear(state, give_up_rights)?;
             }
             if watches[1].ready {
                 while let Some(arrived) = signal::next_signal(self.signals.as_fd())? {
@@ -155,13 +151,13 @@ impl Running {
             }
             self.hold_on(state);
             if state.started && !state.slim && !watches.iter().any(|w| w.ready) {
-                process::release_code();
+                memory::release_code();
                 state.slim = true;
             }
             if watches[2].ready {
                 // What was said before the end is heard before the end is believed.
                 while state.channel {
-                    self.hear(state, streams, own, false)?;
+                    self.hear(state, false)?;
                 }
                 if let Some((_, status, usage)) = process::wait(self.pid, true, false)? {
                     return Ok((status, usage));
@@ -175,13 +171,7 @@ impl Running {
         }
     }
 
-    fn hear(
-        &self,
-        state: &mut State,
-        streams: Streams,
-        own: Streams,
-        give_up_rights: bool,
-    ) -> Result<(), Errno> {
+    fn hear(&self, state: &mut State, give_up_rights: bool) -> Result<(), Errno> {
         let (message, fd) = match Message::receive(self.control.as_fd(), false) {
             Ok(Some(heard)) => heard,
             Ok(None) => {
@@ -204,7 +194,7 @@ impl Running {
                 });
             }
             Message::Master => {
-                state.relay = fd.map(|master| Relay::new(master, streams, own, self.attended));
+                state.relay = fd.map(|master| Relay::new(master, self.streams, self.own, self.attended));
             }
             Message::Upper => state.upper = fd,
             Message::Started => self.started(state, give_up_rights),
@@ -375,7 +365,7 @@ impl State {
         if self.asking.is_some() {
             return 10;
         }
-        let idle = if self.slim { i32::MAX } else { process::IDLE_MILLIS };
+        let idle = if self.slim { i32::MAX } else { IDLE_MILLIS };
         let Some(deadline) = self.deadline else {
             return if self.slim { -1 } else { idle };
         };

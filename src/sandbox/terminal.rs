@@ -101,11 +101,10 @@ fn is_terminal(own: Streams, stream: RawFd) -> bool {
 
 /// Whether the command starts in the foreground of its terminal: the user has the terminal to this run alone, or keys are no keys
 /// but bytes of a pipe. Without an init nobody could put the command there later, so it always is.
-pub(super) fn attended(streams: Streams, init: bool) -> bool {
+pub(super) fn attended(streams: Streams, own: Streams, init: bool) -> bool {
     if !streams.any() {
         return true;
     }
-    let own = Streams::of_this_process();
     let keys = keys(streams, own);
     if !is_terminal(own, keys) {
         return true;

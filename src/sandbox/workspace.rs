@@ -213,7 +213,7 @@ fn file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> io::Result<()>
         0,
         Resolve::BENEATH_NO_LINKS,
     )?;
-    let mode = plain_mode(sysfs::kind(source.as_fd())?.0);
+    let mode = plain_mode(sysfs::kind(source.as_fd())?);
     if stat(to, name).is_ok_and(|s| s.st_mode & libc::S_IFMT == libc::S_IFDIR) {
         remove(to, name)?;
     }

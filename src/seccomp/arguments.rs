@@ -4,9 +4,8 @@
 //! can still hold is entered behind the conditions that are known to hold. So a check of `a and b, or a and c` asks `a` once. What
 //! one condition is in BPF stands in [`super::condition`].
 
-use super::condition::{Exit, Word, cut, parts};
-use super::program::CompileError;
-use super::program::{Instruction, Program, code};
+use super::condition::{Exit, Word, parts};
+use super::program::{CompileError, Instruction, Program, code};
 use super::verdict::{Check, Comparison, Condition, Match, Rule, Width};
 use super::writer::{Label, Target, Test, Writer};
 
@@ -157,7 +156,7 @@ fn excludes(known: Condition, other: Condition) -> bool {
         ) if mask == same => (one ^ two) & mask,
         _ => 0,
     };
-    cut(known.width, differing) != 0
+    known.width.cut(differing) != 0
 }
 
 /// Marks what is reached, and what is reached with another word in the accumulator than it looks at.

@@ -72,14 +72,6 @@ impl Parts {
     }
 }
 
-/// `value` as far as a condition of this width looks at it.
-pub(super) fn cut(width: Width, value: u64) -> u64 {
-    match width {
-        Width::Low32 => value & u64::from(u32::MAX),
-        Width::Full64 => value,
-    }
-}
-
 /// The tests of a condition whose argument exists.
 pub(super) fn parts(condition: Condition) -> Parts {
     let lower = 16 + 8 * u32::from(condition.argument);

@@ -45,7 +45,6 @@ mod writer;
 
 pub use docker::DockerError;
 pub use policy::{Spec, SpecError, resolve};
-pub use program::CompileError;
-pub use program::{Instruction, Program};
+pub use program::{CompileError, Instruction, Program};
 pub use verdict::{Answer, Verdict};
 pub use verdicts::{Counts, Entry, Explanation, Table};

@@ -4,8 +4,7 @@
 //! comparisons makes that cost 0.6 ms of every start, a tree a tenth of it. Its leaves are stretches of one target with a few single
 //! numbers that differ: such a number costs one test for equality there, and two comparisons as a range of its own.
 
-use super::program::CompileError;
-use super::program::code;
+use super::program::{CompileError, code};
 use super::table;
 use super::writer::{Target, Test, Writer};
 

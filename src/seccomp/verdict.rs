@@ -69,6 +69,16 @@ pub enum Width {
     Full64,
 }
 
+impl Width {
+    /// A value as far as a condition of this width looks at it.
+    pub(super) fn cut(self, value: u64) -> u64 {
+        match self {
+            Self::Low32 => value & u64::from(u32::MAX),
+            Self::Full64 => value,
+        }
+    }
+}
+
 /// One comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Comparison {
@@ -112,13 +122,7 @@ impl Condition {
             .get(usize::from(self.argument))
             .copied()
             .unwrap_or_default();
-        let cut = |value: u64| {
-            if self.width == Width::Low32 {
-                value & 0xffff_ffff
-            } else {
-                value
-            }
-        };
+        let cut = |value| self.width.cut(value);
         let is = cut(whole);
         match self.comparison {
             Comparison::Equal(value) => is == cut(value),

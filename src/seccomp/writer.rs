@@ -3,8 +3,7 @@
 //! BPF only jumps forward, so whatever is jumped to stands already and its distance is known. A conditional jump reaches 255
 //! instructions: what lies further away is reached by a second return or by a jump that stands near.
 
-use super::program::CompileError;
-use super::program::{Instruction, Program, code};
+use super::program::{CompileError, Instruction, Program, code};
 use super::verdict::Answer;
 use std::collections::BTreeMap;
 

@@ -170,7 +170,7 @@ pub fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Opens a file of the kernel (`/proc/self/uid_map`), writes it in one call and closes it.
+/// Opens a file of the kernel (`/proc/self/uid_map`), writes it and closes it.
 ///
 /// # Errors
 /// As open(2) and write(2).
@@ -225,16 +225,16 @@ pub fn set_umask(mask: u32) {
     unsafe { libc::umask(mask) };
 }
 
-/// What kind of file a descriptor refers to (`st_mode`), and the device number of a node.
+/// What kind of file a descriptor refers to, and its permission bits (`st_mode`).
 ///
 /// # Errors
 /// As fstat(2).
-pub fn kind(file: BorrowedFd<'_>) -> Result<(u32, u64)> {
+pub fn kind(file: BorrowedFd<'_>) -> Result<u32> {
     // SAFETY: `stat` is a plain C struct for which all zeroes is a valid value.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: `stat` is live and of the right type.
     check_int(unsafe { libc::fstat(file.as_raw_fd(), &raw mut stat) })?;
-    Ok((stat.st_mode, stat.st_rdev))
+    Ok(stat.st_mode)
 }
 
 /// Closes every descriptor from `first` to `last`. Whoever owned one of them must not use it again.

@@ -1,15 +1,17 @@
 //! The only door to the kernel: one thin function a system call, safe flags built in, the error is the errno.
 //!
-//! Nothing here allocates, so that the child of clone3 may call all of it. What a failure means is said by the caller, which knows the step.
+//! What the child of clone3 calls does not allocate. What a failure means is said by the caller, which knows the step.
 
 pub mod cred;
 pub mod fs;
 pub mod machine;
+pub mod memory;
 pub mod mount;
 pub mod net;
 pub mod process;
 pub mod seccomp;
 pub mod signal;
+pub mod small;
 pub mod socket;
 pub mod start;
 pub mod tty;
@@ -38,10 +40,7 @@ fn check_int(answer: libc::c_int) -> Result<libc::c_int> {
 }
 
 /// Calls again for as long as a signal interrupts.
-///
-/// # Errors
-/// Whatever else the call answers.
-pub fn uninterrupted<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+fn uninterrupted<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
         match call() {
             Err(Errno::EINTR) => {}

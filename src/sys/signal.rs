@@ -49,8 +49,6 @@ pub fn signal_fd(set: &SignalSet) -> Result<OwnedFd> {
 pub struct Arrived {
     /// Its number.
     pub signal: i32,
-    /// Who sent it: 0 for the kernel, and for processes of an outer pid namespace.
-    pub sender: u32,
     /// Whether the kernel sent it (a terminal's ^C), not kill(2).
     pub from_kernel: bool,
 }
@@ -75,7 +73,6 @@ pub fn next_signal(fd: BorrowedFd<'_>) -> Result<Option<Arrived>> {
         Err(e) => Err(e),
         Ok(_) => Ok(Some(Arrived {
             signal: i32::try_from(info.ssi_signo).unwrap_or(0),
-            sender: info.ssi_pid,
             from_kernel: info.ssi_code > 0,
         })),
     }

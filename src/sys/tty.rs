@@ -158,7 +158,7 @@ pub fn resemble(stream: RawFd, slave: BorrowedFd<'_>) -> Result<()> {
 ///
 /// # Errors
 /// `ENOTTY` when it is not the controlling terminal.
-pub fn foreground(slave: BorrowedFd<'_>) -> Result<libc::pid_t> {
+fn foreground(slave: BorrowedFd<'_>) -> Result<libc::pid_t> {
     // SAFETY: only a number is passed.
     check_int(unsafe { libc::tcgetpgrp(slave.as_raw_fd()) })
 }

@@ -82,9 +82,9 @@ fn as_user(survey: &Survey) -> Finding {
         ("newgidmap", &helpers.newgidmap),
     ]
     .into_iter()
-    .find(|(_, helper)| helper.ready().is_none());
-    if let Some((name, helper)) = lame {
-        return helper_lacks(name, helper, follows);
+    .find_map(|(name, helper)| helper_lacks(name, helper, follows));
+    if let Some(finding) = lame {
+        return finding;
     }
     if let Some(finding) = entries(survey, follows) {
         return finding;
@@ -140,27 +140,28 @@ fn add_sub_ids(user: &str) -> String {
     )
 }
 
-fn helper_lacks(name: &str, helper: &Helper, follows: &str) -> Finding {
-    let found = match helper {
-        Helper::Missing => format!("{name} is not installed"),
-        Helper::NoPrivilege(path) => format!("{path} is neither set-uid root nor has file capabilities"),
-        Helper::NoSuidMount(path) => {
-            format!("{path} lies on a file system mounted nosuid, so that it gets no rights")
-        }
-        Helper::Ready(path) => format!("{path} is ready"),
-    };
-    let mend = match helper {
-        Helper::Missing => {
+/// Nothing for a helper that is ready.
+fn helper_lacks(name: &str, helper: &Helper, follows: &str) -> Option<Finding> {
+    let (found, mend) = match helper {
+        Helper::Ready(_) => return None,
+        Helper::Missing => (
+            format!("{name} is not installed"),
             "as root: apt install uidmap (Debian, Ubuntu), dnf install shadow-utils (Fedora), apk add shadow-uidmap (Alpine)"
-                .to_owned()
-        }
-        Helper::NoSuidMount(_) => "as root, mount that file system without nosuid".to_owned(),
-        Helper::NoPrivilege(path) | Helper::Ready(path) => {
+                .to_owned(),
+        ),
+        Helper::NoPrivilege(path) => {
             let quoted = path.as_path().display().to_string().replace('\'', "'\\''");
-            format!("as root: chown root '{quoted}' && chmod u+s '{quoted}'")
+            (
+                format!("{path} is neither set-uid root nor has file capabilities"),
+                format!("as root: chown root '{quoted}' && chmod u+s '{quoted}'"),
+            )
         }
+        Helper::NoSuidMount(path) => (
+            format!("{path} lies on a file system mounted nosuid, so that it gets no rights"),
+            "as root, mount that file system without nosuid".to_owned(),
+        ),
     };
-    Finding::degraded("id-maps", found, follows).mend(mend)
+    Some(Finding::degraded("id-maps", found, follows).mend(mend))
 }
 
 fn shown(helper: &Helper) -> String {

@@ -8,7 +8,7 @@ pub(super) mod trial;
 
 use super::around::{self, Around};
 use super::clues::Clues;
-use super::{Error, cgroup, ids, presumed};
+use super::{Error, cgroup, ids, presumed, tree};
 use crate::model::Host;
 use crate::model::host::{Cgroup, Fact, ProcMount, UserNamespaceRefusal};
 use crate::sys::mount::{self, Attributes};
@@ -54,6 +54,7 @@ pub fn survey() -> std::result::Result<Survey, Error> {
     host.fuse = device(c"/dev/fuse");
     host.tun = device(c"/dev/net/tun");
     host.cgroup = cgroup();
+    host.tree = tree();
     host.user_namespaces = user_namespaces(&clues);
     let mut maps = None;
     if host.user_namespaces.works() {

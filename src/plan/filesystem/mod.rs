@@ -12,7 +12,7 @@ use super::place::holds;
 use super::step::{Planned, ProcKind, Step};
 use crate::model::{Host, InRoot};
 use crate::policy::{Policy, Root};
-pub(super) use special::EVERY_PROGRAM;
+use crate::profile::schema::ProcMode;
 use std::collections::BTreeSet;
 
 /// Collects steps and remembers which places are ours to make directories in.
@@ -129,4 +129,26 @@ impl<'a> Builder<'a> {
         self.made.insert(target.clone());
         self.add(Step::Directory(target.clone(), mode), "to mount on");
     }
+}
+
+/// The directories of a directory root, or of an image, that something is mounted on, or made in, in every run.
+#[must_use]
+pub fn places(policy: &Policy) -> Vec<InRoot> {
+    let mut fixed = vec!["/dev", "/tmp"];
+    if policy.proc.value != ProcMode::None {
+        fixed.push("/proc");
+    }
+    let mut all = Vec::new();
+    match policy.root {
+        Root::Host | Root::Scratch => return all,
+        // In an overlay every other place can be made.
+        Root::Image(_) => fixed.push("/etc"),
+        Root::Directory(_) => {
+            let binds = policy.binds.iter().filter(|b| !b.value.optional);
+            all.extend(binds.map(|b| b.value.target.clone()));
+            all.extend(policy.scratch.iter().map(|s| s.value.target.clone()));
+        }
+    }
+    all.extend(fixed.into_iter().map(at));
+    all
 }

@@ -138,7 +138,7 @@ impl Builder<'_> {
 
     /// The first place that has to be mounted on and is no directory of the image.
     fn missing_place(&self) -> Option<InRoot> {
-        crate::plan::places(self.policy)
+        super::places(self.policy)
             .into_iter()
             .find(|place| !self.facts.places.contains(place))
     }

@@ -9,8 +9,8 @@ use crate::plan::step::{Attributes, ProcKind, Step};
 use crate::policy::Root;
 use crate::profile::schema::{HomeMode, ProcMode};
 
-/// Why a device is there that nobody asked for.
-pub(in crate::plan) const EVERY_PROGRAM: &str = "every program may expect it";
+/// Why something is there that nobody asked for.
+const EVERY_PROGRAM: &str = "every program may expect it";
 /// Device nodes that every program may expect.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Files of a whole `/proc` that tell about the host or reach into the kernel (the list of docker and podman, and interrupts, GHSA-6fw5-f8r9-fgfm).
@@ -57,7 +57,7 @@ impl Builder<'_> {
         for name in DEVICES {
             let source =
                 HostPath::new(format!("/dev/{name}")).map_err(|e| self.fault("/dev", &e.to_string()))?;
-            self.device(source, at(&format!("/dev/{name}")), EVERY_PROGRAM);
+            self.device(source, at(&format!("/dev/{name}")), None);
         }
         for (name, target) in [
             ("fd", "/proc/self/fd"),
@@ -74,7 +74,7 @@ impl Builder<'_> {
         self.directory(&at("/dev/pts"), 0o755);
         self.add(Step::Devpts(at("/dev/pts")), "pseudo-terminals of its own");
         self.directory(&at("/dev/shm"), 0o1777);
-        self.tmpfs(&at("/dev/shm"), "shared memory of its own");
+        self.tmpfs(at("/dev/shm"), 0o1777, "shared memory of its own");
         if self.policy.root != Root::Host {
             self.add(Step::ReadOnly(dev), "no device node can be replaced");
         }
@@ -89,35 +89,38 @@ impl Builder<'_> {
         }
     }
 
-    fn device(&mut self, source: HostPath, target: InRoot, reason: &str) {
-        let target = links::follow(&self.steps, &target);
-        let attributes = Attributes {
-            writable: true,
-            execute: false,
-            devices: true,
+    /// `asked`: the flag or line of a profile that asks for it; `None` for those of every run.
+    fn device(&mut self, source: HostPath, target: InRoot, asked: Option<&Origin>) {
+        let at = links::follow(&self.steps, &target);
+        self.point(&at, Kind::Device);
+        self.mounts.push((at.clone(), false));
+        let reason = asked.map_or(EVERY_PROGRAM.to_owned(), ToString::to_string);
+        let step = Step::Device {
+            source,
+            at,
+            asked: asked.is_some(),
         };
-        self.point(&target, Kind::Device);
-        self.add(Step::Bind(source, target.clone(), attributes), reason);
-        self.mounts.push((target, false));
+        self.add(step, reason);
     }
 
-    fn tmpfs(&mut self, target: &InRoot, reason: &str) {
+    fn tmpfs(&mut self, target: InRoot, mode: u32, reason: &str) {
         let attributes = Attributes {
             writable: true,
             execute: self.policy.execute_written,
             devices: false,
         };
         self.add(
-            Step::Tmpfs(target.clone(), self.policy.tmp.value, 0o1777, attributes),
+            Step::Tmpfs(target.clone(), self.policy.tmp.value, mode, attributes),
             reason,
         );
-        self.mounts.push((target.clone(), true));
+        self.mounts.push((target, true));
     }
 
     pub(super) fn tmp(&mut self) {
         let target = at("/tmp");
         self.directory(&target, 0o1777);
-        self.tmpfs(&target, &format!("filesystem.tmp ({})", self.policy.tmp.origin));
+        let reason = format!("filesystem.tmp ({})", self.policy.tmp.origin);
+        self.tmpfs(target, 0o1777, &reason);
     }
 
     pub(super) fn home(&mut self) {
@@ -130,16 +133,7 @@ impl Builder<'_> {
             format!("filesystem.home = empty ({})", mode.origin),
         );
         self.directory(&home, 0o700);
-        let attributes = Attributes {
-            writable: true,
-            execute: self.policy.execute_written,
-            devices: false,
-        };
-        self.add(
-            Step::Tmpfs(home.clone(), self.policy.tmp.value, 0o700, attributes),
-            reason,
-        );
-        self.mounts.push((home, true));
+        self.tmpfs(home, 0o700, &reason);
     }
 
     pub(super) fn devices(&mut self) -> Result<(), Refusal> {
@@ -149,7 +143,7 @@ impl Builder<'_> {
                 Some(Found {
                     kind: Kind::Device,
                     real,
-                }) => self.device(real.clone(), device.target.clone(), &set.origin.to_string()),
+                }) => self.device(real.clone(), device.target.clone(), Some(&set.origin)),
                 None if device.optional => {}
                 other => {
                     let why = if other.is_some() {

@@ -89,3 +89,27 @@ fn plan_of(profile: &Profile, root: Root, host: &Host) -> Result<Plan, Refusal> 
 fn inside(path: &str) -> InRoot {
     InRoot::new(path).expect(path)
 }
+
+#[test]
+fn root_is_told_where_its_command_writes_nothing() {
+    use crate::model::facts::Owned;
+    let of = |uid, mode| Some(Owned { uid, mode });
+    for (profile, host, workspace, told) in [
+        ("build", Host::ci_root(), of(0, 0o755), true),
+        ("build", Host::ci_root(), of(0, 0o1777), false),
+        ("build", Host::ci_root(), of(1000, 0o755), false),
+        ("build", Host::ci_root(), None, false),
+        ("strict", Host::ci_root(), of(0, 0o755), false),
+        // What an ordinary user may not write is told by the command's own errors.
+        ("build", Host::debian_12(), of(1000, 0o755), false),
+    ] {
+        let policy = resolve(&built_in(profile), &request(Root::Host, &host)).expect("a policy");
+        let mut facts = all_there(&policy, &host);
+        facts.workspace = workspace;
+        let plan = build(&policy, &host, &facts);
+        // Root of this host lacks what strict requires.
+        let notes = plan.map(|p| p.notes).unwrap_or_default();
+        let found = notes.iter().any(|n| n.contains("belongs to root"));
+        assert_eq!(found, told, "{profile} {workspace:?}: {notes:?}");
+    }
+}

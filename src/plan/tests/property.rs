@@ -166,11 +166,7 @@ fn position(plan: &Plan, wanted: fn(&Step) -> bool) -> usize {
 fn broken_plans_are_seen() {
     assert_eq!(strict().verify(), Ok(()));
     let bind = |at: &str, attributes| planned(Step::Bind(host_path("/mnt/x"), inside(at), attributes));
-    let device = Attributes {
-        writable: true,
-        execute: false,
-        devices: true,
-    };
+    let device = Attributes::DEVICE;
     /// What is broken, at which step, and what stands there instead; nothing where the step is taken out.
     type Change = (&'static str, fn(&Step) -> bool, Option<Planned>);
     let changes: [Change; 12] = [
@@ -242,14 +238,23 @@ fn broken_plans_are_seen() {
         }
         assert!(plan.verify().is_err(), "{what}");
     }
-    let mut plan = strict();
+    let plan = strict();
     let at = position(&plan, |s| matches!(s, Step::PivotRoot));
-    let odd = Planned {
-        step: Step::Bind(host_path("/dev/mem"), inside("/mem"), device),
-        reason: super::super::filesystem::EVERY_PROGRAM.into(),
+    let device_at_mem = |step| {
+        let mut plan = plan.clone();
+        plan.steps.insert(at, planned(step));
+        plan.verify().expect_err("no Landlock rule repeats it").rule
+            == "a device outside /dev that nobody asked for"
     };
-    plan.steps.insert(at, odd);
-    assert!(plan.verify().is_err(), "a device outside /dev");
+    for asked in [true, false] {
+        let (source, at) = (host_path("/dev/mem"), inside("/mem"));
+        assert_eq!(device_at_mem(Step::Device { source, at, asked }), !asked);
+    }
+    assert!(device_at_mem(Step::Bind(
+        host_path("/dev/mem"),
+        inside("/mem"),
+        device
+    )));
 }
 
 /// Facts that change nothing may not change the plan's digest of rules: an optional source that is gone leaves no trace.

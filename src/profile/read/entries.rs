@@ -11,24 +11,12 @@ use std::collections::BTreeMap;
 impl<'a> At<'a> {
     pub(super) fn ulimits(&self) -> Result<BTreeMap<String, Set<Ulimit>>, Error> {
         self.map(|name, item| {
-            let bad = || {
+            let text = item.str("\"SOFT\" or \"SOFT:HARD\"")?;
+            text.parse().map_err(|_| {
                 item.fault(
                     format!("ulimit `{}` cannot be used", name.escape_debug()),
                     "write \"SOFT\" or \"SOFT:HARD\"",
                 )
-            };
-            let text = item.str("\"SOFT\" or \"SOFT:HARD\"")?;
-            let number = |n: &str| {
-                if n == "unlimited" {
-                    Ok(u64::MAX)
-                } else {
-                    n.parse().map_err(|_| bad())
-                }
-            };
-            let (soft, hard) = text.split_once(':').unwrap_or((text, text));
-            Ok(Ulimit {
-                soft: number(soft)?,
-                hard: number(hard)?,
             })
         })
     }

@@ -62,17 +62,16 @@ impl<'a> At<'a> {
 
     pub(super) fn word<T: Word>(&self) -> Result<Maybe<T>, Error> {
         let list = || {
-            T::WORDS
+            T::NAMES
                 .iter()
-                .map(|(w, _)| format!("\"{w}\""))
+                .map(|w| format!("\"{w}\""))
                 .collect::<Vec<_>>()
                 .join(", ")
         };
         let text = self.str_or(|| format!("one of {}", list()))?;
         let found = T::WORDS.iter().find(|(w, _)| *w == text).map(|(_, v)| *v);
         let value = found.ok_or_else(|| {
-            let near =
-                meant(text, T::WORDS.iter().map(|(w, _)| *w)).map(|w| format!("did you mean \"{w}\"? "));
+            let near = meant(text, T::NAMES.iter().copied()).map(|w| format!("did you mean \"{w}\"? "));
             let help = format!("{}it takes {}", near.unwrap_or_default(), list());
             self.fault(
                 format!("`{}` does not take \"{}\"", self.key, text.escape_debug()),

@@ -1,0 +1,86 @@
+//! What lies below an overlay, made ready; and the ids that decide whose a new file system is.
+
+use super::operation::{Lower, Lowers};
+use super::prepare::{PrepareError, taken, text};
+use crate::model::{IdMap, Layers};
+use crate::plan::{LayerOption, Plan, Step};
+use std::os::unix::fs::MetadataExt;
+
+/// Ids that several steps need.
+pub(super) struct Ids {
+    /// The command's uid and gid, when they are not those of the process that makes the mounts: a tmpfs is given to them.
+    pub(super) give_to: Option<(u32, u32)>,
+    uids: IdMap,
+    gids: IdMap,
+}
+
+impl Ids {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let steps = || plan.steps.iter().map(|p| &p.step);
+        let (uids, gids) = steps()
+            .find_map(|s| match s {
+                Step::MapIds { uids, gids, .. } => Some((uids.clone(), gids.clone())),
+                _ => None,
+            })
+            .unwrap_or_default();
+        let own = match (uids.0.as_slice(), gids.0.as_slice()) {
+            ([user], [group, ..]) if uids.is_single() => Some((user.inside, group.inside)),
+            _ => None,
+        };
+        let command = steps().find_map(|s| match s {
+            Step::SetIds { uid, gid } => Some((*uid, *gid)),
+            _ => None,
+        });
+        Self {
+            give_to: command.filter(|ids| own != Some(*ids)),
+            uids,
+            gids,
+        }
+    }
+
+    pub(super) fn lower(
+        &self,
+        layers: &Layers,
+        by: LayerOption,
+        slot: &mut usize,
+    ) -> Result<Lower, PrepareError> {
+        let top = layers.paths().next().unwrap_or_default();
+        let meta =
+            std::fs::metadata(&top).map_err(|e| PrepareError::Lower(layers.within.clone(), e.to_string()))?;
+        Ok(Lower {
+            layers: lowers(&layers.names, by)?,
+            slot: taken(slot),
+            mode: meta.mode() & 0o1777,
+            owner: self
+                .uids
+                .to_inside(meta.uid())
+                .zip(self.gids.to_inside(meta.gid())),
+        })
+    }
+}
+
+/// Below `lower`, where what holds the layers is mounted.
+fn lowers(names: &[String], by: LayerOption) -> Result<Lowers, PrepareError> {
+    if names.is_empty() {
+        return Ok(Lowers::Alone);
+    }
+    if by == LayerOption::Each || names.len() == 1 {
+        let each = names
+            .iter()
+            .map(|name| text(format!("lower/{name}"), "the name of a layer"));
+        return each.collect::<Result<_, _>>().map(Lowers::Each);
+    }
+    let links = names.iter().enumerate().map(|(number, name)| {
+        let target = text(format!("../lower/{name}"), "the name of a layer")?;
+        Ok((target, text(number.to_string(), "a number")?))
+    });
+    let numbers: Vec<String> = (0..names.len()).map(|number| number.to_string()).collect();
+    let options = format!(
+        "userxattr,upperdir=../upper,workdir=../work,lowerdir={}",
+        numbers.join(":")
+    );
+    Ok(Lowers::Joined {
+        links: links.collect::<Result<_, PrepareError>>()?,
+        options: text(options, "the options of an overlay")?,
+    })
+}

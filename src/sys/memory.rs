@@ -1,0 +1,111 @@
+//! This process's own memory: a stack for another, pages and arguments that are not needed any more.
+
+use super::{Errno, Result, check_int};
+use std::ffi::c_void;
+
+/// Memory for the stack of [`vfork_run`](super::process::vfork_run), above a page that cannot be written: an overflow ends in SIGSEGV and not in the heap.
+#[derive(Debug)]
+pub struct Stack {
+    base: *mut c_void,
+    length: usize,
+}
+
+impl Stack {
+    const GUARD: usize = 4096;
+
+    /// Maps `length` bytes, a multiple of the page size. Pages cost nothing until they are written.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn new(length: usize) -> Result<Self> {
+        let length = length + Self::GUARD;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), length, libc::PROT_NONE, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        let stack = Self { base, length };
+        let (above, writable) = (
+            base.wrapping_byte_add(Self::GUARD),
+            libc::PROT_READ | libc::PROT_WRITE,
+        );
+        // SAFETY: this part of the mapping was made above and nobody knows of it yet.
+        check_int(unsafe { libc::mprotect(above, length - Self::GUARD, writable) })?;
+        Ok(stack)
+    }
+
+    /// Where a stack that grows downwards begins.
+    pub(super) fn top(&self) -> *mut c_void {
+        self.base.wrapping_byte_add(self.length)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no process runs on it when nobody can name it any more.
+        unsafe { libc::munmap(self.base, self.length) };
+    }
+}
+
+unsafe extern "C" {
+    /// glibc's name for `argv[0]`: where the kernel has put the arguments, one after the other.
+    static program_invocation_name: *mut libc::c_char;
+}
+
+/// Unmaps, as far as the kernel likes, the pages of the program itself: what is needed again is mapped again from the page cache.
+///
+/// A process that only waits has no use for the code that parsed profiles and made plans, and every one of many sandboxes would be
+/// charged for it.
+pub fn release_code() {
+    /// Pages that were relocated or written must stay: they cannot be read again from the file.
+    unsafe extern "C" fn release(
+        object: *mut libc::dl_phdr_info,
+        _: libc::size_t,
+        _: *mut c_void,
+    ) -> libc::c_int {
+        // SAFETY: dl_iterate_phdr(3) gives a live object of one thread's own.
+        let object = unsafe { &*object };
+        for at in 0..usize::from(object.dlpi_phnum) {
+            // SAFETY: there are `dlpi_phnum` headers in a row.
+            let header = unsafe { object.dlpi_phdr.add(at) };
+            // SAFETY: they are as live as the object.
+            let header = unsafe { &*header };
+            if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
+                continue;
+            }
+            let start = (object.dlpi_addr + header.p_vaddr) & !0xfff;
+            let length = object.dlpi_addr + header.p_vaddr + header.p_memsz - start;
+            #[allow(clippy::cast_possible_truncation, reason = "addresses of a 64-bit process")]
+            // SAFETY: the range is a mapping of a file that nobody can write through: its pages come back as they were.
+            unsafe {
+                libc::madvise(start as *mut c_void, length as usize, libc::MADV_DONTNEED)
+            };
+        }
+        // The program comes first, and a static one is all there is.
+        1
+    }
+    // SAFETY: the callback reads what it is given and keeps nothing.
+    unsafe { libc::dl_iterate_phdr(Some(release), std::ptr::null_mut()) };
+}
+
+/// How many bytes this process's arguments take, for [`forget_arguments`].
+#[must_use]
+pub fn size_of_arguments() -> usize {
+    std::env::args_os().map(|argument| argument.len() + 1).sum()
+}
+
+/// Puts `init` in the place of the arguments, `size` bytes of them: `/proc/PID/cmdline` can be read by everybody who sees the process,
+/// dumpable or not.
+pub fn forget_arguments(size: usize) {
+    const NAME: &[u8] = b"init";
+    // SAFETY: glibc sets it before main and never again.
+    let start = unsafe { program_invocation_name }.cast::<u8>();
+    if start.is_null() || size <= NAME.len() {
+        return;
+    }
+    // SAFETY: the kernel lays the arguments out without a gap, on the writable stack; nobody holds a reference to them.
+    unsafe { start.write_bytes(0, size) };
+    // SAFETY: the same place, and shorter.
+    unsafe { start.copy_from_nonoverlapping(NAME.as_ptr(), NAME.len()) };
+}
