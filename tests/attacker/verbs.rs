@@ -19,6 +19,7 @@ pub(crate) fn run(name: &str, words: &[&str]) -> Option<i64> {
         "memory-bomb" => bombs::memory(n(0)),
         "fill" => bombs::fill(text(0), n(0)),
         "inode-bomb" => bombs::inodes(text(0), n(0)),
+        "allow-all" => allow_all(),
         "shared-memory" => shared_memory(n(0)),
         "sleep" => {
             std::thread::sleep(std::time::Duration::from_millis(n(0).cast_unsigned()));
@@ -75,6 +76,25 @@ fn memory(call: i64, pid: i64, address: i64) -> i64 {
     raw(
         call,
         [pid, &raw const local as i64, 1, &raw const remote as i64, 1, 0],
+    )
+}
+
+/// Installs a filter that allows every call.
+fn allow_all() -> i64 {
+    const SET_MODE_FILTER: i64 = 1;
+    let mut instruction = libc::sock_filter {
+        code: 0x06, // BPF_RET | BPF_K
+        jt: 0,
+        jf: 0,
+        k: libc::SECCOMP_RET_ALLOW,
+    };
+    let program = libc::sock_fprog {
+        len: 1,
+        filter: &raw mut instruction,
+    };
+    raw(
+        libc::SYS_seccomp,
+        [SET_MODE_FILTER, 0, &raw const program as i64, 0, 0, 0],
     )
 }
 

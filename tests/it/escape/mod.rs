@@ -2,7 +2,7 @@
 //! succeeds where just that protection is switched off (`tests/profiles`), or outside, against a process that nothing protects.
 
 mod environment;
-mod faults;
+mod failing_calls;
 mod files;
 mod ipc;
 mod kernel;
@@ -86,6 +86,11 @@ fn attack(profile: &str, program: &str) -> Answers {
 /// The attack outside, where nothing stops it.
 fn outside(program: &str) -> Answers {
     Answers(finish(attacker_command([program]).stdin(Stdio::null())))
+}
+
+/// What the kernel's Landlock knows, by its own word: 4 has rules for TCP, 6 has scopes.
+fn landlock() -> i64 {
+    outside("landlock_create_ruleset 0 0 1").number("landlock_create_ruleset")
 }
 
 /// The attacker as a process of the host.
