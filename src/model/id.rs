@@ -47,6 +47,13 @@ impl IdMap {
         })
     }
 
+    /// As the kernel and newuidmap(1) take it: a line each.
+    #[must_use]
+    pub fn lines(&self) -> String {
+        let line = |r: &IdRange| format!("{} {} {}\n", r.inside, r.host, r.count);
+        self.0.iter().map(line).collect()
+    }
+
     /// Whether it is one id only, which its owner may write without a helper.
     #[must_use]
     pub fn is_single(&self) -> bool {

@@ -74,7 +74,7 @@ impl Child<'_> {
                 scratch,
                 attributes,
             } => self.workspace_overlay(lower, at, scratch, *attributes),
-            Operation::Mask { at, null } => self.mask(at, *null),
+            Operation::Mask(at) => self.mask(at),
             Operation::ReadOnly(at) => self.read_only(at),
             Operation::SealRoot => mount::set_attributes(
                 self.root()?,
@@ -161,7 +161,7 @@ impl Child<'_> {
         let staging = self.root.take().ok_or(Errno::EBADF)?;
         let (tree, _) = overlay(
             staging.as_fd(),
-            lower,
+            (lower, self.take(lower.slot)?),
             Attributes(Attributes::NO_SUID | Attributes::NO_DEV),
         )?;
         fs::make_directory(staging.as_fd(), c"root", 0o755)?;
@@ -187,7 +187,7 @@ impl Child<'_> {
         let staging = fresh_tmpfs(scratch, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
         // Mounted at the very place that the overlay hides, because overlay takes no detached upper layer before Linux 6.15.
         self.attach(&staging, at, Resolve::IN_ROOT)?;
-        let (tree, upper) = overlay(staging.as_fd(), lower, attributes)?;
+        let (tree, upper) = overlay(staging.as_fd(), (lower, self.take(lower.slot)?), attributes)?;
         Message::Upper.send(self.control, Some(upper.as_fd()))?;
         mount::move_mount(tree.as_fd(), staging.as_fd())
     }
@@ -242,8 +242,7 @@ impl Child<'_> {
         self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
     }
 
-    fn mask(&mut self, at: &Place, null: usize) -> Result<()> {
-        let null = self.take(null)?;
+    fn mask(&self, at: &Place) -> Result<()> {
         let target = match fs::open_beneath(
             self.root()?,
             &at.path,
@@ -260,6 +259,10 @@ impl Child<'_> {
             let empty = fresh(c"tmpfs", &[(c"size", c"4k"), (c"mode", c"555")], attributes)?;
             return mount::move_mount(empty.as_fd(), target.as_fd());
         }
+        // Before the pivot this is the host's, whatever the root has under that name (CVE-2025-31133).
+        let null = mount::open_tree(fs::open_without_links(c"/dev/null", libc::O_PATH)?.as_fd())?;
+        let attributes = Attributes(Attributes::NO_SUID | Attributes::NO_EXEC);
+        mount::set_attributes(null.as_fd(), attributes, true)?;
         mount::move_mount(null.as_fd(), target.as_fd())
     }
 
@@ -403,7 +406,11 @@ fn fresh_tmpfs(options: &TmpfsOptions, attributes: Attributes) -> Result<OwnedFd
 /// An overlay of a host directory and of `upper` in a mounted tmpfs. `userxattr`: without it the kernel wants real root (Linux 5.11).
 ///
 /// Gives the mount, and the upper directory.
-fn overlay(staging: BorrowedFd<'_>, lower: &Lower, attributes: Attributes) -> Result<(OwnedFd, OwnedFd)> {
+fn overlay(
+    staging: BorrowedFd<'_>,
+    (lower, tree): (&Lower, OwnedFd),
+    attributes: Attributes,
+) -> Result<(OwnedFd, OwnedFd)> {
     fs::make_directory(staging, c"upper", 0o700)?;
     let upper = fs::open_beneath(
         staging,
@@ -420,8 +427,6 @@ fn overlay(staging: BorrowedFd<'_>, lower: &Lower, attributes: Attributes) -> Re
     fs::make_directory(staging, c"work", 0o700)?;
     fs::make_directory(staging, c"lower", 0o700)?;
     // Under a name of ours: overlay has its own meaning for `:` and a backslash, and before Linux 6.5 takes no comma at all.
-    let tree = mount::open_tree(fs::open_without_links(&lower.path, libc::O_PATH)?.as_fd())?;
-    mount::set_attributes(tree.as_fd(), attributes, true)?;
     let point = fs::open_beneath(staging, c"lower", libc::O_PATH, 0, Resolve::BENEATH_NO_LINKS)?;
     mount::move_mount(tree.as_fd(), point.as_fd())?;
     let fs = mount::fsopen(c"overlay")?;

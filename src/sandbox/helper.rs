@@ -28,12 +28,7 @@ pub(super) fn write_maps(by: &MapWriter, uids: &IdMap, gids: &IdMap, pid: i32) -
 }
 
 fn direct(file: &str, map: &IdMap, pid: i32) -> Result<(), String> {
-    let lines: String = map
-        .0
-        .iter()
-        .map(|r| format!("{} {} {}\n", r.inside, r.host, r.count))
-        .collect();
-    std::fs::write(format!("/proc/{pid}/{file}"), lines)
+    std::fs::write(format!("/proc/{pid}/{file}"), map.lines())
         .map_err(|e| format!("cannot write {file} ({map}): {e}"))
 }
 

@@ -5,7 +5,7 @@ use crate::plan::{Access, Attributes};
 use crate::sys::process::Strings;
 use crate::sys::seccomp::Instruction;
 use crate::sys::{mount, tty};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 /// A path inside the new root, relative to the root's descriptor.
 #[derive(Debug)]
@@ -53,8 +53,8 @@ fn inodes(size: Bytes) -> u64 {
 /// The directory below an overlay.
 #[derive(Debug)]
 pub(super) struct Lower {
-    /// On the host.
-    pub(super) path: CString,
+    /// Where it was opened into.
+    pub(super) slot: usize,
     /// Its permission bits.
     pub(super) mode: u32,
     /// uid and gid inside, when both are mapped.
@@ -65,7 +65,7 @@ pub(super) struct Lower {
 #[derive(Debug)]
 pub(super) enum Operation {
     /// Writes a file of the kernel in one call.
-    KernelFile(CString, Vec<u8>),
+    KernelFile(&'static CStr, Vec<u8>),
     /// Waits for the supervisor to say that the maps are written.
     AwaitMaps,
     /// unshare(CLONE_NEWTIME).
@@ -110,7 +110,7 @@ pub(super) enum Operation {
         attributes: mount::Attributes,
     },
     /// Hides a file behind `/dev/null`, a directory behind an empty tmpfs; passes over what is not there.
-    Mask { at: Place, null: usize },
+    Mask(Place),
     /// Read-only from here on; passes over what is not there.
     ReadOnly(Place),
     /// The root's own mount read-only.

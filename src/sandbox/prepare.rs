@@ -3,6 +3,7 @@
 use super::operation::{Lower, Operation, Place, TmpfsOptions, bits};
 use crate::model::{HostPath, IdMap, InRoot};
 use crate::plan::{Attributes, MapWriter, Plan, ProcKind, Step};
+use crate::sys::mount;
 use crate::sys::process::{CloneFlags, Strings};
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated,
@@ -30,8 +31,6 @@ pub struct Prepared {
     pub(super) init: bool,
     /// How many bytes the arguments take, counted before the clone because counting allocates.
     pub(super) arguments: usize,
-    /// Whether there is a pseudo-terminal.
-    pub(super) terminal: bool,
 }
 
 /// Something in the plan that the kernel cannot be given.
@@ -69,7 +68,6 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         abi: ABI::Unsupported,
         init: false,
         arguments: crate::sys::process::size_of_arguments(),
-        terminal: false,
     };
     let ids = Ids::of(plan);
     open_sources(plan, &mut p)?;
@@ -114,12 +112,19 @@ impl Ids {
     }
 }
 
+/// The next slot.
+fn taken(slot: &mut usize) -> usize {
+    let this = *slot;
+    *slot += 1;
+    this
+}
+
 impl Ids {
-    fn lower(&self, directory: &HostPath) -> Result<Lower, PrepareError> {
+    fn lower(&self, directory: &HostPath, slot: &mut usize) -> Result<Lower, PrepareError> {
         let meta = std::fs::metadata(directory.as_path())
             .map_err(|e| PrepareError::Lower(directory.clone(), e.to_string()))?;
         Ok(Lower {
-            path: path(directory.as_path())?,
+            slot: taken(slot),
             mode: meta.mode() & 0o1777,
             owner: self
                 .uids
@@ -138,18 +143,20 @@ fn path(path: &Path) -> Result<CString, PrepareError> {
 }
 
 fn place(at: &InRoot) -> Result<Place, PrepareError> {
-    let relative = |p: &Path| path(p);
     let parent = match at.parent() {
-        Some(parent) if parent != InRoot::root() => Some(relative(parent.relative())?),
+        Some(parent) if parent != InRoot::root() => Some(path(parent.relative())?),
         _ => None,
     };
     let name = at.name().unwrap_or(OsStr::new("."));
     Ok(Place {
-        path: relative(at.relative())?,
+        path: path(at.relative())?,
         parent,
         name: text(name.as_bytes(), "a path")?,
     })
 }
+
+const NO_SET_ID_NO_DEVICES: mount::Attributes =
+    mount::Attributes(mount::Attributes::NO_SUID | mount::Attributes::NO_DEV);
 
 /// The host's paths are opened before anything else: with the caller's own rights, and before a new root hides them.
 fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
@@ -157,16 +164,10 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
     for (index, planned) in plan.steps.iter().enumerate() {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let (source, attributes) = match &planned.step {
-            Step::Bind(source, _, attributes) => (path(source.as_path())?, *attributes),
-            Step::RootBind(source) => (path(source.as_path())?, Attributes::READ_EXECUTE),
-            Step::Mask(_) => (
-                c"/dev/null".to_owned(),
-                Attributes {
-                    writable: true,
-                    execute: false,
-                    devices: true,
-                },
-            ),
+            Step::Bind(source, _, attributes) => (path(source.as_path())?, bits(*attributes)),
+            Step::RootBind(source) => (path(source.as_path())?, bits(Attributes::READ_EXECUTE)),
+            Step::RootOverlay(lower, _) => (path(lower.as_path())?, NO_SET_ID_NO_DEVICES),
+            Step::WorkspaceOverlay(lower, _, _, attributes) => (path(lower.as_path())?, bits(*attributes)),
             _ => continue,
         };
         opens.push((
@@ -174,7 +175,7 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
             Operation::Open {
                 slot: p.slots,
                 path: source,
-                attributes: bits(attributes),
+                attributes,
             },
         ));
         p.slots += 1;
@@ -204,7 +205,7 @@ impl Prepared {
             Step::MapIds { uids, gids, by } => self.map_ids(index, uids, gids, by)?,
             Step::TimeNamespace => self.time_namespace(index)?,
             Step::NoNestedNamespaces => {
-                let file = text("/proc/sys/user/max_user_namespaces", "a path")?;
+                let file = c"/proc/sys/user/max_user_namespaces";
                 self.put_first(index, Operation::KernelFile(file, b"0".to_vec()));
             }
             Step::ActAsRoot => self.put(index, Operation::ActAsRoot),
@@ -229,7 +230,7 @@ impl Prepared {
                 *slot += 1;
             }
             Step::RootOverlay(lower, size) => {
-                let lower = ids.lower(lower)?;
+                let lower = ids.lower(lower, slot)?;
                 self.put(
                     index,
                     Operation::RootOverlay {
@@ -253,14 +254,7 @@ impl Prepared {
                 *slot += 1;
             }
             Step::Mask(at) => {
-                self.put(
-                    index,
-                    Operation::Mask {
-                        at: place(at)?,
-                        null: *slot,
-                    },
-                );
-                *slot += 1;
+                self.put(index, Operation::Mask(place(at)?));
             }
             Step::Tmpfs(at, size, mode, attributes) => {
                 let options = TmpfsOptions::new(*size, *mode, ids.give_to);
@@ -274,7 +268,10 @@ impl Prepared {
                 );
             }
             Step::WorkspaceOverlay(lower, at, size, attributes) => {
-                let (lower, scratch) = (ids.lower(lower)?, TmpfsOptions::new(*size, 0o700, ids.give_to));
+                let (lower, scratch) = (
+                    ids.lower(lower, slot)?,
+                    TmpfsOptions::new(*size, 0o700, ids.give_to),
+                );
                 let attributes = bits(*attributes);
                 self.put(
                     index,
@@ -311,7 +308,6 @@ impl Prepared {
             Step::Loopback => self.put(index, Operation::Loopback),
             Step::Keyring => self.put(index, Operation::Keyring),
             Step::Terminal => {
-                self.terminal = true;
                 self.put(index, Operation::Terminal);
             }
             Step::StartIn(at) => self.put(index, Operation::StartIn(place(at)?)),
@@ -363,7 +359,23 @@ impl Prepared {
             Step::CloseRange => self.put(index, Operation::CloseRange),
             Step::Seccomp(table) => self.put(index, Operation::Seccomp(table.compile()?.instructions)),
             Step::Exec { command, environment } => self.put(index, exec(command, environment)?),
-            _ => {}
+            // Named, so that a step that nobody carries out does not compile.
+            Step::Clone(_)
+            | Step::MapIds { .. }
+            | Step::TimeNamespace
+            | Step::NoNestedNamespaces
+            | Step::ActAsRoot
+            | Step::RootTmpfs(_)
+            | Step::RootBind(_)
+            | Step::RootOverlay(..)
+            | Step::Directory(..)
+            | Step::Link(..)
+            | Step::File(..)
+            | Step::Point(_)
+            | Step::Bind(..)
+            | Step::Mask(_)
+            | Step::Tmpfs(..)
+            | Step::WorkspaceOverlay(..) => {}
         }
         Ok(())
     }
@@ -375,13 +387,6 @@ impl Prepared {
         gids: &IdMap,
         by: &MapWriter,
     ) -> Result<(), PrepareError> {
-        let line = |map: &IdMap| {
-            map.0
-                .iter()
-                .map(|r| format!("{} {} {}\n", r.inside, r.host, r.count))
-                .collect::<String>()
-                .into_bytes()
-        };
         let own_users = match by {
             MapWriter::Child => true,
             MapWriter::Supervisor => false,
@@ -393,18 +398,18 @@ impl Prepared {
         if own_users {
             self.put_first(
                 index,
-                Operation::KernelFile(text("/proc/self/uid_map", "a path")?, line(uids)),
+                Operation::KernelFile(c"/proc/self/uid_map", uids.lines().into_bytes()),
             );
         }
         if *by == MapWriter::Child {
             // Without a helper the kernel wants setgroups(2) denied first (CVE-2014-8989).
             self.put_first(
                 index,
-                Operation::KernelFile(text("/proc/self/setgroups", "a path")?, b"deny".to_vec()),
+                Operation::KernelFile(c"/proc/self/setgroups", b"deny".to_vec()),
             );
             self.put_first(
                 index,
-                Operation::KernelFile(text("/proc/self/gid_map", "a path")?, line(gids)),
+                Operation::KernelFile(c"/proc/self/gid_map", gids.lines().into_bytes()),
             );
         } else {
             self.maps = Some((by.clone(), uids.clone(), gids.clone()));
@@ -424,7 +429,7 @@ impl Prepared {
         self.put_first(index, Operation::UnshareTime);
         self.put_first(
             index,
-            Operation::KernelFile(text("/proc/self/timens_offsets", "a path")?, offsets.into_bytes()),
+            Operation::KernelFile(c"/proc/self/timens_offsets", offsets.into_bytes()),
         );
         Ok(())
     }
