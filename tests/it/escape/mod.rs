@@ -8,6 +8,7 @@ mod ipc;
 mod kernel;
 mod limits;
 mod mounts;
+mod names;
 mod namespaces;
 mod network;
 mod process;
@@ -22,6 +23,9 @@ use std::process::{Child, Command, Stdio};
 
 /// The profiles that people use, each of which must stop an attack where a test says no more.
 const BUILT_IN: [&str; 2] = ["strict", "default"];
+
+/// All profiles that come with sbx.
+const ALL: [&str; 3] = ["strict", "default", "build"];
 
 /// The program that attacks: `$SBX_TEST_ATTACKER`, or the example that cargo built beside the binary.
 fn attacker() -> PathBuf {

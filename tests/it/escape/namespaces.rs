@@ -1,6 +1,6 @@
 //! Namespaces and mounts: the doors behind which most of the published exploits of the kernel lie.
 
-use super::{Answers, Attack, BUILT_IN, attack, profile, under};
+use super::{Answers, Attack, BUILT_IN, attack, outside, profile, under};
 
 #[test]
 fn nested_user_namespaces_are_refused_by_the_filter_and_by_the_count() {
@@ -24,15 +24,23 @@ fn nested_user_namespaces_are_refused_by_the_filter_and_by_the_count() {
 
 #[test]
 fn the_count_of_namespaces_cannot_be_raised_again() {
-    let program = "openat -100 @s:/proc/sys/user/max_user_namespaces 1; write $0 @s:9 1";
-    for name in [
-        "strict",
-        "default",
-        &profile("no-seccomp"),
-        &profile("capabilities"),
-    ] {
-        attack(name, program).refused("openat", &["ENOENT", "EROFS", "EACCES"]);
+    let program = "openat -100 @s:/proc/sys/user/max_user_namespaces 1; write $0 @s:9 1; \
+                   chmod @s:/proc/sys/user/max_user_namespaces 0o666";
+    for name in ["strict", &profile("no-seccomp"), &profile("capabilities")] {
+        let answers = attack(name, program);
+        assert_eq!(
+            (answers.of("openat"), answers.of("chmod")),
+            ("ENOENT".into(), "ENOENT".into())
+        );
     }
+    // Where it is shown the mount says no, and not only its owner.
+    for user in ["caller", "root"] {
+        let answers = under("default").args(["--user", user]).attack(program);
+        answers.refused("openat", &["EROFS", "EACCES"]);
+        assert_eq!(answers.of("chmod"), "EROFS", "{user}");
+    }
+    // Outside, in a user namespace of one's own, it is one's own to write.
+    outside(&format!("unshare 0x10000000; {program}")).number("openat");
 }
 
 #[test]

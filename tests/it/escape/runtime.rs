@@ -57,6 +57,12 @@ fn cve_2024_21626_a_leaked_descriptor_is_no_working_directory() {
             out.code(125);
             assert_eq!(out.stdout(), "", "{name} {place}");
         }
+        // It is the place that is refused.
+        let mut command = attacker_command(["as:leaker", "/"]);
+        command.arg(binary()).args(["run", "--quiet", "--profile", name]);
+        command.args(["-w", "/usr", "host", "--", "ls"]);
+        let out = finish(command.current_dir("/tmp").stdin(Stdio::null()));
+        assert!(out.ok().contains("bin"), "{name}");
     }
     let mut command = attacker_command(["as:leaker", "/"]);
     command
@@ -135,7 +141,7 @@ fn cve_2019_5736_runtime_binary_cannot_be_overwritten() {
     );
 }
 
-/// Whether a process of this command line is there.
+/// Whether a process of this command line is there; found by the number that it sleeps.
 fn runs(marker: &str) -> bool {
     let entries = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
     entries
