@@ -265,7 +265,10 @@ fn cve_2021_30465_a_swapped_source_shows_nothing_else() {
         .spawn()
         .expect("the swapper");
     let (mut shown, mut refused) = (0, 0);
-    for _ in 0..60 {
+    // As often as it takes to meet both, and at least so often.
+    let mut runs = 0;
+    while runs < 60 || (runs < 1000 && (shown == 0 || refused == 0)) {
+        runs += 1;
         let out = Sbx::run("strict")
             .args(["-v", "./real:/v", "host", "--", "cat", "/v/file", "/v/secret"])
             .within(work.path())
@@ -277,7 +280,7 @@ fn cve_2021_30465_a_swapped_source_shows_nothing_else() {
     drop(swapper.stdin.take());
     let _ = swapper.kill();
     let _ = swapper.wait();
-    assert_eq!(shown + refused, 60, "shown, or refused with words");
+    assert_eq!(shown + refused, runs, "shown, or refused with words");
     assert!(shown > 0 && refused > 0, "both were met: {shown} and {refused}");
 }
 

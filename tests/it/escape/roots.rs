@@ -130,7 +130,7 @@ fn cve_2025_31133_a_false_dev_null_masks_nothing_of_the_host() {
     let answers = hostile.run(
         "default",
         &[],
-        "openat -100 @s:/proc/keys 0; read $0 @z:64 64; openat -100 @s:/proc/sys/kernel/core_pattern 1",
+        "openat -100 @s:/proc/keys 0; read $0 @z:64 64; openat -100 @s:/proc/sys/kernel/core_pattern 1; chmod @s:/proc/sys/kernel/core_pattern 0o666",
     );
     let pattern = answers.all("openat").pop().unwrap_or_default();
     assert!(
@@ -138,6 +138,8 @@ fn cve_2025_31133_a_false_dev_null_masks_nothing_of_the_host() {
         "{pattern} {}",
         answers.0.stderr()
     );
+    // The mount's word, and not only its owner's.
+    assert_eq!(answers.of("chmod"), "EROFS");
     assert_eq!(answers.number("read"), 0);
 }
 

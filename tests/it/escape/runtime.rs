@@ -182,6 +182,24 @@ fn whatever_kills_sbx_nothing_lives_on() {
         eprintln!("gone after {:?}", since.elapsed());
         within(Duration::from_secs(1), "sbx ends", || !child.lives());
     }
+    // Outside, what a killed shell has started lives on.
+    let marker = format!("7977{}", std::process::id());
+    let mut shell = std::process::Command::new("sh");
+    let mut shell = Victim::of(shell.args(["-c", &format!("sleep {marker}; true")]));
+    within(Duration::from_secs(5), "the command starts", || runs(&marker));
+    shell.0.kill().expect("kill");
+    within(Duration::from_secs(5), "the end of the shell", || !shell.lives());
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(runs(&marker));
+    end(&marker);
+}
+
+/// Ends what a check has left.
+fn end(marker: &str) {
+    let script = format!(
+        "kill $(pidof sleep | tr ' ' '\\n' | while read p; do grep -qs {marker} /proc/$p/cmdline && echo $p; done)"
+    );
+    finish(std::process::Command::new("sh").args(["-c", &script]));
 }
 
 #[test]
@@ -197,7 +215,7 @@ fn nothing_outlives_the_command() {
         &format!("setsid nohup sleep {marker} >/dev/null 2>&1 & sleep 0.1; echo $!"),
     ]));
     assert!(runs(&marker));
-    finish(std::process::Command::new("sh").args(["-c", &format!("kill $(pidof sleep | tr ' ' '\\n' | while read p; do grep -qs {marker} /proc/$p/cmdline && echo $p; done)")]));
+    end(&marker);
 }
 
 #[test]
