@@ -19,6 +19,7 @@
 //! | [`policy`] | 2 | profile and flags to a policy in which nothing is optional |
 //! | [`seccomp`] | 2 | system call groups to BPF, and an interpreter to check it |
 //! | [`host`] | 3 | probes that fill [`model::Host`] |
+//! | [`image`] | 3 | names, registries, the store, layers; never clones |
 //! | [`plan`] | 4 | pure: policy and host to typed steps and losses |
 //! | [`sandbox`] | 5 | effects: prepare, spawn, the child, init, supervise, terminal |
 //! | [`cli`] | 6 | the command line, all printing, exit codes |
@@ -28,6 +29,7 @@
 
 pub mod cli;
 pub mod host;
+pub mod image;
 pub mod model;
 pub mod plan;
 pub mod policy;

@@ -3,6 +3,7 @@
 //! Nothing here touches the file system, the environment or the clock; everything can be built in a test.
 
 pub mod capability;
+pub mod digest;
 pub mod facts;
 pub mod host;
 pub mod id;
@@ -13,6 +14,7 @@ pub mod path;
 pub mod unit;
 
 pub use capability::{Capability, CapabilitySet};
+pub use digest::Digest;
 pub use host::Host;
 pub use id::{IdMap, IdRange};
 pub use level::{Level, Protection};

@@ -1,0 +1,166 @@
+//! What is said between `sbx` and the worker: JSON, an object a line; a [`Job`] goes in, [`Event`]s come out.
+//!
+//! The worker has no home, no environment and no configuration: what it needs of them (credentials for the hosts that it may speak to,
+//! certificates, proxies) is in the job, which comes through a pipe. Names are resolved outside, by the host's own rules.
+
+use super::descriptor::Platform;
+use super::limits::Limits;
+use crate::model::Digest;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// Where an image may be had.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Endpoint {
+    /// `HOST` or `HOST:PORT`, as it is spoken to (`registry-1.docker.io`).
+    pub host: String,
+    /// The repository there: `library/debian`.
+    pub repository: String,
+    /// registries.conf says `insecure = true`: http when https does not answer, and any certificate.
+    pub insecure: bool,
+    /// What to say who one is with.
+    pub credentials: Option<Credentials>,
+    /// Certificates of authorities that are trusted for this host besides the system's, in PEM.
+    pub authorities: Vec<String>,
+}
+
+/// Who one is at a registry. Never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Credentials {
+    /// A name and a password.
+    Password {
+        /// The name.
+        name: String,
+        /// The password.
+        password: String,
+    },
+    /// An OAuth2 refresh token (`identitytoken` in auth files).
+    IdentityToken(String),
+}
+
+/// Proxies, as `http_proxy`, `https_proxy` and `no_proxy` name them.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Proxies {
+    /// For http.
+    pub http: Option<String>,
+    /// For https.
+    pub https: Option<String>,
+    /// Hosts that are spoken to without one: a name and everything below it, an address, `*`.
+    pub direct: Vec<String>,
+}
+
+/// How the network is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Transport {
+    /// Proxies.
+    pub proxies: Proxies,
+    /// The system's certificate authorities, in PEM.
+    pub authorities: String,
+}
+
+/// Whose the files of unpacked layers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ownership {
+    /// The caller's, all of them; the owners that the layer names are kept beside it.
+    Single,
+    /// Each its own, by the id map that the worker runs in.
+    Mapped,
+}
+
+/// An image that is to be fetched, checked, stored and unpacked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Pull {
+    /// The full name, which the store keeps it under.
+    pub name: String,
+    /// The tag that is asked for; `None` with a digest alone.
+    pub tag: Option<String>,
+    /// The digest that is asked for.
+    pub digest: Option<Digest>,
+    /// Tried one after another: mirrors, then the registry itself.
+    pub endpoints: Vec<Endpoint>,
+    /// Which image of an index.
+    pub platform: Platform,
+    /// How the network is reached.
+    pub transport: Transport,
+    /// How much is read.
+    pub limits: Limits,
+    /// Whose the unpacked files are.
+    pub ownership: Ownership,
+}
+
+/// What is said to the worker after its job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// The addresses of a name; none when there is no such host.
+    Addresses(Vec<IpAddr>),
+}
+
+/// What the worker says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// Asks for the addresses of a name, and waits for an [`Answer`].
+    Resolve(String),
+    /// Something of a layer (or of the config) has gone on.
+    Progress(Progress),
+    /// Something the user should know.
+    Note(String),
+    /// The job is done; the manifest of the image.
+    Done(Digest),
+    /// The job has failed; the store is as before. One line: what, where, what would be right.
+    Failed(String),
+}
+
+/// How far a blob is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Progress {
+    /// Which.
+    pub blob: Digest,
+    /// What happens to it.
+    pub stage: Stage,
+    /// Bytes so far.
+    pub bytes: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// What happens to a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// It is there already.
+    Present,
+    /// It is transferred.
+    Transfer,
+    /// It is unpacked.
+    Unpack,
+    /// It is done with.
+    Complete,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.host, self.repository)
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("credentials")
+    }
+}
+
+impl std::fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A proxy's address may hold a password.
+        f.write_str("proxies")
+    }
+}

@@ -1,0 +1,8 @@
+//! Images: what their names mean, where they come from, how they are checked, stored and unpacked. Never clones, never mounts.
+//!
+//! What reads bytes of strangers (a registry's answers, manifests, layers, archives) runs in the worker, a program of its own inside a
+//! sandbox of its own; see [`job`] for what is said between it and `sbx`.
+
+pub mod descriptor;
+pub mod job;
+pub mod limits;
