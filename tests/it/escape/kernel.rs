@@ -161,6 +161,7 @@ fn numbers_of_x32_are_refused() {
 
 #[test]
 fn numbers_that_nobody_knows_look_like_an_older_kernel() {
+    // The kernel would say the same: that it is the filter is for `seccomp::oracle` to show.
     for name in BUILT_IN {
         for number in ["600", "9999"] {
             attack(name, number).refused(number, &["ENOSYS"]);
