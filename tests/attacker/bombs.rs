@@ -7,8 +7,8 @@ fn stopped(by: i64) {
     println!("stopped by {}", show(by));
 }
 
-/// Starts processes that wait, until it is refused or `most` are there; ends them all.
-pub(crate) fn forks(most: i64) -> i64 {
+/// Starts processes that wait, until it is refused or `most` are there; ends them all, unless they shall stay.
+pub(crate) fn forks(most: i64, stay: bool) -> i64 {
     let mut children = Vec::new();
     while i64::try_from(children.len()).is_ok_and(|n| n < most) {
         // SAFETY: this program has one thread; the child only waits.
@@ -24,7 +24,7 @@ pub(crate) fn forks(most: i64) -> i64 {
             pid => children.push(pid),
         }
     }
-    for pid in &children {
+    for pid in children.iter().filter(|_| !stay) {
         // SAFETY: these are our own children, not yet waited for.
         unsafe {
             libc::kill(*pid, libc::SIGKILL);

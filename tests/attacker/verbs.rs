@@ -14,11 +14,16 @@ pub(crate) fn run(name: &str, words: &[&str]) -> Option<i64> {
         "readmem" => memory(libc::SYS_process_vm_readv, n(0), n(1)),
         "writemem" => memory(libc::SYS_process_vm_writev, n(0), n(1)),
         "stdio" => stdio(),
-        "fork-bomb" => bombs::forks(n(0)),
+        "boot-time" => boot_time(),
+        "netlink-answer" => netlink_answer(words),
+        "execute-memory" => execute_memory(text(0), words.get(1..).unwrap_or_default()),
+        "fork-bomb" => bombs::forks(n(0), false),
+        "fork-hold" => bombs::forks(n(0), true),
         "open-bomb" => bombs::descriptors(n(0)),
         "memory-bomb" => bombs::memory(n(0)),
         "fill" => bombs::fill(text(0), n(0)),
         "inode-bomb" => bombs::inodes(text(0), n(0)),
+        "allow-all" => allow_all(),
         "shared-memory" => shared_memory(n(0)),
         "sleep" => {
             std::thread::sleep(std::time::Duration::from_millis(n(0).cast_unsigned()));
@@ -78,6 +83,25 @@ fn memory(call: i64, pid: i64, address: i64) -> i64 {
     )
 }
 
+/// Installs a filter that allows every call.
+fn allow_all() -> i64 {
+    const SET_MODE_FILTER: i64 = 1;
+    let mut instruction = libc::sock_filter {
+        code: 0x06, // BPF_RET | BPF_K
+        jt: 0,
+        jf: 0,
+        k: libc::SECCOMP_RET_ALLOW,
+    };
+    let program = libc::sock_fprog {
+        len: 1,
+        filter: &raw mut instruction,
+    };
+    raw(
+        libc::SYS_seccomp,
+        [SET_MODE_FILTER, 0, &raw const program as i64, 0, 0, 0],
+    )
+}
+
 /// Which of the standard streams are terminals, one bit each.
 fn stdio() -> i64 {
     (0..3)
@@ -87,6 +111,64 @@ fn stdio() -> i64 {
         })
         .map(|fd| 1 << fd)
         .sum()
+}
+
+/// Seconds since boot, by `CLOCK_BOOTTIME`.
+fn boot_time() -> i64 {
+    let mut time = [0i64; 2];
+    match raw(
+        libc::SYS_clock_gettime,
+        [libc::CLOCK_BOOTTIME.into(), time.as_mut_ptr() as i64, 0, 0, 0, 0],
+    ) {
+        0 => time[0],
+        error => error,
+    }
+}
+
+/// Asks by netlink, which acknowledges every request: sends the message in words of 32 bits and gives the error that comes back.
+fn netlink_answer(words: &[&str]) -> i64 {
+    const ROUTE: i64 = 0;
+    let socket = raw(
+        libc::SYS_socket,
+        [libc::AF_NETLINK.into(), libc::SOCK_RAW.into(), ROUTE, 0, 0, 0],
+    );
+    if socket < 0 {
+        return socket;
+    }
+    let message: Vec<u8> = words
+        .iter()
+        .filter_map(|word| number(word))
+        .flat_map(|word| u32::try_from(word).expect("32 bits").to_ne_bytes())
+        .collect();
+    let length = i64::try_from(message.len()).expect("a length");
+    let sent = raw(
+        libc::SYS_sendto,
+        [socket, message.as_ptr() as i64, length, 0, 0, 0],
+    );
+    if sent < 0 {
+        return sent;
+    }
+    // A header of four words, then the error.
+    let mut answer = [0i32; 64];
+    let got = raw(
+        libc::SYS_recvfrom,
+        [socket, answer.as_mut_ptr() as i64, 256, 0, 0, 0],
+    );
+    if got < 20 { -last() } else { answer[4].into() }
+}
+
+/// Executes a copy of the file that lies in memory and has no name: the kernel's error, or no return.
+fn execute_memory(path: &str, arguments: &[&str]) -> i64 {
+    use std::os::unix::process::CommandExt;
+    let fd = raw(libc::SYS_memfd_create, [c"x".as_ptr() as i64, 0, 0, 0, 0, 0]);
+    if fd < 0 {
+        return fd;
+    }
+    let place = format!("/proc/self/fd/{fd}");
+    let bytes = std::fs::read(path).expect("the file");
+    std::fs::write(&place, bytes).expect("memory");
+    let error = std::process::Command::new(&place).args(arguments).exec();
+    -i64::from(error.raw_os_error().unwrap_or(0))
 }
 
 /// Reads the first byte of a System V segment that somebody else has made.

@@ -2,12 +2,13 @@
 //! succeeds where just that protection is switched off (`tests/profiles`), or outside, against a process that nothing protects.
 
 mod environment;
-mod faults;
+mod failing_calls;
 mod files;
 mod ipc;
 mod kernel;
 mod limits;
 mod mounts;
+mod names;
 mod namespaces;
 mod network;
 mod process;
@@ -22,6 +23,9 @@ use std::process::{Child, Command, Stdio};
 
 /// The profiles that people use, each of which must stop an attack where a test says no more.
 const BUILT_IN: [&str; 2] = ["strict", "default"];
+
+/// All profiles that come with sbx.
+const ALL: [&str; 3] = ["strict", "default", "build"];
 
 /// The program that attacks: `$SBX_TEST_ATTACKER`, or the example that cargo built beside the binary.
 fn attacker() -> PathBuf {
@@ -86,6 +90,11 @@ fn attack(profile: &str, program: &str) -> Answers {
 /// The attack outside, where nothing stops it.
 fn outside(program: &str) -> Answers {
     Answers(finish(attacker_command([program]).stdin(Stdio::null())))
+}
+
+/// What the kernel's Landlock knows, by its own word: 4 has rules for TCP, 6 has scopes.
+fn landlock() -> i64 {
+    outside("landlock_create_ruleset 0 0 1").number("landlock_create_ruleset")
 }
 
 /// The attacker as a process of the host.

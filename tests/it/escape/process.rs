@@ -1,6 +1,6 @@
 //! Other processes: pid 1 inside, and everything outside.
 
-use super::{Attack, BUILT_IN, Victim, attack, attacker, finish, outside, profile, under};
+use super::{ALL, Attack, BUILT_IN, Victim, attack, attacker, finish, outside, profile, under};
 use crate::util::{Dir, Sbx, binary, skip, within};
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
@@ -42,6 +42,11 @@ fn pid_1_inside_is_closed() {
         &profile("no-landlock"),
     ] {
         let answers = attack(name, &look_at("1"));
+        assert_eq!(
+            (answers.all("read").len(), answers.all("readlink").len()),
+            (CLOSED.len(), LINKS.len()),
+            "{name}"
+        );
         for (file, answer) in CLOSED.iter().zip(answers.all("read")) {
             assert!(
                 answer.parse::<i64>().is_err(),
@@ -78,6 +83,7 @@ fn pid_1_does_not_tell_how_sbx_was_called() {
     for name in BUILT_IN {
         let sbx = under(name).args(["-e", "TOKEN=told-to-sbx"]);
         let out = sbx.shell("cat /proc/1/cmdline /proc/1/comm 2>/dev/null | tr '\\0' ' '");
+        out.code(0);
         for told in ["told-to-sbx", "attacker", "run"] {
             assert!(!out.stdout().contains(told), "{name}: {}", out.stdout());
         }
@@ -169,7 +175,10 @@ fn signals_to_everybody_and_to_the_group_stay_inside() {
         } else {
             format!("'{}' '{program}'", attacker().display())
         };
-        let script = format!("sleep 9 & {run} >/dev/null; kill -0 $! && echo lives; kill -9 $!");
+        // The attack was made: it answers its first step, and what refuses to run answers none.
+        let script = format!(
+            "sleep 9 & {run} >said; grep -q = said && echo made; kill -0 $! && echo lives; kill -9 $!"
+        );
         let home = Dir::new();
         let mut command = std::process::Command::new("sh");
         command
@@ -179,14 +188,18 @@ fn signals_to_everybody_and_to_the_group_stay_inside() {
             .stdin(Stdio::null());
         finish(&mut command).stdout()
     };
-    assert_eq!(job(true, "kill 0 10").trim(), "lives");
-    assert_eq!(job(true, "kill -1 9").trim(), "lives");
-    assert_eq!(job(true, "kill 0 9").trim(), "lives");
+    // A signal that is ignored by whoever sends it reaches everybody else.
+    let deaf = "rt_sigaction 10 @w:1,0x04000000,0,0 0 8; ";
+    assert_eq!(job(true, &format!("{deaf}kill 0 10")), "made\nlives\n");
+    assert_eq!(job(true, "kill -1 9"), "made\nlives\n");
+    assert_eq!(job(true, "getpid; kill 0 9"), "made\nlives\n");
     assert_eq!(
         job(false, "kill 0 10").trim(),
         "",
         "the group of a plain process is the caller's"
     );
+    // To everybody cannot be tried outside; inside it is the shell that it meets.
+    under("strict").shell("/attacker 'kill -1 9'; true").code(137);
 }
 
 #[test]
@@ -194,9 +207,11 @@ fn set_id_bits_give_nothing() {
     // Mounts say nosuid, and no_new_privs says it again.
     let script = "while read -r _ at type flags _; do case ,$flags, in *,nosuid,*) ;; *) echo $at $type $flags;; esac; done \
                   </proc/self/mounts";
-    for name in ["strict", "default", "build"] {
+    for name in ALL {
         assert_eq!(under(name).shell(script).ok(), "", "{name}");
     }
+    let host = finish(std::process::Command::new("sh").args(["-c", script])).ok();
+    assert_ne!(host, "", "the host has mounts without it");
     if !crate::util::is_root() {
         skip("root", "only root can make a set-id program of another user");
         return;

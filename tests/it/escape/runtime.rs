@@ -57,6 +57,12 @@ fn cve_2024_21626_a_leaked_descriptor_is_no_working_directory() {
             out.code(125);
             assert_eq!(out.stdout(), "", "{name} {place}");
         }
+        // It is the place that is refused.
+        let mut command = attacker_command(["as:leaker", "/"]);
+        command.arg(binary()).args(["run", "--quiet", "--profile", name]);
+        command.args(["-w", "/usr", "host", "--", "ls"]);
+        let out = finish(command.current_dir("/tmp").stdin(Stdio::null()));
+        assert!(out.ok().contains("bin"), "{name}");
     }
     let mut command = attacker_command(["as:leaker", "/"]);
     command
@@ -135,7 +141,7 @@ fn cve_2019_5736_runtime_binary_cannot_be_overwritten() {
     );
 }
 
-/// Whether a process of this command line is there.
+/// Whether a process of this command line is there; found by the number that it sleeps.
 fn runs(marker: &str) -> bool {
     let entries = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
     entries
@@ -176,6 +182,24 @@ fn whatever_kills_sbx_nothing_lives_on() {
         eprintln!("gone after {:?}", since.elapsed());
         within(Duration::from_secs(1), "sbx ends", || !child.lives());
     }
+    // Outside, what a killed shell has started lives on.
+    let marker = format!("7977{}", std::process::id());
+    let mut shell = std::process::Command::new("sh");
+    let mut shell = Victim::of(shell.args(["-c", &format!("sleep {marker}; true")]));
+    within(Duration::from_secs(5), "the command starts", || runs(&marker));
+    shell.0.kill().expect("kill");
+    within(Duration::from_secs(5), "the end of the shell", || !shell.lives());
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(runs(&marker));
+    end(&marker);
+}
+
+/// Ends what a check has left.
+fn end(marker: &str) {
+    let script = format!(
+        "kill $(pidof sleep | tr ' ' '\\n' | while read p; do grep -qs {marker} /proc/$p/cmdline && echo $p; done)"
+    );
+    finish(std::process::Command::new("sh").args(["-c", &script]));
 }
 
 #[test]
@@ -191,7 +215,7 @@ fn nothing_outlives_the_command() {
         &format!("setsid nohup sleep {marker} >/dev/null 2>&1 & sleep 0.1; echo $!"),
     ]));
     assert!(runs(&marker));
-    finish(std::process::Command::new("sh").args(["-c", &format!("kill $(pidof sleep | tr ' ' '\\n' | while read p; do grep -qs {marker} /proc/$p/cmdline && echo $p; done)")]));
+    end(&marker);
 }
 
 #[test]
