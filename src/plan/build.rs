@@ -299,6 +299,7 @@ fn landlock_step(
         abi,
         network: network && abi >= 4,
         scopes: scopes && abi >= 6,
+        nodes: policy.syscalls.as_ref().is_some_and(Table::makes_nodes),
         rules,
     };
     add(steps, step, "a second wall behind the mounts");

@@ -218,6 +218,8 @@ pub enum Step {
         network: bool,
         /// Abstract sockets and signals are scoped (ABI 6).
         scopes: bool,
+        /// Character devices may be made, as far as the kernel lets anybody: 0:0, by which a layer says that a file is gone.
+        nodes: bool,
         /// What is allowed.
         rules: Vec<Rule>,
     },
@@ -357,10 +359,12 @@ impl fmt::Display for Step {
                 abi,
                 network,
                 scopes,
+                nodes,
                 rules,
             } => {
                 write!(f, "ABI {abi}, {} rules", rules.len())?;
                 f.write_str(if *network { ", no TCP" } else { "" })?;
+                f.write_str(if *nodes { ", device nodes" } else { "" })?;
                 f.write_str(if *scopes {
                     ", signals and abstract sockets scoped"
                 } else {

@@ -104,7 +104,7 @@ impl Child<'_> {
             Operation::SetIds { uid, gid, change } => set_ids(*uid, *gid, *change),
             Operation::Capabilities(kept) => capabilities(*kept),
             Operation::NoNewPrivileges => cred::no_new_privileges(),
-            Operation::LandlockRule(at, access) => self.landlock_rule(at, *access),
+            Operation::LandlockRule { at, access, nodes } => self.landlock_rule(at, *access, *nodes),
             Operation::LandlockEnforce => self.landlock_enforce(),
             Operation::Session => self.session(),
             Operation::CloseRange => fs::close_range_at_exec(3),
@@ -329,11 +329,14 @@ impl Child<'_> {
         }
     }
 
-    fn landlock_rule(&mut self, at: &Place, access: Access) -> Result<()> {
+    fn landlock_rule(&mut self, at: &Place, access: Access, nodes: bool) -> Result<()> {
         let target = fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, Resolve::IN_ROOT)?;
         let ruleset = self.ruleset.take().ok_or(Errno::EBADF)?;
         let mode = fs::kind(target.as_fd())?;
         let mut rights = rights(access, self.abi);
+        if nodes && access.write {
+            rights |= AccessFs::MakeChar;
+        }
         if mode & libc::S_IFMT != libc::S_IFDIR {
             rights &= AccessFs::from_file(self.abi);
         }
@@ -416,7 +419,7 @@ fn rights(access: Access, abi: ABI) -> BitFlags<AccessFs> {
         rights |= AccessFs::Execute;
     }
     if access.write {
-        // No device node can be made inside, whatever capability is kept.
+        // No device node can be made inside, unless the filter lets mknod(2) make one.
         rights |=
             AccessFs::from_write(abi) & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
     }

@@ -156,7 +156,7 @@ pub(super) enum Operation {
     /// no_new_privs.
     NoNewPrivileges,
     /// One rule for the Landlock domain.
-    LandlockRule(Place, Access),
+    LandlockRule { at: Place, access: Access, nodes: bool },
     /// Enters the Landlock domain.
     LandlockEnforce,
     /// What follows happens in init's child.

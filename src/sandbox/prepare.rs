@@ -296,12 +296,21 @@ impl Prepared {
                 abi,
                 network,
                 scopes,
+                nodes,
                 rules,
             } => {
                 self.abi = ABI::from(i32::from(*abi));
                 self.ruleset = Some(ruleset(self.abi, *network, *scopes)?);
                 for rule in rules {
-                    self.put(index, Operation::LandlockRule(place(&rule.at)?, rule.access));
+                    let (at, access) = (place(&rule.at)?, rule.access);
+                    self.put(
+                        index,
+                        Operation::LandlockRule {
+                            at,
+                            access,
+                            nodes: *nodes,
+                        },
+                    );
                 }
                 self.put(index, Operation::LandlockEnforce);
             }

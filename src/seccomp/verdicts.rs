@@ -112,6 +112,13 @@ impl Table {
         table
     }
 
+    /// Whether mknod(2) is carried out for device nodes: no guard looks at what it makes.
+    #[must_use]
+    pub fn makes_nodes(&self) -> bool {
+        let entry = table::number("mknodat").and_then(|number| self.get(number));
+        entry.is_some_and(|entry| entry.verdict == Verdict::Always(Answer::Allow))
+    }
+
     /// What the command's own start gets.
     pub(super) fn execve(&self) -> Option<&Entry> {
         table::number("execve").and_then(|number| self.get(number))
