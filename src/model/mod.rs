@@ -11,6 +11,7 @@ pub mod level;
 pub mod nearest;
 pub mod origin;
 pub mod path;
+pub mod reference;
 pub mod unit;
 
 pub use capability::{Capability, CapabilitySet};
@@ -21,4 +22,5 @@ pub use level::{Level, Protection};
 pub use nearest::{meant, nearest};
 pub use origin::{Origin, Set};
 pub use path::{HostPath, InRoot};
+pub use reference::Reference;
 pub use unit::{Bytes, Span};
