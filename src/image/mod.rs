@@ -4,6 +4,8 @@
 //! sandbox of its own; see [`job`] for what is said between it and `sbx`.
 
 pub mod descriptor;
+pub mod environment;
 pub mod job;
 pub mod limits;
+pub mod registries;
 pub mod source;
