@@ -7,5 +7,7 @@ pub mod descriptor;
 pub mod environment;
 pub mod job;
 pub mod limits;
+pub mod platform;
 pub mod registries;
 pub mod source;
+pub mod transport;
