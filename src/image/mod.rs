@@ -4,5 +4,10 @@
 //! sandbox of its own; see [`job`] for what is said between it and `sbx`.
 
 pub mod descriptor;
+pub mod environment;
 pub mod job;
 pub mod limits;
+pub mod platform;
+pub mod registries;
+pub mod source;
+pub mod transport;
