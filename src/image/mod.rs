@@ -9,5 +9,6 @@ pub mod job;
 pub mod limits;
 pub mod platform;
 pub mod registries;
+pub mod registry;
 pub mod source;
 pub mod transport;
