@@ -6,3 +6,4 @@
 pub mod descriptor;
 pub mod job;
 pub mod limits;
+pub mod unpack;

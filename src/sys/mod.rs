@@ -12,6 +12,7 @@ pub mod seccomp;
 pub mod signal;
 pub mod socket;
 pub mod start;
+pub mod tree;
 pub mod tty;
 
 pub use nix::errno::Errno;
