@@ -12,3 +12,4 @@ pub mod registries;
 pub mod registry;
 pub mod source;
 pub mod transport;
+pub mod unpack;

@@ -14,6 +14,7 @@ pub mod signal;
 pub mod small;
 pub mod socket;
 pub mod start;
+pub mod tree;
 pub mod tty;
 
 pub use nix::errno::Errno;

@@ -1,0 +1,123 @@
+//! Unpacks a layer into the form that overlayfs takes, and removes what was unpacked.
+//!
+//! The archive is a stranger's. Its names are taken lexically beneath the root, every directory is opened beneath it without following a
+//! link ([`tree`]), files are made anew and never written through, metadata goes through descriptors ([`writer`]), and everything that is
+//! read is bounded ([`stream`], [`archive`], [`ledger`]).
+
+mod archive;
+mod error;
+mod ledger;
+mod name;
+mod pax;
+mod remove;
+mod sparse;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod writer;
+
+use super::descriptor::Compression;
+use super::job::Ownership;
+use super::limits::Limits;
+use crate::model::Digest;
+pub use error::Error;
+pub use remove::remove_tree;
+use std::io::Read;
+use std::os::fd::BorrowedFd;
+
+/// How a layer is unpacked.
+#[derive(Debug, Clone)]
+pub struct Options<'a> {
+    /// How it is packed.
+    pub compression: Compression,
+    /// Whose its files are.
+    pub ownership: Ownership,
+    /// How much of it is read and made.
+    pub limits: &'a Limits,
+}
+
+/// An unpacked layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Of the whole uncompressed stream, with everything behind the archive's end.
+    pub diff_id: Digest,
+    /// Of files' contents, holes counted.
+    pub bytes: u64,
+    /// Entries of the archive.
+    pub entries: u64,
+    /// What the layer says and the files do not, by path: devices; with [`Ownership::Single`] also everything that is not 0:0 or has
+    /// set-id bits.
+    pub owners: Vec<Owner>,
+    /// The root itself is opaque. overlayfs does not look for that: whoever mounts leaves out the layers below.
+    pub opaque: bool,
+    /// What was left out.
+    pub dropped: Dropped,
+}
+
+/// An owner that is kept beside a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// From the layer's root, without a slash before it; empty for the root.
+    pub path: Vec<u8>,
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// Permission bits with the set-id and sticky ones; 0777 for a symlink.
+    pub mode: u32,
+    /// For a device, in whose place an empty file of mode 000 stands.
+    pub device: Option<Device>,
+}
+
+/// A device node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device {
+    /// Which kind.
+    pub kind: DeviceKind,
+    /// The driver's number.
+    pub major: u32,
+    /// The device's number.
+    pub minor: u32,
+}
+
+/// The kinds of device nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// A character device.
+    Character,
+    /// A block device.
+    Block,
+}
+
+/// How much of a layer was left out on purpose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Extended attributes that are not a user's own, or that the file system does not take.
+    pub attributes: u64,
+    /// Device nodes, which became empty files.
+    pub devices: u64,
+    /// aufs's own files.
+    pub aufs: u64,
+}
+
+/// Unpacks a layer. What was made before an error stays: see [`remove_tree`].
+///
+/// `layer` is the blob, verified against its digest; `into` an empty directory of our own; `progress` hears how many packed bytes are read.
+///
+/// # Errors
+/// See [`enum@Error`]: the layer is damaged, breaks a rule or passes a limit, or the file system refuses.
+pub fn unpack(
+    layer: impl Read,
+    into: BorrowedFd<'_>,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Unpacked, Error> {
+    let stream = stream::Stream::new(layer, options.compression, options.limits, progress)?;
+    let mut archive = archive::Archive::new(stream);
+    let mut writer = writer::Writer::new(into, options)?;
+    while let Some(member) = archive.next()? {
+        writer.entry(&mut archive, &member)?;
+    }
+    writer.close(archive.finish()?)
+}

@@ -1,0 +1,1 @@
+//! What the layer is packed in, and how much of it is read.

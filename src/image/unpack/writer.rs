@@ -1,0 +1,431 @@
+//! Makes an entry what the archive says it is. All metadata goes through descriptors, or to a name without following it.
+
+use super::archive::{Archive, Kind, Member};
+use super::error::{Error, Result, limit, refused, shown, system};
+use super::ledger::{Last, Said};
+use super::name::{Place, clean, place};
+use super::pax::Time;
+use super::tree::{Spot, Tree, is, look};
+use super::{Dropped, Options, Unpacked};
+use crate::image::job::Ownership;
+use crate::model::Digest;
+use crate::sys::{Errno, fs, tree};
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, UtimensatFlags, futimens, mknodat, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{fchownat, linkat, symlinkat};
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+/// Set-user-id and set-group-id.
+const SET_ID: u32 = 0o6000;
+
+/// Unpacks one layer.
+pub(super) struct Writer<'a> {
+    tree: Tree<'a>,
+    options: &'a Options<'a>,
+    bytes: u64,
+    entries: u64,
+    opaque: bool,
+    dropped: Dropped,
+}
+
+/// The file system's words for an error of std.
+fn errno(e: &std::io::Error) -> Errno {
+    Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO))
+}
+
+fn spec(time: Time) -> TimeSpec {
+    TimeSpec::new(time.seconds, i64::from(time.nanoseconds))
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(into: BorrowedFd<'_>, options: &'a Options<'a>) -> Result<Self> {
+        Ok(Self {
+            tree: Tree::new(into, options.limits)?,
+            options,
+            bytes: 0,
+            entries: 0,
+            opaque: false,
+            dropped: Dropped::default(),
+        })
+    }
+
+    fn mapped(&self) -> bool {
+        self.options.ownership == Ownership::Mapped
+    }
+
+    /// Makes the next entry.
+    pub(super) fn entry(&mut self, archive: &mut Archive<'_>, member: &Member) -> Result<()> {
+        self.entries += 1;
+        if self.entries > self.options.limits.entries {
+            return Err(limit(
+                "the layer has too many entries",
+                self.options.limits.entries,
+            ));
+        }
+        let path = clean(&member.name, self.options.limits)?;
+        match place(&path)? {
+            Place::Aufs => self.dropped.aufs += 1,
+            Place::Whiteout { parent, name } => {
+                let spot = self.tree.spot(&parent, &name)?;
+                self.tree.make_whiteout(&spot)?;
+            }
+            Place::Opaque(parent) => {
+                let (path, _) = self.tree.parent(&parent, true)?;
+                self.opaque |= path.is_empty();
+                self.tree.make_opaque(&path)?;
+            }
+            Place::Root if member.kind == Kind::Directory => self.directory(&[], member)?,
+            Place::Root => {
+                return Err(refused(
+                    &member.name,
+                    "the root of a layer is a directory and stays one",
+                ));
+            }
+            Place::At { parent, name } => {
+                let spot = self.tree.spot(&parent, &name)?;
+                self.make(archive, member, &spot)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn make(&mut self, archive: &mut Archive<'_>, member: &Member, spot: &Spot) -> Result<()> {
+        match &member.kind {
+            Kind::File => {
+                let said = self.said(member)?;
+                self.file(archive, member, spot)?;
+                self.record(&spot.path, said)
+            }
+            Kind::Directory => {
+                self.tree.make_directory(spot)?;
+                self.directory(&spot.path, member)
+            }
+            Kind::Symlink => self.symlink(member, spot),
+            Kind::HardLink => self.hard_link(member, spot),
+            Kind::Fifo => self.fifo(member, spot),
+            Kind::Device(device) => {
+                let file = self.create(spot)?;
+                let said = Said {
+                    device: Some(*device),
+                    ..self.said(member)?
+                };
+                self.finish(&file, spot, said, 0, member.time)?;
+                self.dropped.devices += 1;
+                self.dropped.attributes += member.attributes.len() as u64;
+                self.record(&spot.path, said)
+            }
+        }
+    }
+
+    /// The owner that an entry names, which must be one.
+    fn said(&self, member: &Member) -> Result<Said> {
+        let id = |kind, id: u64| match u32::try_from(id) {
+            // The last one means `as it is` to chown(2).
+            Ok(id) if id != u32::MAX => Ok(id),
+            _ if self.mapped() => Err(unmapped(&member.name, kind, id)),
+            _ => Err(refused(
+                &member.name,
+                format!("its {kind} is {id}: 4294967294 is the largest"),
+            )),
+        };
+        Ok(Said {
+            uid: id("uid", member.uid)?,
+            gid: id("gid", member.gid)?,
+            mode: member.mode,
+            device: None,
+        })
+    }
+
+    /// Keeps beside the layer what the file does not say.
+    fn record(&mut self, path: &[u8], said: Said) -> Result<()> {
+        let other = (said.uid, said.gid) != (0, 0) || said.mode & SET_ID != 0;
+        if said.device.is_some() || (!self.mapped() && other) {
+            return self.tree.ledger.owner(path, said);
+        }
+        self.tree.ledger.forget(path);
+        Ok(())
+    }
+
+    /// The permission bits that a file gets: set-id bits would give the caller's rights to whoever reaches the file.
+    fn mode(&self, mode: u32) -> u32 {
+        if self.mapped() { mode } else { mode & !SET_ID }
+    }
+
+    fn create(&mut self, spot: &Spot) -> Result<OwnedFd> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        self.tree.fresh(spot, |spot| {
+            openat(&spot.parent, spot.name.as_c_str(), flags, mode)
+        })
+    }
+
+    fn file(&mut self, archive: &mut Archive<'_>, member: &Member, spot: &Spot) -> Result<()> {
+        self.bytes = self.bytes.saturating_add(member.size);
+        if self.bytes > self.options.limits.unpacked.0 {
+            let what = format!(
+                "with `{}` the layer has files of {} bytes",
+                shown(&spot.path),
+                self.bytes
+            );
+            return Err(limit(what, self.options.limits.unpacked));
+        }
+        let mut file = File::from(self.create(spot)?);
+        let failed = |e: std::io::Error| system(&spot.path, "written")(errno(&e));
+        match &member.map {
+            None => archive.contents(|piece| file.write_all(piece).map_err(failed))?,
+            Some(map) => {
+                file.set_len(member.size).map_err(failed)?;
+                let mut pieces = map.iter().copied().filter(|piece| piece.length > 0);
+                let mut here = pieces.next();
+                archive.contents(|mut bytes| {
+                    while let (Some(piece), false) = (&mut here, bytes.is_empty()) {
+                        let n = bytes
+                            .len()
+                            .min(usize::try_from(piece.length).unwrap_or(usize::MAX));
+                        let (head, tail) = bytes.split_at(n);
+                        file.write_all_at(head, piece.offset).map_err(failed)?;
+                        bytes = tail;
+                        piece.offset += n as u64;
+                        piece.length -= n as u64;
+                        if piece.length == 0 {
+                            here = pieces.next();
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        self.attributes(file.as_fd(), spot, member)?;
+        let said = self.said(member)?;
+        self.finish(
+            &OwnedFd::from(file),
+            spot,
+            said,
+            self.mode(member.mode),
+            member.time,
+        )
+    }
+
+    /// Owner, then mode (a new owner takes set-id bits away), then time.
+    fn finish(&mut self, file: &OwnedFd, spot: &Spot, said: Said, mode: u32, time: Time) -> Result<()> {
+        self.set_owner(file.as_fd(), &spot.path, said.uid, said.gid)?;
+        fs::set_mode(file.as_fd(), mode).map_err(system(&spot.path, "given its mode"))?;
+        futimens(file, &TimeSpec::UTIME_OMIT, &spec(time)).map_err(system(&spot.path, "given its time"))
+    }
+
+    fn set_owner(&self, file: BorrowedFd<'_>, path: &[u8], uid: u32, gid: u32) -> Result<()> {
+        if !self.mapped() {
+            return Ok(());
+        }
+        fs::set_owner(file, uid, gid).map_err(|errno| not_owned(path, uid, gid, errno))
+    }
+
+    fn directory(&mut self, path: &[u8], member: &Member) -> Result<()> {
+        let said = self.said(member)?;
+        if !member.attributes.is_empty() {
+            let directory = self.tree.writable(path)?;
+            self.set_attributes(directory.as_fd(), path, member)?;
+        }
+        let (uid, gid, time) = (said.uid, said.gid, Some(member.time));
+        self.tree.ledger.directory(
+            path,
+            Last {
+                mode: self.mode(said.mode),
+                uid,
+                gid,
+                time,
+            },
+        )?;
+        self.record(path, said)
+    }
+
+    fn target(member: &Member) -> Result<CString> {
+        match CString::new(member.link.clone()) {
+            Ok(target) if !target.is_empty() => Ok(target),
+            _ => Err(refused(
+                &member.name,
+                "a link leads to a name of at least one byte and without NUL",
+            )),
+        }
+    }
+
+    fn symlink(&mut self, member: &Member, spot: &Spot) -> Result<()> {
+        let said = Said {
+            mode: 0o777,
+            ..self.said(member)?
+        };
+        let target = Self::target(member)?;
+        let make = |spot: &Spot| symlinkat(target.as_c_str(), &spot.parent, spot.name.as_c_str());
+        self.tree.fresh(spot, make)?;
+        if self.mapped() {
+            let (uid, gid) = (Some(said.uid.into()), Some(said.gid.into()));
+            let at = AtFlags::AT_SYMLINK_NOFOLLOW;
+            fchownat(&spot.parent, spot.name.as_c_str(), uid, gid, at)
+                .map_err(|errno| not_owned(&spot.path, said.uid, said.gid, errno))?;
+        }
+        let (access, change) = (TimeSpec::UTIME_OMIT, spec(member.time));
+        let at = UtimensatFlags::NoFollowSymlink;
+        utimensat(&spot.parent, spot.name.as_c_str(), &access, &change, at)
+            .map_err(system(&spot.path, "given its time"))?;
+        self.dropped.attributes += member.attributes.len() as u64;
+        self.record(&spot.path, said)
+    }
+
+    /// Another name of what the layer has; its metadata is that of the first.
+    fn hard_link(&mut self, member: &Member, spot: &Spot) -> Result<()> {
+        Self::target(member)?;
+        let target = clean(&member.link, self.options.limits)?;
+        let lacking = || {
+            refused(
+                &member.name,
+                format!(
+                    "it is a hard link to `{}`, which is not in this layer",
+                    shown(&target)
+                ),
+            )
+        };
+        let from = self.tree.existing(&target)?;
+        let stat = match look(&from) {
+            Err(Errno::ENOENT) => return Err(lacking()),
+            other => other.map_err(system(&from.path, "looked up"))?,
+        };
+        if ![libc::S_IFREG, libc::S_IFLNK, libc::S_IFIFO]
+            .iter()
+            .any(|kind| is(&stat, *kind))
+        {
+            let why = format!("it is a hard link to `{}`, which is no file", shown(&target));
+            return Err(refused(&member.name, why));
+        }
+        // Another name of the same already: to replace it would take the last one away.
+        if look(spot).is_ok_and(|there| (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino)) {
+            return Ok(());
+        }
+        let said = self.tree.ledger.said(&from.path);
+        let link = |spot: &Spot| {
+            linkat(
+                &from.parent,
+                from.name.as_c_str(),
+                &spot.parent,
+                spot.name.as_c_str(),
+                AtFlags::empty(),
+            )
+        };
+        self.tree.fresh(spot, link)?;
+        match said {
+            Some(said) => self.tree.ledger.owner(&spot.path, said),
+            None => Ok(()),
+        }
+    }
+
+    fn fifo(&mut self, member: &Member, spot: &Spot) -> Result<()> {
+        let said = self.said(member)?;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        self.tree.fresh(spot, |spot| {
+            mknodat(&spot.parent, spot.name.as_c_str(), SFlag::S_IFIFO, mode, 0)
+        })?;
+        // Without waiting for a writer.
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fifo = openat(&spot.parent, spot.name.as_c_str(), flags, Mode::empty())
+            .map_err(system(&spot.path, "opened"))?;
+        self.finish(&fifo, spot, said, self.mode(member.mode), member.time)?;
+        self.dropped.attributes += member.attributes.len() as u64;
+        self.record(&spot.path, said)
+    }
+
+    fn attributes(&mut self, file: BorrowedFd<'_>, spot: &Spot, member: &Member) -> Result<()> {
+        self.set_attributes(file, &spot.path, member)
+    }
+
+    /// Sets what a layer may say; before the mode, which may forbid it.
+    fn set_attributes(&mut self, file: BorrowedFd<'_>, path: &[u8], member: &Member) -> Result<()> {
+        for (name, value) in &member.attributes {
+            let name = Some(name)
+                .filter(|name| kept(name))
+                .and_then(|name| CString::new(&name[..]).ok());
+            let set = name.map(|name| tree::set_attribute(file, &name, value));
+            match set {
+                Some(Ok(())) => {}
+                None | Some(Err(Errno::ENOTSUP)) => self.dropped.attributes += 1,
+                Some(Err(errno)) => return Err(system(path, "given its extended attributes")(errno)),
+            }
+        }
+        Ok(())
+    }
+
+    /// When all entries are made: what directories wait for.
+    pub(super) fn close(mut self, diff_id: Digest) -> Result<Unpacked> {
+        for (path, last) in self.tree.ledger.directories() {
+            let directory = self.tree.writable(&path)?;
+            self.set_owner(directory.as_fd(), &path, last.uid, last.gid)?;
+            fs::set_mode(directory.as_fd(), last.mode).map_err(system(&path, "given its mode"))?;
+            if let Some(time) = last.time {
+                futimens(&directory, &TimeSpec::UTIME_OMIT, &spec(time))
+                    .map_err(system(&path, "given its time"))?;
+            }
+        }
+        Ok(Unpacked {
+            diff_id,
+            bytes: self.bytes,
+            entries: self.entries,
+            owners: self.tree.ledger.owners(),
+            opaque: self.opaque,
+            dropped: self.dropped,
+        })
+    }
+}
+
+/// Which extended attributes a layer may set: a user's own, and none that an overlay reads.
+fn kept(name: &[u8]) -> bool {
+    let overlay = [&b"overlay."[..], b"fuseoverlayfs.", b"containers."];
+    name.strip_prefix(b"user.")
+        .is_some_and(|rest| !rest.is_empty() && !overlay.iter().any(|prefix| rest.starts_with(prefix)))
+}
+
+/// Why an owner could not be set: chown(2) says EINVAL to an id that the map does not have.
+fn not_owned(path: &[u8], uid: u32, gid: u32, errno: Errno) -> Error {
+    if errno != Errno::EINVAL {
+        return system(path, "given its owner")(errno);
+    }
+    let has = |id: u32, file| {
+        map(file)
+            .iter()
+            .any(|(first, count)| (*first..first + count).contains(&u64::from(id)))
+    };
+    if has(uid, "uid_map") {
+        unmapped(path, "gid", gid.into())
+    } else {
+        unmapped(path, "uid", uid.into())
+    }
+}
+
+fn unmapped(path: &[u8], kind: &'static str, id: u64) -> Error {
+    let count: u64 = map(if kind == "uid" { "uid_map" } else { "gid_map" })
+        .iter()
+        .map(|(_, count)| count)
+        .sum();
+    let map = match count {
+        0 => "which the map does not have".to_owned(),
+        count => format!("the map has {count}"),
+    };
+    Error::Unmapped {
+        name: shown(path),
+        kind,
+        id,
+        map,
+    }
+}
+
+/// The ids that this process can give away: first and count. Nothing where there is no `/proc`.
+fn map(file: &str) -> Vec<(u64, u64)> {
+    let text = std::fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default();
+    let line = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        Some((fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?))
+    };
+    text.lines().filter_map(line).collect()
+}

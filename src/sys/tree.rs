@@ -1,0 +1,69 @@
+//! Metadata of files that may not be opened for reading: what nix has no safe function for.
+
+use super::{Errno, Result, check, check_int};
+use std::ffi::CStr;
+use std::io::Write;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Sets an extended attribute of an open file.
+///
+/// # Errors
+/// As fsetxattr(2): `ENOTSUP` where the file system has none, `EPERM` for `user.*` on what is neither file nor directory.
+pub fn set_attribute(file: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
+    // SAFETY: `name` is NUL-terminated, the length of `value` is given, both live through the call.
+    check_int(unsafe {
+        libc::fsetxattr(
+            file.as_raw_fd(),
+            name.as_ptr(),
+            value.as_ptr().cast(),
+            value.len(),
+            0,
+        )
+    })
+    .map(|_| ())
+}
+
+/// The value of an extended attribute, when it has at most as many bytes as the buffer; how many they are.
+///
+/// # Errors
+/// As fgetxattr(2): `ENODATA` without one, `ERANGE` for a longer value.
+pub fn attribute(file: BorrowedFd<'_>, name: &CStr, value: &mut [u8]) -> Result<usize> {
+    // SAFETY: `name` is NUL-terminated, the length of the buffer is given, both live through the call.
+    let length = unsafe {
+        libc::fgetxattr(
+            file.as_raw_fd(),
+            name.as_ptr(),
+            value.as_mut_ptr().cast(),
+            value.len(),
+        )
+    };
+    check(length as libc::c_long).map(|length| usize::try_from(length).unwrap_or_default())
+}
+
+/// Changes permission bits of what an `O_PATH` descriptor refers to, which fchmod(2) refuses.
+///
+/// fchmodat2(2) since Linux 6.6; before it the magic link under `/proc/self/fd`, which leads to that very file.
+///
+/// # Errors
+/// As fchmodat2(2); `ENOENT` before Linux 6.6 without `/proc`.
+pub fn set_mode_of_path(object: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    // SAFETY: the path is an empty C string; the descriptor is live.
+    let answer = check(unsafe {
+        libc::syscall(
+            libc::SYS_fchmodat2,
+            object.as_raw_fd(),
+            c"".as_ptr(),
+            mode,
+            libc::AT_EMPTY_PATH,
+        )
+    });
+    // A seccomp filter that is older than the call says EPERM.
+    if !matches!(answer, Err(Errno::ENOSYS | Errno::EPERM)) {
+        return answer.map(|_| ());
+    }
+    let mut buffer = [0; 32];
+    write!(&mut buffer[..], "/proc/self/fd/{}\0", object.as_raw_fd()).map_err(|_| Errno::EINVAL)?;
+    let link = CStr::from_bytes_until_nul(&buffer).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: `link` is NUL-terminated and lives through the call.
+    check_int(unsafe { libc::chmod(link.as_ptr(), mode) }).map(|_| ())
+}
