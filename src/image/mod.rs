@@ -4,5 +4,7 @@
 //! sandbox of its own; see [`job`] for what is said between it and `sbx`.
 
 pub mod descriptor;
+pub mod document;
 pub mod job;
 pub mod limits;
+pub mod owner;
