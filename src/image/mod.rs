@@ -4,9 +4,11 @@
 //! sandbox of its own; see [`job`] for what is said between it and `sbx`.
 
 pub mod descriptor;
+pub mod document;
 pub mod environment;
 pub mod job;
 pub mod limits;
+pub mod owner;
 pub mod platform;
 pub mod registries;
 pub mod registry;
