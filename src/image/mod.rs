@@ -5,6 +5,7 @@
 
 pub mod credentials;
 pub mod descriptor;
+pub mod endpoints;
 pub mod environment;
 pub mod job;
 pub mod limits;

@@ -40,7 +40,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Makes the directory when there is none, and waits at most two seconds for another to be done.
+    /// Makes the directory when there is none, and waits at most five seconds for another to be done.
     pub(super) fn take(path: &Path) -> Result<Self, CredentialsError> {
         let unwritable = |error: io::Error| CredentialsError::Unwritable {
             path: path.to_owned(),
@@ -52,7 +52,7 @@ impl Lock {
         let made = builder.recursive(true).mode(0o700).create(&directory);
         made.map_err(unwritable)?;
         let mut file = File::open(&directory).map_err(unwritable)?;
-        for _ in 0..40 {
+        for _ in 0..100 {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => return Ok(Self { directory, lock }),
                 Err((back, nix::errno::Errno::EWOULDBLOCK)) => file = back,

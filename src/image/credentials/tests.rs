@@ -474,3 +474,27 @@ fn nothing_of_a_credential_is_in_debug() {
     assert_eq!(format!("{found:?}"), "Some(credentials)");
     assert!(!format!("{accounts:?}").contains("SECRET"));
 }
+
+#[test]
+fn two_at_once_lose_nothing() {
+    let home = Home::new();
+    let accounts = home.accounts();
+    std::thread::scope(|scope| {
+        for who in ["a", "b", "c"] {
+            let accounts = &accounts;
+            scope.spawn(move || {
+                for n in 0..4 {
+                    accounts.store(&format!("{who}{n}.x"), who, "p").expect("kept");
+                }
+            });
+        }
+    });
+    for who in ["a", "b", "c"] {
+        for n in 0..4 {
+            assert_eq!(
+                shown(accounts.find(&format!("{who}{n}.x"), "y")),
+                format!("{who}:p")
+            );
+        }
+    }
+}
