@@ -3,8 +3,10 @@
 //! What reads bytes of strangers (a registry's answers, manifests, layers, archives) runs in the worker, a program of its own inside a
 //! sandbox of its own; see [`job`] for what is said between it and `sbx`.
 
+pub mod credentials;
 pub mod descriptor;
 pub mod document;
+pub mod endpoints;
 pub mod environment;
 pub mod job;
 pub mod limits;

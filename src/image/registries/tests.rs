@@ -335,3 +335,27 @@ fn what_others_write_is_passed_over() {
     assert_eq!(file.expect("fine").namespaces.len(), 1);
     assert_eq!(read(Path::new("/f"), ""), Ok(read::File::default()));
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_in_one_line(
+        key in "(prefix|location|unqualified-search-registries|short-name-mode|[a-z.\"\\[\\]]{1,12})",
+        value in "('[^'\n]{0,12}'|\\['[^'\n]{0,9}'\\]|[^\n]{0,12})",
+        table in "(\\[\\[registry\\]\\]|\\[aliases\\]|)",
+    ) {
+        let text = format!("{table}\n{key} = {value}");
+        match read(Path::new("/f"), &text) {
+            Err(fault) => proptest::prop_assert!(!fault.to_string().chars().any(char::is_control), "{fault:?}"),
+            Ok(file) => {
+                let mut all = Registries::default();
+                all.overlay(file);
+                if let Ok(found) = all.candidates(&name("debian")) {
+                    for image in found {
+                        proptest::prop_assert!(!image.is_short());
+                        let _ = all.endpoints(&image);
+                    }
+                }
+            }
+        }
+    }
+}

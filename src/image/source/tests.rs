@@ -176,3 +176,13 @@ fn what_is_refused_says_what_is_supported() {
     assert!(Source::parse(OsStr::from_bytes(b"oci:a:\xff")).is_err());
     assert!(parse(&format!("/{}", "x".repeat(4096))).is_err());
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused_in_one_line(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+        if let Err(error) = Source::parse(OsStr::from_bytes(&bytes)) {
+            let line = error.to_string();
+            proptest::prop_assert!(!line.chars().any(char::is_control) && line.len() < 2000);
+        }
+    }
+}
