@@ -18,13 +18,13 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// A directory to unpack into, and beside it a canary that nothing may touch.
-pub(super) struct Room {
+struct Room {
     directory: tempfile::TempDir,
     before: BTreeMap<PathBuf, String>,
 }
 
 impl Room {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let base = directory.path();
         for name in ["into", "canary", "canary/d"] {
@@ -37,12 +37,12 @@ impl Room {
         Self { directory, before }
     }
 
-    pub(super) fn root(&self) -> PathBuf {
+    fn root(&self) -> PathBuf {
         self.directory.path().join("into")
     }
 
     /// As a path that an archive may name: the canary's.
-    pub(super) fn canary(&self) -> String {
+    fn canary(&self) -> String {
         self.directory
             .path()
             .join("canary")
@@ -51,16 +51,11 @@ impl Room {
             .to_owned()
     }
 
-    pub(super) fn at(&self, name: &str) -> PathBuf {
+    fn at(&self, name: &str) -> PathBuf {
         self.root().join(name)
     }
 
-    pub(super) fn unpack(
-        &self,
-        layer: &[u8],
-        ownership: Ownership,
-        limits: &Limits,
-    ) -> Result<Unpacked, Error> {
+    fn unpack(&self, layer: &[u8], ownership: Ownership, limits: &Limits) -> Result<Unpacked, Error> {
         self.packed(
             layer,
             &Options {
@@ -71,7 +66,7 @@ impl Room {
         )
     }
 
-    pub(super) fn packed(&self, layer: &[u8], options: &Options<'_>) -> Result<Unpacked, Error> {
+    fn packed(&self, layer: &[u8], options: &Options<'_>) -> Result<Unpacked, Error> {
         let into = fs::File::open(self.root()).expect("the directory");
         let unpacked = unpack(layer, into.as_fd(), options, &mut |_| {});
         assert_eq!(
@@ -85,13 +80,13 @@ impl Room {
     }
 
     /// Unpacks what must be right, every file the caller's.
-    pub(super) fn single(&self, tar: Tar) -> Unpacked {
+    fn single(&self, tar: Tar) -> Unpacked {
         self.unpack(&tar.end(), Ownership::Single, &Limits::default())
             .expect("an unpacked layer")
     }
 
     /// Unpacks what must be refused; the words.
-    pub(super) fn refused(&self, tar: Tar) -> String {
+    fn refused(&self, tar: Tar) -> String {
         match self.unpack(&tar.end(), Ownership::Single, &Limits::default()) {
             Ok(_) => panic!("not refused; there is {:#?}", tree(&self.root())),
             Err(error) => said(&error),
@@ -100,7 +95,7 @@ impl Room {
 }
 
 /// An error's words, which are one line without anything of a terminal.
-pub(super) fn said(error: &Error) -> String {
+fn said(error: &Error) -> String {
     let text = error.to_string();
     assert!(
         text.len() < 700 && !text.chars().any(char::is_control),
@@ -110,7 +105,7 @@ pub(super) fn said(error: &Error) -> String {
 }
 
 /// Everything of a tree but access times, link counts of directories and inode numbers.
-pub(super) fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
+fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![root.to_owned()];
     while let Some(path) = waiting.pop() {
