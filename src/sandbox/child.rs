@@ -156,27 +156,17 @@ impl Child<'_> {
         self.attach_root(tree)
     }
 
-    /// The upper layer needs a mount of this namespace to stand on: a tmpfs beneath the new root, which the pivot takes away.
+    /// The upper layer needs a mount of this namespace to stand on: a tmpfs on top of the old root, for as long as the overlay is made.
     fn root_overlay(&mut self, lower: &Lower, scratch: &TmpfsOptions) -> Result<()> {
-        let staging = fresh_tmpfs(scratch, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
+        let attributes = Attributes(Attributes::NO_SUID | Attributes::NO_DEV);
+        let staging = fresh_tmpfs(scratch, attributes)?;
         self.attach_root(staging)?;
         let staging = self.root.take().ok_or(Errno::EBADF)?;
-        let (tree, _) = overlay(
-            staging.as_fd(),
-            (lower, self.take(lower.slot)?),
-            Attributes(Attributes::NO_SUID | Attributes::NO_DEV),
-        )?;
-        fs::make_directory(staging.as_fd(), c"root", 0o755)?;
-        let point = fs::open_beneath(
-            staging.as_fd(),
-            c"root",
-            libc::O_PATH,
-            0,
-            Resolve::BENEATH_NO_LINKS,
-        )?;
-        mount::move_mount(tree.as_fd(), point.as_fd())?;
-        self.root = Some(tree);
-        Ok(())
+        let (tree, _) = overlay(staging.as_fd(), (lower, self.take(lower.slot)?), attributes)?;
+        // Overlay has its own mount of it. Left there, it would be what the pivot detaches, and the host's tree would stay above the root.
+        fs::change_directory(staging.as_fd())?;
+        mount::detach_here()?;
+        self.attach_root(tree)
     }
 
     fn workspace_overlay(

@@ -1,6 +1,6 @@
 //! Directories that somebody else has filled, as the root of a sandbox: links where sbx mounts, files where it reads.
 
-use super::{Answers, BUILT_IN, attacker, outside};
+use super::{Answers, Attack, BUILT_IN, attacker, outside, profile, under};
 use crate::util::{Dir, Out, Sbx, hand_over};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -75,6 +75,29 @@ fn a_plain_root_works() {
         );
         hostile.untouched();
     }
+}
+
+#[test]
+fn nothing_of_the_host_lies_above_the_root() {
+    // `..` of the root follows what is mounted over it: a tree of the host that was not detached would be there.
+    let hostile = Hostile::new();
+    let secret = format!("{}/secret", hostile.host.path().display());
+    let program = format!("openat -100 @s:/..{secret} 0; openat -100 @s:/../attacker 0");
+    outside(&format!("openat -100 @s:/..{secret} 0")).number("openat");
+    let open = profile("no-landlock");
+    let bare = hostile.run(&open, &[], &program);
+    assert_eq!(bare.all("openat"), ["ENOENT", "3"], "under an overlay");
+    for place in ["proc", "dev", "tmp"] {
+        std::fs::create_dir(hostile.root.path().join(place)).expect("mkdir");
+    }
+    let whole = hostile.run(&open, &["--read-only"], &program);
+    assert_eq!(whole.all("openat"), ["ENOENT", "3"], "as it is");
+    let overlay = ["--workspace", "overlay"];
+    for flags in [&[][..], &overlay] {
+        let host = under(&open).args(flags).attack(&program);
+        assert_eq!(host.all("openat"), ["ENOENT", "3"], "host {flags:?}");
+    }
+    hostile.untouched();
 }
 
 #[test]
