@@ -8,3 +8,4 @@ pub mod document;
 pub mod job;
 pub mod limits;
 pub mod owner;
+pub mod store;
