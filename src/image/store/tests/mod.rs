@@ -25,8 +25,14 @@ use std::io::Write;
 pub(super) const X: &str = "docker.io/library/x:1";
 pub(super) const Y: &str = "docker.io/library/y:1";
 
+/// In memory where that is possible: syncfs would write out whatever else this machine is doing.
+pub(super) fn place() -> tempfile::TempDir {
+    let memory = tempfile::tempdir_in("/dev/shm");
+    memory.or_else(|_| tempfile::tempdir()).expect("a directory")
+}
+
 pub(super) fn create() -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = place();
     let store = open(dir.path());
     (dir, store)
 }
