@@ -15,5 +15,6 @@ pub mod platform;
 pub mod registries;
 pub mod registry;
 pub mod source;
+pub mod store;
 pub mod transport;
 pub mod unpack;
