@@ -22,6 +22,7 @@ mod flags;
 mod flags_wrong;
 mod links;
 mod programs;
+mod registry;
 mod result;
 mod signals;
 mod smoke;
