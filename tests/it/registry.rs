@@ -4,6 +4,7 @@ mod blobs;
 mod credentials;
 mod documents;
 mod places;
+mod real;
 mod server;
 mod uploads;
 
@@ -38,6 +39,7 @@ fn patience() -> Patience {
     Patience {
         connect: Duration::from_secs(5),
         headers: Duration::from_millis(700),
+        store: Duration::from_secs(5),
         window: Duration::from_millis(700),
         least: 100,
         tries: 4,

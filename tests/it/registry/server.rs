@@ -122,11 +122,13 @@ impl Reply {
             to.flush()?;
             std::thread::sleep(self.pause);
         }
-        while self.endless {
+        if !self.endless {
+            return Ok(());
+        }
+        loop {
             to.write_all(self.pieces.last().expect("a piece"))?;
             std::thread::sleep(self.pause);
         }
-        Ok(())
     }
 }
 

@@ -227,3 +227,14 @@ fn pushing_asks_for_more_than_pulling() {
         ]
     );
 }
+
+#[test]
+fn a_registry_may_take_its_time_to_store() {
+    // Longer than it may take for any other answer.
+    let stored = "HTTP/1.1 201 Stored\r\nContent-Length: 0\r\n\r\n";
+    let server = Server::plain(move |asked| match asked.method.as_str() {
+        "PUT" => Reply::raw(stored).slowly(std::time::Duration::from_millis(40)),
+        _ => session(asked),
+    });
+    push(&Reach::plain(&server)).expect("it goes out");
+}
