@@ -22,8 +22,12 @@ mod flags;
 mod flags_wrong;
 mod links;
 mod programs;
+<<<<<<< HEAD
 mod pty;
 mod readme;
+=======
+mod registry;
+>>>>>>> registry
 mod result;
 mod signals;
 mod started;

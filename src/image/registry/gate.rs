@@ -127,25 +127,25 @@ impl Gate {
 
     /// What can be said of a host that a proxy resolves: names are the proxy's to judge, addresses are not.
     pub(super) fn by_proxy(&self, host: &str) -> Result<(), Error> {
-        let literal = host == "localhost" || host.parse::<IpAddr>().is_ok();
-        if !literal || host == self.registry {
-            return Ok(());
+        match host.parse::<IpAddr>() {
+            Ok(address) if host != self.registry => self.check(host, &[address]),
+            _ => Ok(()),
         }
-        let found = self.known(host)?;
-        // The registry's own name may have no addresses on this side of the proxy: it is as far away as can be, then.
-        let own = self.registry.parse().map_or(Reach::Public, Reach::of);
-        let own = if self.registry == "localhost" {
-            Reach::Here
-        } else {
-            own
-        };
-        allowed(own, host, &found)
     }
 
     fn check(&self, host: &str, found: &[IpAddr]) -> Result<(), Error> {
-        // Of several addresses the farthest counts: whoever runs a public name can add any address to it.
-        let own = self.known(&self.registry)?.into_iter().map(Reach::of).min();
-        allowed(own.unwrap_or(Reach::Public), host, found)
+        // Of several addresses the farthest counts: whoever runs a public name can add any address to it. A name that only a proxy
+        // knows is as far away as can be.
+        let own = self.known(&self.registry).unwrap_or_default();
+        let own = own.into_iter().map(Reach::of).min().unwrap_or(Reach::Public);
+        match found.iter().find(|a| !own.may_send_to(Reach::of(**a))) {
+            None => Ok(()),
+            Some(refused) => Err(Error::Address {
+                name: shown(host),
+                address: refused.to_string(),
+                kind: Reach::of(*refused).kind(),
+            }),
+        }
     }
 
     /// The addresses of a host that the user has named.
@@ -172,17 +172,6 @@ impl Gate {
         }
         // Two threads may have asked at once: the first answer stands.
         Ok(known().entry(host.to_owned()).or_insert(found).clone())
-    }
-}
-
-fn allowed(own: Reach, host: &str, found: &[IpAddr]) -> Result<(), Error> {
-    match found.iter().find(|a| !own.may_send_to(Reach::of(**a))) {
-        None => Ok(()),
-        Some(refused) => Err(Error::Address {
-            name: shown(host),
-            address: refused.to_string(),
-            kind: Reach::of(*refused).kind(),
-        }),
     }
 }
 
@@ -326,7 +315,7 @@ mod tests {
         let gate = gate("public.test");
         assert!(gate.by_proxy("any.test").is_ok());
         assert!(gate.by_proxy("8.8.8.8").is_ok());
-        for host in ["169.254.169.254", "127.0.0.1", "::1", "localhost", "10.0.0.1"] {
+        for host in ["169.254.169.254", "127.0.0.1", "::1", "10.0.0.1"] {
             assert!(gate.by_proxy(host).is_err(), "{host}");
         }
     }

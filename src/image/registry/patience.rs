@@ -1,5 +1,6 @@
 //! How long is waited, how often is tried, and what `Retry-After` means.
 
+use nix::poll::{PollTimeout, poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The numbers of waiting, in one place. A user wants the default; tests want less.
@@ -9,6 +10,8 @@ pub struct Patience {
     pub connect: Duration,
     /// Until the headers of an answer are there.
     pub headers: Duration,
+    /// Until a registry has stored what it was given: it may hash gigabytes before it answers.
+    pub store: Duration,
     /// Over what time the speed of a body is measured.
     pub window: Duration,
     /// Bytes that must have come in a window.
@@ -29,6 +32,7 @@ impl Default for Patience {
         Self {
             connect: Duration::from_secs(15),
             headers: Duration::from_secs(60),
+            store: Duration::from_secs(600),
             window,
             least: 1024 * window.as_secs(),
             tries: 5,
@@ -73,7 +77,7 @@ impl Tries {
         if self.failures >= self.patience.tries {
             return false;
         }
-        std::thread::sleep(self.patience.wait(self.failures, asked));
+        sleep(self.patience.wait(self.failures, asked));
         true
     }
 
@@ -81,6 +85,12 @@ impl Tries {
     pub(super) fn progress(&mut self) {
         self.failures = 0;
     }
+}
+
+/// Waits, or less when a signal comes: then it is tried a little sooner.
+fn sleep(time: Duration) {
+    let time = PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX);
+    let _ = poll(&mut [], time);
 }
 
 /// The meaning of a `Retry-After` header: seconds, or an HTTP date (RFC 9110, 10.2.3).

@@ -169,6 +169,7 @@ impl fmt::Display for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn origin(host: &str) -> Origin {
         Origin::parse(true, host).unwrap()
@@ -289,5 +290,23 @@ mod tests {
             place.path,
             "/t?scope=repository%3Aa%2Fb%3Apull%2Cpush&x=%26%3D%20%C3%A9"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn a_place_is_the_same_when_it_is_read_again(location in "\\PC{0,60}|(https?:)?//[a-z.:@\\[\\]0-9%]{0,30}[/?#]?[ -~]{0,20}") {
+            let from = Place::parse("https://r.test/v2/").unwrap();
+            if let Ok(place) = from.join(&location) {
+                prop_assert_eq!(Place::parse(&place.to_string()), Ok(place));
+            }
+        }
+
+        #[test]
+        fn kinship_is_mutual(a in "[a-z0-9.-]{1,20}", b in "[a-z0-9.-]{1,20}") {
+            if let (Some(a), Some(b)) = (Origin::parse(true, &a), Origin::parse(true, &b)) {
+                prop_assert_eq!(a.is_of(&b), b.is_of(&a));
+                prop_assert!(a.is_of(&a));
+            }
+        }
     }
 }

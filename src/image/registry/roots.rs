@@ -9,7 +9,6 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_p
 ///
 /// Those of its own count for the hosts that it sends to as well: the storage behind a company's registry has certificates of the
 /// same authority. That a certificate is *not* checked holds for the registry alone.
-#[derive(Debug)]
 pub(super) struct Roots {
     own: TlsConfig,
     others: TlsConfig,
@@ -126,7 +125,8 @@ mod tests {
             "no PEM",
             "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
         ] {
-            let error = Roots::new(&endpoint(&[ONE, pem]), &Transport::default()).unwrap_err();
+            let made = Roots::new(&endpoint(&[ONE, pem]), &Transport::default());
+            let error = made.err().unwrap();
             assert!(error.to_string().contains("certificate file 2"), "{error}");
         }
     }

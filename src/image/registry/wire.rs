@@ -9,7 +9,7 @@ use crate::image::job::Proxies;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use ureq::http::{Request, Response};
+use ureq::http::{Method, Request, Response};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, AsSendBody, Body, Proxy, ProxyProtocol, Timeout};
 
@@ -26,8 +26,7 @@ enum Way {
     HttpsProxy,
 }
 
-/// Speaks to the registry and to those it sends to.
-#[derive(Debug)]
+/// Speaks to the registry and to those it sends to. It has no `Debug`: the library's knows of proxies, and they of passwords.
 pub(super) struct Wire {
     registry: Origin,
     gate: Arc<Gate>,
@@ -64,6 +63,14 @@ impl Wire {
         request: Request<impl AsSendBody>,
     ) -> Result<Response<Body>, Error> {
         let agent = self.agent(&place.origin)?;
+        let request = match *request.method() {
+            Method::PUT => agent
+                .configure_request(request)
+                .timeout_recv_response(Some(self.patience.store))
+                .timeout_per_read(Some(self.patience.store))
+                .build(),
+            _ => request,
+        };
         agent.run(request).map_err(|e| self.error(e, what, &place.origin))
     }
 
@@ -72,7 +79,8 @@ impl Wire {
         if way != Way::Direct {
             self.gate.by_proxy(&to.host)?;
         }
-        let own = to.host == self.registry.host && to.port == self.registry.port;
+        // Whatever its port: the token server of a small registry often stands beside it.
+        let own = to.host == self.registry.host;
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(&(own, way)) {
             return Ok(agent.clone());

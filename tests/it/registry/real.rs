@@ -1,0 +1,178 @@
+//! The client against a registry that nobody wrote for these tests: Debian's docker-registry.
+
+use super::server::AUTHORITY;
+use super::{MANIFEST, Reach, content, descriptor, fails};
+use crate::util::{Dir, skip, within};
+use sbx::image::registry::Error;
+use sbx::model::Digest;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// `user:the secret`, with the least rounds that bcrypt has.
+const HTPASSWD: &str = "user:$2b$04$XKPY7p/acBZeU/46Wx6Ws.Mlq56KufdbtgQcl2.irSCKJQna6fIqm\n";
+
+/// A registry of one's own; gone with the test.
+struct Registry {
+    process: Child,
+    port: u16,
+    dir: Dir,
+}
+
+impl Registry {
+    /// `None`, and a skip, where none is installed.
+    fn start(options: &str) -> Option<Self> {
+        let dir = Dir::new();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        let at = dir.path().display();
+        let config = format!(
+            "version: 0.1\nlog:\n  accesslog:\n    disabled: true\n  level: error\nstorage:\n  filesystem:\n    \
+             rootdirectory: {at}/data\n{}",
+            options
+                .replace("AT", &at.to_string())
+                .replace("PORT", &port.to_string())
+        );
+        let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("room");
+        file("config.yml", &config);
+        file("htpasswd", HTPASSWD);
+        file("host.pem", include_str!("tls/host.pem"));
+        file("host.key", include_str!("tls/host.key"));
+        let process = Command::new("docker-registry")
+            .args([Path::new("serve"), &dir.path().join("config.yml")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        match process {
+            Ok(process) => {
+                let there = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+                let registry = Self { process, port, dir };
+                within(Duration::from_secs(20), "docker-registry", there);
+                Some(registry)
+            }
+            Err(e) => {
+                skip("docker-registry", &e.to_string());
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+const PLAIN: &str = "http:\n  addr: 127.0.0.1:PORT\n";
+const TLS: &str = "http:\n  addr: 127.0.0.1:PORT\n  tls:\n    certificate: AT/host.pem\n    key: AT/host.key\n\
+                   auth:\n  htpasswd:\n    realm: x\n    path: AT/htpasswd\n";
+
+fn plain(registry: &Registry) -> Reach {
+    Reach::of(format!("127.0.0.1:{}", registry.port))
+}
+
+fn sealed(registry: &Registry) -> Reach {
+    let mut reach = Reach::of(format!("registry.test:{}", registry.port));
+    reach.transport.authorities = AUTHORITY.to_owned();
+    reach
+}
+
+/// A blob, a config and a manifest of them: there and back.
+fn there_and_back(reach: &Reach) -> Result<(), Error> {
+    let client = reach.client();
+    client.ping()?;
+    let (layer, config) = (content(3 << 20), b"{}".to_vec());
+    for bytes in [&layer, &config] {
+        assert!(!client.has_blob(&Digest::of(bytes))?);
+        let mut file = tempfile::tempfile().expect("a file");
+        std::io::Write::write_all(&mut file, bytes).expect("room");
+        client.upload(&descriptor(bytes), &file, &|_| {})?;
+        assert!(client.has_blob(&Digest::of(bytes))?);
+    }
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let one = |kind: &str, bytes: &[u8]| {
+        let (digest, size) = (Digest::of(bytes), bytes.len());
+        format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":{size}}}"#)
+    };
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{kind}","config":{},"layers":[{}]}}"#,
+        one("application/vnd.oci.image.config.v1+json", &config),
+        one("application/vnd.oci.image.layer.v1.tar", &layer),
+    );
+    client.put_manifest("12", kind, manifest.as_bytes())?;
+    let digest = Digest::of(manifest.as_bytes());
+    assert_eq!(client.digest_of("12")?, Some(digest));
+    for reference in ["12", &digest.to_string()] {
+        let found = client.manifest(reference)?;
+        assert_eq!((found.digest, found.media_type.as_str()), (digest, kind));
+    }
+    // Whole, and from the middle on.
+    for there in [0, 1 << 20] {
+        let mut file = tempfile::tempfile().expect("a file");
+        std::io::Write::write_all(&mut file, &layer[..there]).expect("room");
+        client.blob(&descriptor(&layer), &file, &|_| {})?;
+        assert_eq!(file.metadata().expect("a file").len(), layer.len() as u64);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_image_goes_to_a_real_registry_and_comes_back() {
+    let Some(registry) = Registry::start(PLAIN) else {
+        return;
+    };
+    let reach = plain(&registry);
+    there_and_back(&reach).expect("there and back");
+    let client = reach.client();
+    fails(
+        client.manifest("nope"),
+        "is not there: the registry says `manifest unknown`",
+    );
+    fails(client.digest_of("nope"), "is not there");
+    let file = tempfile::tempfile().expect("a file");
+    fails(
+        client.blob(&descriptor(b"x"), &file, &|_| {}),
+        "is not there: the registry says `blob unknown to registry`",
+    );
+    fails(
+        client.put_manifest(
+            "13",
+            "application/vnd.oci.image.manifest.v1+json",
+            MANIFEST.as_bytes(),
+        ),
+        "answers 400",
+    );
+    // What is stored wrong does not come back as right.
+    let hex = Digest::of(b"{}").hex();
+    let data = registry.dir.path().join("data/docker/registry/v2/blobs/sha256");
+    let data = data.join(&hex[..2]).join(&hex).join("data");
+    std::fs::write(data, b"[]").expect("room");
+    fails(
+        client.blob(&descriptor(b"{}"), &file, &|_| {}),
+        "digest: the bytes have",
+    );
+}
+
+#[test]
+fn a_real_registry_with_a_password_and_a_certificate() {
+    let Some(registry) = Registry::start(TLS) else {
+        return;
+    };
+    there_and_back(&sealed(&registry).password()).expect("there and back");
+    fails(sealed(&registry).client().manifest("12"), "`sbx login`");
+    let mut wrong = sealed(&registry).password();
+    if let Some(sbx::image::job::Credentials::Password { password, .. }) = &mut wrong.endpoint.credentials {
+        password.push('x');
+    }
+    fails(wrong.client().ping(), "not with these");
+    // It answers http on its TLS port, which is no reason to tell it a password that way.
+    let mut reach = plain(&registry).password();
+    fails(reach.client().ping(), "certificate authorities");
+    reach.transport.authorities = AUTHORITY.to_owned();
+    reach.client().ping().expect("a registry");
+}
