@@ -29,5 +29,6 @@ mod started;
 mod streams;
 mod terminal;
 mod terminal_pty;
+mod unpack;
 mod users;
 mod workspace;
