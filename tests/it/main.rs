@@ -22,16 +22,14 @@ mod flags;
 mod flags_wrong;
 mod links;
 mod programs;
-<<<<<<< HEAD
 mod pty;
 mod readme;
-=======
 mod registry;
->>>>>>> registry
 mod result;
 mod signals;
 mod started;
 mod streams;
 mod terminal;
+mod unpack;
 mod users;
 mod workspace;

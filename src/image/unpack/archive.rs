@@ -158,8 +158,8 @@ impl<'a> Archive<'a> {
         };
         let sum: u64 = bytes().map(u64::from).sum();
         // Old tars added signed bytes.
-        let signed: i64 = bytes().map(|b| i64::from(b.cast_signed())).sum();
-        if said != sum && i64::try_from(said) != Ok(signed) {
+        let signed = || bytes().map(|b| i64::from(b.cast_signed())).sum::<i64>();
+        if said != sum && i64::try_from(said) != Ok(signed()) {
             return Err(self.wrong("the checksum of its header is wrong: this is no tar, or a damaged one"));
         }
         Ok(Some(header))

@@ -8,6 +8,7 @@ mod archive;
 mod error;
 mod ledger;
 mod name;
+mod owner;
 mod pax;
 mod remove;
 mod sparse;
@@ -99,6 +100,8 @@ pub struct Dropped {
     pub devices: u64,
     /// aufs's own files.
     pub aufs: u64,
+    /// Set-group-id bits that the kernel left out: the worker lacks CAP_FSETID.
+    pub set_group_ids: u64,
 }
 
 /// Unpacks a layer. What was made before an error stays: see [`remove_tree`].

@@ -1,9 +1,10 @@
 //! Makes an entry what the archive says it is. All metadata goes through descriptors, or to a name without following it.
 
 use super::archive::{Archive, Kind, Member};
-use super::error::{Error, Result, limit, refused, shown, system};
+use super::error::{Result, limit, refused, shown, system};
 use super::ledger::{Last, Said};
 use super::name::{Place, clean, place};
+use super::owner::{id, not_owned};
 use super::pax::Time;
 use super::tree::{Spot, Tree, is, look};
 use super::{Dropped, Options, Unpacked};
@@ -22,6 +23,7 @@ use std::os::unix::fs::FileExt;
 
 /// Set-user-id and set-group-id.
 const SET_ID: u32 = 0o6000;
+const SET_GROUP_ID: u32 = 0o2000;
 
 /// Unpacks one layer.
 pub(super) struct Writer<'a> {
@@ -124,18 +126,9 @@ impl<'a> Writer<'a> {
 
     /// The owner that an entry names, which must be one.
     fn said(&self, member: &Member) -> Result<Said> {
-        let id = |kind, id: u64| match u32::try_from(id) {
-            // The last one means `as it is` to chown(2).
-            Ok(id) if id != u32::MAX => Ok(id),
-            _ if self.mapped() => Err(unmapped(&member.name, kind, id)),
-            _ => Err(refused(
-                &member.name,
-                format!("its {kind} is {id}: 4294967294 is the largest"),
-            )),
-        };
         Ok(Said {
-            uid: id("uid", member.uid)?,
-            gid: id("gid", member.gid)?,
+            uid: id(&member.name, "uid", member.uid, self.mapped())?,
+            gid: id(&member.name, "gid", member.gid, self.mapped())?,
             mode: member.mode,
             device: None,
         })
@@ -200,7 +193,7 @@ impl<'a> Writer<'a> {
                 })?;
             }
         }
-        self.attributes(file.as_fd(), spot, member)?;
+        self.set_attributes(file.as_fd(), &spot.path, member)?;
         let said = self.said(member)?;
         self.finish(
             &OwnedFd::from(file),
@@ -214,8 +207,17 @@ impl<'a> Writer<'a> {
     /// Owner, then mode (a new owner takes set-id bits away), then time.
     fn finish(&mut self, file: &OwnedFd, spot: &Spot, said: Said, mode: u32, time: Time) -> Result<()> {
         self.set_owner(file.as_fd(), &spot.path, said.uid, said.gid)?;
-        fs::set_mode(file.as_fd(), mode).map_err(system(&spot.path, "given its mode"))?;
+        self.set_mode(file.as_fd(), &spot.path, mode)?;
         futimens(file, &TimeSpec::UTIME_OMIT, &spec(time)).map_err(system(&spot.path, "given its time"))
+    }
+
+    fn set_mode(&mut self, file: BorrowedFd<'_>, path: &[u8], mode: u32) -> Result<()> {
+        fs::set_mode(file, mode).map_err(system(path, "given its mode"))?;
+        // Without CAP_FSETID the kernel leaves the bit out and says nothing.
+        if mode & SET_GROUP_ID != 0 && fs::kind(file).is_ok_and(|(mode, _)| mode & SET_GROUP_ID == 0) {
+            self.dropped.set_group_ids += 1;
+        }
+        Ok(())
     }
 
     fn set_owner(&self, file: BorrowedFd<'_>, path: &[u8], uid: u32, gid: u32) -> Result<()> {
@@ -337,10 +339,6 @@ impl<'a> Writer<'a> {
         self.record(&spot.path, said)
     }
 
-    fn attributes(&mut self, file: BorrowedFd<'_>, spot: &Spot, member: &Member) -> Result<()> {
-        self.set_attributes(file, &spot.path, member)
-    }
-
     /// Sets what a layer may say; before the mode, which may forbid it.
     fn set_attributes(&mut self, file: BorrowedFd<'_>, path: &[u8], member: &Member) -> Result<()> {
         for (name, value) in &member.attributes {
@@ -362,7 +360,7 @@ impl<'a> Writer<'a> {
         for (path, last) in self.tree.ledger.directories() {
             let directory = self.tree.writable(&path)?;
             self.set_owner(directory.as_fd(), &path, last.uid, last.gid)?;
-            fs::set_mode(directory.as_fd(), last.mode).map_err(system(&path, "given its mode"))?;
+            self.set_mode(directory.as_fd(), &path, last.mode)?;
             if let Some(time) = last.time {
                 futimens(&directory, &TimeSpec::UTIME_OMIT, &spec(time))
                     .map_err(system(&path, "given its time"))?;
@@ -384,48 +382,4 @@ fn kept(name: &[u8]) -> bool {
     let overlay = [&b"overlay."[..], b"fuseoverlayfs.", b"containers."];
     name.strip_prefix(b"user.")
         .is_some_and(|rest| !rest.is_empty() && !overlay.iter().any(|prefix| rest.starts_with(prefix)))
-}
-
-/// Why an owner could not be set: chown(2) says EINVAL to an id that the map does not have.
-fn not_owned(path: &[u8], uid: u32, gid: u32, errno: Errno) -> Error {
-    if errno != Errno::EINVAL {
-        return system(path, "given its owner")(errno);
-    }
-    let has = |id: u32, file| {
-        map(file)
-            .iter()
-            .any(|(first, count)| (*first..first + count).contains(&u64::from(id)))
-    };
-    if has(uid, "uid_map") {
-        unmapped(path, "gid", gid.into())
-    } else {
-        unmapped(path, "uid", uid.into())
-    }
-}
-
-fn unmapped(path: &[u8], kind: &'static str, id: u64) -> Error {
-    let count: u64 = map(if kind == "uid" { "uid_map" } else { "gid_map" })
-        .iter()
-        .map(|(_, count)| count)
-        .sum();
-    let map = match count {
-        0 => "which the map does not have".to_owned(),
-        count => format!("the map has {count}"),
-    };
-    Error::Unmapped {
-        name: shown(path),
-        kind,
-        id,
-        map,
-    }
-}
-
-/// The ids that this process can give away: first and count. Nothing where there is no `/proc`.
-fn map(file: &str) -> Vec<(u64, u64)> {
-    let text = std::fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default();
-    let line = |line: &str| {
-        let mut fields = line.split_ascii_whitespace();
-        Some((fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?))
-    };
-    text.lines().filter_map(line).collect()
 }
