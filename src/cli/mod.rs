@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod env_file;
+pub mod images;
 pub mod man;
 pub mod out;
 pub mod plan;
@@ -43,6 +44,8 @@ enum Verb {
     Plan(Box<plan::PlanArgs>),
     /// Say whether something can be done inside, what decides, and what would change it
     Why(Box<why::WhyArgs>),
+    /// Fetch an image from a registry
+    Pull(images::pull::PullArgs),
     /// List, show, check and compare profiles
     Profile(profile::ProfileArgs),
     /// Say what this machine gives, what follows for a run, and what mends what is missing
@@ -100,6 +103,7 @@ fn main(verb: Verb) -> Result<u8, Report> {
         Verb::Run(args) => run::run(&args),
         Verb::Plan(args) => plan::plan(&args),
         Verb::Why(args) => why::why(&args),
+        Verb::Pull(args) => images::pull::pull(&args),
         Verb::Profile(args) => profile::profile(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Man(args) => man::man(&args),

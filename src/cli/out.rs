@@ -31,6 +31,26 @@ pub fn words(text: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{}", lines(&text.to_string()));
 }
 
+/// Whether words are read on a terminal.
+#[must_use]
+pub fn on_terminal() -> bool {
+    io::IsTerminal::is_terminal(&io::stderr())
+}
+
+/// Draws lines on the terminal, over those that were drawn last.
+pub fn redraw(last: usize, texts: &[String]) {
+    use std::fmt::Write as _;
+    let mut all = String::new();
+    if last > 0 {
+        // Up to the first of them.
+        let _ = write!(all, "\x1b[{last}A");
+    }
+    for text in texts {
+        let _ = writeln!(all, "\r\x1b[K{}", escaped(text));
+    }
+    let _ = io::stderr().lock().write_all(all.as_bytes());
+}
+
 /// A text of several lines, each escaped.
 #[must_use]
 pub fn lines(text: &str) -> String {

@@ -1,9 +1,13 @@
 //! The edge: everything that a run takes from its surroundings is read here, once.
 
+use super::images::root::{self, How};
+use super::images::{Owners, pull};
 use super::report::Report;
 use super::run_args::SandboxArgs;
 use super::text_file::text_file;
 use crate::host;
+use crate::image::source::Source;
+use crate::image::store::Lock;
 use crate::model::{Host, HostPath, Origin, Protection};
 use crate::plan::{self, Facts, Plan};
 use crate::policy::{self, Policy, Request, Root};
@@ -11,8 +15,7 @@ use crate::profile::Profile;
 use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// What is asked, on which host.
@@ -24,6 +27,8 @@ pub struct Asked {
     pub policy: Policy,
     /// The host, as far as it was looked at.
     pub host: Host,
+    /// Held as long as this process lives: nobody removes the image meanwhile.
+    _kept: Option<Lock>,
 }
 
 /// Reads profiles, flags and surroundings.
@@ -39,15 +44,16 @@ pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
 ///
 /// # Errors
 /// As [`ask`].
-pub fn ask_on(host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> Result<Asked, Report> {
+pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> Result<Asked, Report> {
     let chosen = super::profiles::choose(args, current.as_deref(), host.caller.uid)?;
     let seccomp = args
         .seccomp_file()?
         .map(|file| read_seccomp(file, &chosen.profile, &host))
         .transpose()?;
     let ignored = seccomp.as_ref().map_or(0, |s| s.ignored.len());
+    let (root, kept) = root(args, current.as_deref(), &chosen.profile, &mut host)?;
     let request = Request {
-        root: root(&args.image, current.as_deref())?,
+        root,
         entrypoint: args.entrypoint.clone(),
         command: command(args),
         start_in: args.workdir.clone(),
@@ -68,6 +74,7 @@ pub fn ask_on(host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> Resul
         profile: chosen.profile,
         policy,
         host,
+        _kept: kept,
     })
 }
 
@@ -80,29 +87,45 @@ fn command(args: &SandboxArgs) -> Vec<OsString> {
     rest.cloned().collect()
 }
 
-fn root(image: &OsStr, current: Option<&Path>) -> Result<Root, Report> {
-    let bytes = image.as_bytes();
-    match bytes {
-        b"host" => return Ok(Root::Host),
-        b"scratch" => return Ok(Root::Scratch),
-        _ => {}
-    }
+/// What to run in, and what keeps an image from being removed meanwhile.
+fn root(
+    args: &SandboxArgs,
+    current: Option<&Path>,
+    profile: &Profile,
+    host: &mut Host,
+) -> Result<(Root, Option<Lock>), Report> {
+    let source = pull::source(&args.image)?;
+    Ok(match source {
+        Source::Host => (Root::Host, None),
+        Source::Scratch => (Root::Scratch, None),
+        Source::Directory(path) => (directory(&path, current)?, None),
+        source => {
+            let map = profile
+                .identity
+                .map
+                .as_ref()
+                .map_or(MapKind::Auto, |map| map.value);
+            let owners = Owners::of(map, host);
+            let how = How {
+                owners: &owners,
+                when: args.pull,
+                platform: pull::platform(args.platform.as_deref())?,
+                quiet: false,
+                uid: host.caller.uid,
+            };
+            let ready = root::ready(&source, &how)?;
+            (Root::Image(ready.image), Some(ready.kept))
+        }
+    })
+}
+
+fn directory(image: &Path, current: Option<&Path>) -> Result<Root, Report> {
     let shown = image.display().to_string();
     let shown = shown.escape_debug();
-    if !(bytes.starts_with(b"/")
-        || bytes.starts_with(b"./")
-        || bytes.starts_with(b"../")
-        || bytes == b"."
-        || bytes == b"..")
-    {
-        return Err(Report::sbx(format!("image `{shown}`: images from registries and archives are not supported yet"))
-            .hint("run in `host`, `scratch`, or a directory that holds a root file system, written as ./path or /path"));
-    }
-    let path = PathBuf::from(image);
-    let path = if path.is_absolute() {
-        path
+    let path = if image.is_absolute() {
+        image.to_owned()
     } else {
-        current.unwrap_or(Path::new("/")).join(path)
+        current.unwrap_or(Path::new("/")).join(image)
     };
     let real = path
         .canonicalize()
@@ -146,7 +169,10 @@ fn read_seccomp(file: &str, profile: &Profile, host: &Host) -> Result<Imported, 
 pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
     let Asked { policy, host, .. } = asked;
     let groups = policy.enforcement.wants(Protection::Groups) && !host.caller.groups.is_empty();
-    if policy.map.value == MapKind::Range || host.caller.writes_maps || groups {
+    let image = matches!(policy.root, Root::Image(_));
+    if image {
+        // Looked at already, when it was decided whose its files are.
+    } else if policy.map.value == MapKind::Range || host.caller.writes_maps || groups {
         host.id_helpers = host::id_helpers(&host.caller);
     }
     if policy.root == Root::Host {

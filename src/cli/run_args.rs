@@ -1,5 +1,6 @@
 //! The arguments of `run`, `plan` and `why`: what the user typed, and the profile that the flags come to.
 
+use super::images::pull::When;
 use super::report::Report;
 use crate::model::{Bytes, Capability, InRoot, Level, Origin, Protection, Set, Span, meant};
 use crate::profile::schema::{
@@ -98,7 +99,21 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Process")]
     pub init: Option<bool>,
 
-    /// What to run in: `host`, `scratch`, or a directory (./path, /path)
+    /// When an image is asked for at its registry
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "missing",
+        hide_default_value = true,
+        help_heading = "Image"
+    )]
+    pub pull: When,
+    /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
+    #[arg(long, value_name = "PLATFORM", help_heading = "Image")]
+    pub platform: Option<String>,
+
+    /// What to run in: `host`, an image ([HOST/]NAME[:TAG]), a directory (./path, /path), or `scratch`
     #[arg(value_name = "IMAGE", default_value = "host", hide_default_value = true)]
     pub image: OsString,
     /// The command and its arguments
@@ -120,7 +135,7 @@ where
 }
 
 /// One of a closed list of words.
-fn word<T: Word>(flag: &str, text: &str) -> Result<Set<T>, Report> {
+pub(super) fn word<T: Word>(flag: &str, text: &str) -> Result<Set<T>, Report> {
     word_of(flag, text, T::NAMES)
 }
 

@@ -5,6 +5,7 @@
 
 use super::descriptor::Platform;
 use super::limits::Limits;
+use super::store::Kind;
 use crate::model::Digest;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -72,6 +73,32 @@ pub enum Ownership {
     Mapped,
 }
 
+/// What the worker is to do. The store is at [`STORE`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Job {
+    /// Fetch an image.
+    Pull(Box<Pull>),
+    /// Unpack an image that is there.
+    Unpack(Unpack),
+}
+
+/// Where the worker finds the store.
+pub const STORE: &str = "/store";
+
+/// An image of the store, to be unpacked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Unpack {
+    /// Which.
+    pub manifest: Digest,
+    /// For whom.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+    /// How much is read.
+    pub limits: Limits,
+}
+
 /// An image that is to be fetched, checked, stored and unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -91,7 +118,26 @@ pub struct Pull {
     /// How much is read.
     pub limits: Limits,
     /// Whose the unpacked files are.
-    pub ownership: Ownership,
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+}
+
+/// What has a text of its own, as that text.
+mod as_text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    pub(super) fn serialize<S: Serializer>(what: &impl Display, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(what)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, T: FromStr>(from: D) -> Result<T, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse()
+            .map_err(|_| D::Error::custom("not what it should be"))
+    }
 }
 
 /// What is said to the worker after its job.

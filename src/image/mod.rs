@@ -18,3 +18,4 @@ pub mod source;
 pub mod store;
 pub mod transport;
 pub mod unpack;
+pub mod worker;

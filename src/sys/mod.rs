@@ -41,7 +41,7 @@ fn check_int(answer: libc::c_int) -> Result<libc::c_int> {
 }
 
 /// Calls again for as long as a signal interrupts.
-fn uninterrupted<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
         match call() {
             Err(Errno::EINTR) => {}

@@ -50,8 +50,11 @@ fn any_of(source: &Source, list: &[&str], why: &str) -> Findings {
         .collect()
 }
 
+/// The worker speaks to its parent through its streams.
+const TALK: &str = "src/image/worker/talk.rs";
+
 fn printing(source: &Source) -> Findings {
-    if source.path == "src/cli/out.rs" {
+    if ["src/cli/out.rs", TALK].contains(&source.path.as_str()) {
         return Vec::new();
     }
     any_of(source, &PRINTS, "outside src/cli/out.rs")
@@ -70,12 +73,48 @@ fn allocation(source: &Source) -> Findings {
     any_of(source, &ALLOCATES, "allocates after clone3")
 }
 
+/// The worker is a program of its own, which never clones.
+const WORKER: &str = "src/image/worker/";
+
 fn threads(source: &Source) -> Findings {
+    if source.path.starts_with(WORKER) {
+        return Vec::new();
+    }
     any_of(
         source,
         &["std::thread", "thread::spawn", "thread::Builder"],
         "before clone3 no thread may exist",
     )
+}
+
+/// Only the worker links what reads the bytes of strangers: neither its threads nor its parsers are near the process that clones.
+fn strangers(source: &Source) -> Findings {
+    let own = ["image/worker", "image/registry", "image/unpack", "bin/sbx-image"];
+    if own
+        .iter()
+        .any(|place| source.path.starts_with(&format!("src/{place}")))
+    {
+        return Vec::new();
+    }
+    let readers = [
+        "worker::",
+        "registry::",
+        "unpack::",
+        "ureq::",
+        "rustls::",
+        "tar::",
+        "flate2::",
+        "zstd::",
+    ];
+    any_of(source, &readers, "belongs to the worker alone")
+}
+
+#[test]
+fn strangers_bytes_are_read_by_the_worker_alone() {
+    let text = "use crate::image::unpack::Options;";
+    assert_eq!(sample("src/cli/pull.rs", text, strangers).len(), 1);
+    none(sample("src/image/worker/layers.rs", text, strangers));
+    none(rust().iter().flat_map(strangers).collect());
 }
 
 #[test]
@@ -133,5 +172,6 @@ fn nothing_allocates_after_clone3() {
 #[test]
 fn there_are_no_threads() {
     assert_eq!(sample("src/cli/a.rs", "use std::thread;", threads).len(), 1);
+    none(sample("src/image/worker/a.rs", "use std::thread;", threads));
     none(rust().iter().flat_map(threads).collect());
 }

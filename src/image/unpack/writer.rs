@@ -214,7 +214,7 @@ impl<'a> Writer<'a> {
     fn set_mode(&mut self, file: BorrowedFd<'_>, path: &[u8], mode: u32) -> Result<()> {
         fs::set_mode(file, mode).map_err(system(path, "given its mode"))?;
         // Without CAP_FSETID the kernel leaves the bit out and says nothing.
-        if mode & SET_GROUP_ID != 0 && fs::kind(file).is_ok_and(|(mode, _)| mode & SET_GROUP_ID == 0) {
+        if mode & SET_GROUP_ID != 0 && fs::kind(file).is_ok_and(|mode| mode & SET_GROUP_ID == 0) {
             self.dropped.set_group_ids += 1;
         }
         Ok(())

@@ -50,7 +50,10 @@ fn a_path_then_the_users_own_then_built_in() {
         place.1.load(&path).expect("a path").limits.pids.map(|p| p.value),
         Some(8)
     );
-    assert_eq!(place.1.names(), ["other", "strict", "default", "build", "image-worker"]);
+    assert_eq!(
+        place.1.names(),
+        ["other", "strict", "default", "build", "image-worker"]
+    );
 }
 
 #[test]

@@ -1,0 +1,148 @@
+//! `sbx pull`: an image from a registry into the store.
+
+use super::progress::Shown;
+use super::root::How;
+use super::{Owners, lookup, open, start};
+use crate::cli::out;
+use crate::cli::report::Report;
+use crate::host;
+use crate::image::credentials::Accounts;
+use crate::image::descriptor::Platform;
+use crate::image::endpoints::endpoints;
+use crate::image::job::{Job, Pull};
+use crate::image::limits::Limits;
+use crate::image::registries::files as registries;
+use crate::image::source::{Named, Source};
+use crate::image::transport;
+use crate::model::Digest;
+use crate::model::reference::Reference;
+use crate::profile::schema::MapKind;
+use clap::{Args, ValueEnum};
+use std::ffi::OsStr;
+
+/// When an image is asked for at its registry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// Always: a tag may have moved.
+    Always,
+    /// When it is not in the store.
+    #[default]
+    Missing,
+    /// Never.
+    Never,
+}
+
+/// Arguments of `pull`.
+#[derive(Debug, Clone, Args)]
+pub struct PullArgs {
+    /// The image: [HOST[:PORT]/]NAME[:TAG][@sha256:…]
+    #[arg(value_name = "IMAGE")]
+    image: String,
+    /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+    /// How ids are mapped where it will run: auto, caller, range, host-root
+    #[arg(long, value_name = "MAP", default_value = "auto")]
+    map: String,
+    /// Print the digest only
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Pulls, and prints the digest of the image.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn pull(args: &PullArgs) -> Result<u8, Report> {
+    let mut host = host::presumed().map_err(Report::sbx)?;
+    let Source::Registry(named) = Source::named(&args.image).map_err(Report::sbx)? else {
+        return Err(Report::usage(format!(
+            "pull {}: an id names nothing at a registry: write NAME[:TAG]",
+            args.image.escape_debug()
+        )));
+    };
+    let map = crate::cli::run_args::word::<MapKind>("--map", &args.map)?;
+    let owners = Owners::of(map.value, &mut host);
+    let how = How {
+        owners: &owners,
+        when: When::Always,
+        platform: platform(args.platform.as_deref())?,
+        quiet: args.quiet,
+        uid: host.caller.uid,
+    };
+    let digest = first(&candidates(&named)?, &how)?;
+    out::data(digest).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+    Ok(0)
+}
+
+/// What `--platform` says.
+///
+/// # Errors
+/// When it is none.
+pub(in crate::cli) fn platform(text: Option<&str>) -> Result<Option<Platform>, Report> {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|e| Report::usage(format!("--platform: {e}")))
+    };
+    text.map(parse).transpose()
+}
+
+/// The full names that a name may mean.
+///
+/// # Errors
+/// When registries.conf cannot be used, or gives it no meaning.
+pub(super) fn candidates(named: &Named) -> Result<Vec<Reference>, Report> {
+    if !named.reference().is_short() {
+        return Ok(vec![named.reference().clone()]);
+    }
+    let registries = registries::load(&lookup).map_err(Report::sbx)?;
+    registries.candidates(named.reference()).map_err(Report::sbx)
+}
+
+/// Pulls the first of several names that is there.
+///
+/// # Errors
+/// With what the last one's registry says.
+pub(super) fn first(candidates: &[Reference], how: &How<'_>) -> Result<Digest, Report> {
+    let mut last = Report::sbx("no name to pull");
+    for (at, name) in candidates.iter().enumerate() {
+        match one(name, how) {
+            Ok(digest) => return Ok(digest),
+            Err(report) => {
+                if at + 1 < candidates.len() && !how.quiet {
+                    out::words(format_args!("sbx: {}", report.message));
+                }
+                last = report;
+            }
+        }
+    }
+    Err(last)
+}
+
+fn one(name: &Reference, how: &How<'_>) -> Result<Digest, Report> {
+    let about = |e: &dyn std::fmt::Display| Report::sbx(format!("image {name}: {e}"));
+    let registries = registries::load(&lookup).map_err(|e| about(&e))?;
+    let accounts = Accounts::new(&lookup, how.uid);
+    let endpoints = endpoints(name, &registries, &accounts, &lookup).map_err(|e| about(&e))?;
+    let job = Job::Pull(Box::new(Pull {
+        name: name.to_string(),
+        tag: name.tag().map(str::to_owned),
+        digest: name.digest(),
+        endpoints,
+        platform: how.platform.clone().unwrap_or_else(Platform::host),
+        transport: transport::transport(&lookup).map_err(|e| about(&e))?,
+        limits: Limits::default(),
+        kind: how.owners.kind,
+    }));
+    let store = open(how.owners)?;
+    let mut shown = Shown::new(how.quiet);
+    start::work(&job, &store, how.owners, true, &mut shown).map_err(|mut report| {
+        report.message = format!("image {name}: {}", report.message);
+        report
+    })
+}
+
+/// Whether an IMAGE names an image at all.
+pub(in crate::cli) fn source(text: &OsStr) -> Result<Source, Report> {
+    Source::parse(text).map_err(Report::usage)
+}

@@ -1,0 +1,135 @@
+//! Starts the worker: `sbx run` itself, under the profile `image-worker`, with the store and nothing else.
+
+use super::conversation;
+use super::progress::Shown;
+use super::{Owners, real};
+use crate::cli::out;
+use crate::cli::report::Report;
+use crate::image::job::{Job, STORE};
+use crate::image::store::Store;
+use crate::model::Digest;
+use crate::profile::schema::MapKind;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The program, beside sbx itself.
+const PROGRAM: &str = "sbx-image";
+/// Where the worker's sandbox has it.
+const INSIDE: &str = "/sbx-image";
+
+/// Has the worker do a job. The network is the host's, where the job needs one.
+///
+/// # Errors
+/// When it cannot be started, or says what went wrong.
+pub(super) fn work(
+    job: &Job,
+    store: &Store,
+    owners: &Owners,
+    network: bool,
+    shown: &mut Shown,
+) -> Result<Digest, Report> {
+    let said = said(store)?;
+    let mut child = command(store, owners, network)?
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(said.try_clone().map_err(failed)?)
+        .spawn()
+        .map_err(failed)?;
+    let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(Report::sbx("cannot speak to the image worker"));
+    };
+    let answer = conversation::hold(job, to, from, shown);
+    let ended = child.wait().map_err(failed)?;
+    match answer {
+        Ok(Some(digest)) => Ok(digest),
+        Err(report) => Err(report),
+        Ok(None) => {
+            let report = Report::sbx(format!("the image worker ended without an answer ({ended})"));
+            Err(words(said)
+                .lines()
+                .fold(report, |report, line| report.hint(out::escaped(line))))
+        }
+    }
+}
+
+fn failed(error: std::io::Error) -> Report {
+    Report::sbx(format!("cannot start the image worker: {error}"))
+}
+
+/// What it says on standard error goes to a file without a name: a terminal would act on it.
+fn said(store: &Store) -> Result<File, Report> {
+    let mut file = File::options();
+    let file = file
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_TMPFILE)
+        .mode(0o600);
+    file.open(store.path()).map_err(failed)
+}
+
+fn words(mut said: File) -> String {
+    let mut text = Vec::new();
+    let read = said
+        .rewind()
+        .and_then(|()| said.take(4096).read_to_end(&mut text));
+    read.map(|_| String::from_utf8_lossy(&text).into_owned())
+        .unwrap_or_default()
+}
+
+/// In `/` and with a configuration directory that is not there: no profile of the user's takes the place of the built-in one.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "it starts sbx, and sbx starts the worker"
+)]
+fn command(store: &Store, owners: &Owners, network: bool) -> Result<Command, Report> {
+    let bind = |source: PathBuf, target: &str| -> Result<OsString, Report> {
+        let mut bind = source.into_os_string();
+        if bind.as_encoded_bytes().contains(&b':') {
+            let shown = bind.display().to_string();
+            return Err(Report::sbx(format!(
+                "{}: a path with a colon cannot be mounted",
+                shown.escape_debug()
+            )));
+        }
+        bind.push(target);
+        Ok(bind)
+    };
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .env_clear()
+        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .current_dir("/");
+    command.args(["run", "--quiet", "--profile", "image-worker", "--map"]);
+    command.arg(match owners.map {
+        MapKind::Auto => "auto",
+        MapKind::Caller => "caller",
+        MapKind::Range => "range",
+        MapKind::HostRoot => "host-root",
+    });
+    if network {
+        command.args(["--network", "host"]);
+    }
+    let store = real(store)?.as_path().to_owned();
+    command.arg("-v").arg(bind(store, &format!(":{STORE}"))?);
+    command.arg("-v").arg(bind(program()?, &format!(":{INSIDE}:ro"))?);
+    command.args(["scratch", INSIDE]);
+    Ok(command)
+}
+
+fn program() -> Result<PathBuf, Report> {
+    let own = std::env::current_exe().map_err(failed)?;
+    let program = own.with_file_name(PROGRAM);
+    if program.is_file() {
+        return Ok(program);
+    }
+    let shown = program.display().to_string();
+    Err(Report::sbx(format!(
+        "{} is not there: it comes with sbx and reads images",
+        shown.escape_debug()
+    ))
+    .hint("put it beside sbx, or run sbx from where it was built"))
+}

@@ -1,0 +1,146 @@
+//! Layers, several at once: each is fetched, if it has to be, and unpacked.
+
+use super::talk::Talk;
+use crate::image::document::Layer;
+use crate::image::job::{Ownership, Stage, Unpack};
+use crate::image::limits::Limits;
+use crate::image::owner::{Device, Owner};
+use crate::image::store::{Claim, Kind, Store, Wait};
+use crate::image::unpack::{self, Options};
+use crate::model::Digest;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// How many at once: more than two processors are kept busy by, and not so many that a registry minds.
+const AT_ONCE: usize = 4;
+
+/// A layer and what it unpacks to.
+pub(super) type Wanted<'a> = (&'a Layer, Digest);
+
+/// What fetches a blob that is not there.
+pub(super) type Fetch<'a> = &'a (dyn Fn(&Layer) -> Result<(), String> + Sync);
+
+/// Unpacks every layer of an image that is in the store.
+pub(super) fn unpack_image(store: &Store, job: &Unpack, talk: &Talk) -> Result<(), String> {
+    let _kept = store.pulling(Wait::Silently).map_err(|e| e.to_string())?;
+    let (manifest, config, _) = store.load(&job.manifest).map_err(|e| e.to_string())?;
+    let wanted: Vec<Wanted<'_>> = manifest.layers.iter().zip(config.diff_ids).collect();
+    let there = |layer: &Layer| match store.has_blob(&layer.descriptor.digest) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!(
+            "layer {} is not in the store any more: pull the image again",
+            layer.descriptor.digest.short()
+        )),
+        Err(e) => Err(e.to_string()),
+    };
+    all(store, &wanted, job.kind, &job.limits, &there, talk)
+}
+
+/// Fetches and unpacks; the first that fails stops the others before their next layer.
+pub(super) fn all(
+    store: &Store,
+    wanted: &[Wanted<'_>],
+    kind: Kind,
+    limits: &Limits,
+    fetch: Fetch<'_>,
+    talk: &Talk,
+) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    // One image may name a layer twice; who waits for itself waits for ever.
+    let wanted: Vec<_> = wanted
+        .iter()
+        .filter(|(layer, _)| seen.insert(layer.descriptor.digest))
+        .collect();
+    let (next, unpacked, failed) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let first: Mutex<Option<String>> = Mutex::new(None);
+    let work = || {
+        while !failed.load(Ordering::Relaxed) {
+            let Some((layer, diff_id)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                return;
+            };
+            let done = fetch(layer).and_then(|()| one(store, layer, *diff_id, kind, limits, &unpacked, talk));
+            if let Err(why) = done {
+                failed.store(true, Ordering::Relaxed);
+                let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+                first.get_or_insert(why);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..AT_ONCE.min(wanted.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(why) => Err(why),
+        None => Ok(()),
+    }
+}
+
+fn one(
+    store: &Store,
+    layer: &Layer,
+    diff_id: Digest,
+    kind: Kind,
+    limits: &Limits,
+    unpacked: &AtomicU64,
+    talk: &Talk,
+) -> Result<(), String> {
+    let blob = &layer.descriptor;
+    let about = |why: String| format!("layer {}: {why}", blob.digest.short());
+    let claim = store.new_layer(kind, &diff_id, Wait::Silently);
+    let Claim::New(new) = claim.map_err(|e| about(e.to_string()))? else {
+        talk.stage(blob, Stage::Complete, blob.size);
+        return Ok(());
+    };
+    let packed = store.open_blob(&blob.digest).map_err(|e| about(e.to_string()))?;
+    let options = Options {
+        compression: layer.compression,
+        ownership: match kind {
+            Kind::Single => Ownership::Single,
+            Kind::Mapped { .. } => Ownership::Mapped,
+        },
+        limits,
+    };
+    let tick = talk.ticker(blob, Stage::Unpack);
+    let made = unpack::unpack(packed, new.dir(), &options, &mut |bytes| tick(bytes));
+    let made = made.map_err(|e| about(e.to_string()))?;
+    if made.diff_id != diff_id {
+        return Err(about(format!(
+            "it unpacks to {}, and the image's config says {}: refused",
+            made.diff_id.short(),
+            diff_id.short()
+        )));
+    }
+    let sum = unpacked
+        .fetch_add(made.bytes, Ordering::Relaxed)
+        .saturating_add(made.bytes);
+    if sum > limits.image.0 {
+        return Err(about(format!(
+            "the image unpacks to more than {}: raise it with --limit image=SIZE",
+            limits.image
+        )));
+    }
+    let size = new.measure().map_err(|e| about(e.to_string()))?;
+    let owners: Vec<Owner> = made.owners.into_iter().map(owner).collect();
+    new.commit(&owners, &size).map_err(|e| about(e.to_string()))?;
+    talk.stage(blob, Stage::Complete, blob.size);
+    Ok(())
+}
+
+fn owner(of: unpack::Owner) -> Owner {
+    use std::os::unix::ffi::OsStringExt;
+    Owner {
+        path: std::ffi::OsString::from_vec(of.path),
+        uid: of.uid,
+        gid: of.gid,
+        mode: of.mode,
+        device: of.device.map(|device| Device {
+            block: device.kind == unpack::DeviceKind::Block,
+            major: device.major,
+            minor: device.minor,
+        }),
+    }
+}

@@ -1,0 +1,38 @@
+//! The worker: a program of its own (`sbx-image`), started by `sbx` inside a sandbox that holds the store and nothing else of the
+//! caller's. It may have threads; nothing here is ever part of the process that clones.
+
+mod fetch;
+mod layers;
+mod talk;
+
+use super::job::{Event, Job, STORE};
+use super::store::{Open, Store};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use talk::Talk;
+
+/// Reads a job, does it, and says what came of it.
+#[must_use]
+pub fn serve() -> ExitCode {
+    let Some((job, talk)) = talk::begin() else {
+        return ExitCode::from(2);
+    };
+    let event = match work(job, &talk) {
+        Ok(done) => done,
+        Err(why) => Event::Failed(why),
+    };
+    let failed = matches!(event, Event::Failed(_));
+    talk.say(&event);
+    ExitCode::from(u8::from(failed))
+}
+
+fn work(job: Job, talk: &Arc<Talk>) -> Result<Event, String> {
+    let store = Store::open(Path::new(STORE), Open::Existing).map_err(|e| e.to_string())?;
+    match job {
+        Job::Pull(pull) => fetch::pull(&store, &pull, talk).map(Event::Done),
+        Job::Unpack(unpack) => {
+            layers::unpack_image(&store, &unpack, talk).map(|()| Event::Done(unpack.manifest))
+        }
+    }
+}
