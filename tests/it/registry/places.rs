@@ -98,6 +98,16 @@ fn https_never_leads_to_http_nor_to_anything_else() {
 }
 
 #[test]
+fn insecure_is_the_registry_and_not_where_it_sends_to() {
+    let cdn = Server::tls(|_| Reply::ok(content(1000)));
+    let server = Server::tls(sending(format!("https://elsewhere.example:{}/", cdn.port)));
+    let mut reach = Reach::tls("other.test", &server).insecure();
+    blob(&reach.client()).expect("the blob");
+    reach.transport.authorities = include_str!("tls/host.pem").to_owned();
+    fails(blob(&reach.client()), "the certificate is not trusted");
+}
+
+#[test]
 fn nobody_is_followed_for_ever() {
     let server = Server::plain(|asked| Reply::redirect(format!("{}x", asked.path)));
     fails(

@@ -176,3 +176,50 @@ fn a_real_registry_with_a_password_and_a_certificate() {
     reach.transport.authorities = AUTHORITY.to_owned();
     reach.client().ping().expect("a registry");
 }
+
+/// Runs skopeo; `None`, and a skip, where it is not installed.
+fn skopeo(args: &[&str]) -> Option<()> {
+    let out = Command::new("skopeo")
+        .args([
+            "--insecure-policy",
+            "copy",
+            "--src-tls-verify=false",
+            "--dest-tls-verify=false",
+        ])
+        .args(args)
+        .output();
+    match out {
+        Ok(out) => {
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            Some(())
+        }
+        Err(e) => {
+            skip("skopeo", &e.to_string());
+            None
+        }
+    }
+}
+
+#[test]
+fn what_is_pushed_is_understood_by_others_and_theirs_is_here() {
+    let Some(registry) = Registry::start(PLAIN) else {
+        return;
+    };
+    let mut reach = plain(&registry);
+    there_and_back(&reach).expect("there and back");
+    let ours = reach.client().manifest("12").expect("the manifest");
+    let at = |repository: &str| format!("docker://127.0.0.1:{}/{repository}:12", registry.port);
+    let layout = format!("oci:{}:12", registry.dir.path().join("layout").display());
+    let copied = skopeo(&[&at("some/thing"), &layout]).and_then(|()| skopeo(&[&layout, &at("their/thing")]));
+    if copied.is_none() {
+        return;
+    }
+    reach.endpoint.repository = "their/thing".to_owned();
+    let client = reach.client();
+    assert_eq!(client.manifest("12").expect("the manifest"), ours);
+    let layer = content(3 << 20);
+    let file = tempfile::tempfile().expect("a file");
+    client
+        .blob(&descriptor(&layer), &file, &|_| {})
+        .expect("the layer");
+}
