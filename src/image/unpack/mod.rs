@@ -5,6 +5,7 @@
 //! read is bounded ([`stream`], [`archive`], [`ledger`]).
 
 mod archive;
+mod contents;
 mod error;
 mod ledger;
 mod name;
