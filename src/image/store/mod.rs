@@ -43,6 +43,7 @@ pub use layer::{Claim, Kind, LayerState, NewLayer};
 pub use list::Listed;
 pub use lock::{Lock, Wait};
 pub use prune::Freed;
+pub(in crate::image) use tree::remove as remove_tree;
 pub use tree::{Size, measure};
 pub use verify::Finding;
 
