@@ -2,8 +2,10 @@
 
 pub mod doctor;
 pub mod env_file;
+pub mod flag_values;
 pub mod images;
 pub mod man;
+pub mod mount_args;
 pub mod out;
 pub mod plan;
 pub mod profile;
@@ -14,6 +16,8 @@ pub mod request;
 pub mod run;
 pub mod run_args;
 mod text_file;
+pub mod volume;
+pub mod volumes;
 pub mod why;
 
 pub use report::Report;
@@ -46,6 +50,8 @@ enum Verb {
     Why(Box<why::WhyArgs>),
     /// Fetch an image from a registry
     Pull(images::pull::PullArgs),
+    /// Make, list and remove volumes: directories that outlive sandboxes
+    Volume(volume::VolumeArgs),
     /// List, show, check and compare profiles
     Profile(profile::ProfileArgs),
     /// Say what this machine gives, what follows for a run, and what mends what is missing
@@ -104,6 +110,7 @@ fn main(verb: Verb) -> Result<u8, Report> {
         Verb::Plan(args) => plan::plan(&args),
         Verb::Why(args) => why::why(&args),
         Verb::Pull(args) => images::pull::pull(&args),
+        Verb::Volume(args) => volume::volume(&args),
         Verb::Profile(args) => profile::profile(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Man(args) => man::man(&args),

@@ -5,12 +5,14 @@ use super::images::{Owners, pull};
 use super::report::Report;
 use super::run_args::SandboxArgs;
 use super::text_file::text_file;
+use super::volumes::{self, Asking};
 use crate::host;
 use crate::image::source::Source;
 use crate::image::store::Lock;
-use crate::model::{Host, HostPath, Origin, Protection};
-use crate::plan::{self, Facts, Plan};
-use crate::policy::{self, Policy, Request, Root};
+use crate::model::facts::Found;
+use crate::model::{Digest, Host, HostPath, Origin, Protection};
+use crate::plan::{self, Facts, Kind, Plan};
+use crate::policy::{self, Flags, Policy, Request, Root};
 use crate::profile::Profile;
 use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
@@ -27,6 +29,10 @@ pub struct Asked {
     pub policy: Policy,
     /// The host, as far as it was looked at.
     pub host: Host,
+    /// The volumes that are asked for, which may not be there yet.
+    pub volumes: Vec<Asking>,
+    /// The image, and whose its files are.
+    pub(super) image: Option<(Digest, Owners)>,
     /// Held as long as this process lives: nobody removes the image meanwhile.
     _kept: Option<Lock>,
 }
@@ -51,7 +57,13 @@ pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> R
         .map(|file| read_seccomp(file, &chosen.profile, &host))
         .transpose()?;
     let ignored = seccomp.as_ref().map_or(0, |s| s.ignored.len());
-    let (root, kept) = root(args, current.as_deref(), &chosen.profile, &mut host)?;
+    let mut flags = args.flags()?;
+    let mounts = args.mounts()?;
+    let (root, image) = root(args, current.as_deref(), (&chosen.profile, &flags), &mut host)?;
+    let (image, kept) = image.map_or((None, None), |(image, kept)| (Some(image), Some(kept)));
+    let (asking, volumes) = volumes::named(&mounts.named)?;
+    flags.volumes = volumes;
+    flags.anonymous = mounts.anonymous;
     let request = Request {
         root,
         entrypoint: args.entrypoint.clone(),
@@ -63,6 +75,7 @@ pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> R
         environment: std::env::vars_os().collect(),
         seccomp: seccomp.map(|s| s.table),
         profile: chosen.names,
+        flags,
     };
     let mut policy = policy::resolve(&chosen.profile, &request).map_err(Report::sbx)?;
     if ignored > 0 {
@@ -74,6 +87,8 @@ pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> R
         profile: chosen.profile,
         policy,
         host,
+        volumes: asking,
+        image,
         _kept: kept,
     })
 }
@@ -91,9 +106,9 @@ fn command(args: &SandboxArgs) -> Vec<OsString> {
 fn root(
     args: &SandboxArgs,
     current: Option<&Path>,
-    profile: &Profile,
+    (profile, flags): (&Profile, &Flags),
     host: &mut Host,
-) -> Result<(Root, Option<Lock>), Report> {
+) -> Result<(Root, Option<((Digest, Owners), Lock)>), Report> {
     let source = pull::source(&args.image)?;
     Ok(match source {
         Source::Host => (Root::Host, None),
@@ -105,7 +120,7 @@ fn root(
                 .map
                 .as_ref()
                 .map_or(MapKind::Auto, |map| map.value);
-            let owners = Owners::of(map, host);
+            let owners = Owners::of(map, flags.userns.as_ref(), host)?;
             let how = How {
                 owners: &owners,
                 when: args.pull,
@@ -114,7 +129,10 @@ fn root(
                 uid: host.caller.uid,
             };
             let ready = root::ready(&source, &how)?;
-            (Root::Image(ready.image), Some(ready.kept))
+            (
+                Root::Image(ready.image),
+                Some(((ready.manifest, owners), ready.kept)),
+            )
         }
     })
 }
@@ -167,18 +185,27 @@ fn read_seccomp(file: &str, profile: &Profile, host: &Host) -> Result<Imported, 
 /// # Errors
 /// When a required protection cannot be enforced.
 pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
-    let Asked { policy, host, .. } = asked;
+    let Asked {
+        policy,
+        host,
+        volumes,
+        ..
+    } = asked;
     let groups = policy.enforcement.wants(Protection::Groups) && !host.caller.groups.is_empty();
     let image = matches!(policy.root, Root::Image(_));
     if image {
         // Looked at already, when it was decided whose its files are.
-    } else if policy.map.value == MapKind::Range || host.caller.writes_maps || groups {
+    } else if policy.map.value == MapKind::Range
+        || policy.userns.is_some()
+        || host.caller.writes_maps
+        || groups
+    {
         host.id_helpers = host::id_helpers(&host.caller);
     }
     if policy.root == Root::Host {
         host.tree = host::tree();
     }
-    let facts = Facts {
+    let mut facts = Facts {
         terminal,
         ..host::sources::look_up(
             policy,
@@ -187,6 +214,12 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
             host.caller.home.as_deref(),
         )
     };
+    for volume in volumes.iter() {
+        // A run makes the one that is not there yet.
+        let (kind, real) = (Kind::Directory, volume.data.clone());
+        let found = facts.sources.entry(volume.data.clone());
+        found.or_insert(Found { kind, real });
+    }
     plan::build(policy, host, &facts).map_err(|refusal| {
         let report = Report::sbx(&refusal);
         match refusal.mend() {

@@ -100,7 +100,7 @@ impl Child<'_> {
             Operation::Terminal => self.terminal(),
             Operation::StartIn(at) => self.start_in(at),
             Operation::Limit { resource, soft, hard } => cred::set_limit(*resource, *soft, *hard),
-            Operation::DropGroups => cred::drop_groups(),
+            Operation::Groups(groups) => cred::set_groups(groups),
             Operation::SetIds { uid, gid, change } => set_ids(*uid, *gid, *change),
             Operation::Capabilities(kept) => capabilities(*kept),
             Operation::NoNewPrivileges => cred::no_new_privileges(),

@@ -1,27 +1,38 @@
 //! Starts the worker: `sbx run` itself, under the profile `image-worker`, with the store and nothing else.
 
-use super::conversation;
+use super::conversation::{self, Ended};
 use super::progress::Shown;
 use super::{Owners, real};
 use crate::cli::out;
 use crate::cli::report::Report;
-use crate::image::job::{Job, STORE};
+use crate::image::job::{Job, STORE, VOLUME};
 use crate::image::store::Store;
 use crate::model::Digest;
-use crate::profile::schema::MapKind;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The program, beside sbx itself.
 const PROGRAM: &str = "sbx-image";
 /// Where the worker's sandbox has it.
-const INSIDE: &str = "/sbx-image";
+const INSIDE: &str = "/.sbx-image";
 
-/// Has the worker do a job. The network is the host's, where the job needs one.
+/// Where the worker works.
+struct Place<'a> {
+    /// What its root is: `scratch`, or an image.
+    root: OsString,
+    /// Directories of the host that it may write, and where they are inside.
+    binds: Vec<(PathBuf, &'a str)>,
+    owners: &'a Owners,
+    network: bool,
+    /// Where a file without a name may be made.
+    temporary: PathBuf,
+}
+
+/// Has the worker do a job on the store. The network is the host's, where the job needs one.
 ///
 /// # Errors
 /// When it cannot be started, or says what went wrong.
@@ -32,8 +43,41 @@ pub(super) fn work(
     network: bool,
     shown: &mut Shown,
 ) -> Result<Digest, Report> {
-    let said = said(store)?;
-    let mut child = command(store, owners, network)?
+    let place = Place {
+        root: "scratch".into(),
+        binds: vec![(real(store)?.as_path().to_owned(), STORE)],
+        owners,
+        network,
+        temporary: store.path(),
+    };
+    let done = at(&place, job, shown)?;
+    done.ok_or_else(|| Report::sbx("the image worker has done something else"))
+}
+
+/// Has the worker do a job on a directory that a volume is made of, in a root of nothing or in that of an image.
+///
+/// # Errors
+/// As [`work`].
+pub(in crate::cli) fn on_volume(
+    job: &Job,
+    directory: &Path,
+    image: Option<&Digest>,
+    owners: &Owners,
+) -> Result<(), Report> {
+    let real = directory.canonicalize().map_err(failed)?;
+    let place = Place {
+        root: image.map_or("scratch".into(), |digest| digest.to_string().into()),
+        temporary: real.parent().unwrap_or(&real).to_owned(),
+        binds: vec![(real, VOLUME)],
+        owners,
+        network: false,
+    };
+    at(&place, job, &mut Shown::new(true)).map(|_| ())
+}
+
+fn at(place: &Place<'_>, job: &Job, shown: &mut Shown) -> Result<Option<Digest>, Report> {
+    let said = said(&place.temporary)?;
+    let mut child = command(place)?
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(said.try_clone().map_err(failed)?)
@@ -44,10 +88,9 @@ pub(super) fn work(
     };
     let answer = conversation::hold(job, to, from, shown);
     let ended = child.wait().map_err(failed)?;
-    match answer {
-        Ok(Some(digest)) => Ok(digest),
-        Err(report) => Err(report),
-        Ok(None) => {
+    match answer? {
+        Ended::Done(digest) => Ok(digest),
+        Ended::Silently => {
             let report = Report::sbx(format!("the image worker ended without an answer ({ended})"));
             Err(words(said)
                 .lines()
@@ -61,14 +104,14 @@ fn failed(error: std::io::Error) -> Report {
 }
 
 /// What it says on standard error goes to a file without a name: a terminal would act on it.
-fn said(store: &Store) -> Result<File, Report> {
+fn said(directory: &Path) -> Result<File, Report> {
     let mut file = File::options();
     let file = file
         .read(true)
         .write(true)
         .custom_flags(libc::O_TMPFILE)
         .mode(0o600);
-    file.open(store.path()).map_err(failed)
+    file.open(directory).map_err(failed)
 }
 
 fn words(mut said: File) -> String {
@@ -85,9 +128,9 @@ fn words(mut said: File) -> String {
     clippy::disallowed_methods,
     reason = "it starts sbx, and sbx starts the worker"
 )]
-fn command(store: &Store, owners: &Owners, network: bool) -> Result<Command, Report> {
-    let bind = |source: PathBuf, target: &str| -> Result<OsString, Report> {
-        let mut bind = source.into_os_string();
+fn command(place: &Place<'_>) -> Result<Command, Report> {
+    let bind = |source: &Path, target: &str| -> Result<OsString, Report> {
+        let mut bind = source.as_os_str().to_owned();
         if bind.as_encoded_bytes().contains(&b':') {
             let shown = bind.display().to_string();
             return Err(Report::sbx(format!(
@@ -103,20 +146,28 @@ fn command(store: &Store, owners: &Owners, network: bool) -> Result<Command, Rep
         .env_clear()
         .env("XDG_CONFIG_HOME", "/nonexistent")
         .current_dir("/");
-    command.args(["run", "--quiet", "--profile", "image-worker", "--map"]);
-    command.arg(match owners.map {
-        MapKind::Auto => "auto",
-        MapKind::Caller => "caller",
-        MapKind::Range => "range",
-        MapKind::HostRoot => "host-root",
-    });
-    if network {
+    command.args(["run", "--quiet", "--profile", "image-worker"]);
+    command.args(place.owners.flags());
+    if place.network {
         command.args(["--network", "host"]);
     }
-    let store = real(store)?.as_path().to_owned();
-    command.arg("-v").arg(bind(store, &format!(":{STORE}"))?);
-    command.arg("-v").arg(bind(program()?, &format!(":{INSIDE}:ro"))?);
-    command.args(["scratch", INSIDE]);
+    if place.root != "scratch" {
+        // Where the image is; and as it is, without what its config says of volumes, of users and of where to start.
+        let own = ["XDG_DATA_HOME", "HOME"].map(|name| (name, super::lookup(name)));
+        command.envs(own.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        command.args(["--read-only=false", "--pull", "never", "--user", "0:0", "-w", "/"]);
+        command.args(["--entrypoint", INSIDE]);
+    }
+    for (source, target) in &place.binds {
+        command.arg("-v").arg(bind(source, &format!(":{target}"))?);
+    }
+    command
+        .arg("-v")
+        .arg(bind(&program()?, &format!(":{INSIDE}:ro"))?);
+    command.arg(&place.root);
+    if place.root == "scratch" {
+        command.arg(INSIDE);
+    }
     Ok(command)
 }
 

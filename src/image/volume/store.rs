@@ -149,6 +149,14 @@ impl Volumes {
         }
     }
 
+    /// The volumes in a directory, which is not looked at.
+    #[must_use]
+    pub fn presumed(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
     fn home(&self, name: &Name) -> PathBuf {
         self.path.join(name.as_str())
     }

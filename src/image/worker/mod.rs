@@ -4,6 +4,7 @@
 mod fetch;
 mod layers;
 mod talk;
+mod volume;
 
 use super::job::{Event, Job, STORE};
 use super::store::{Open, Store};
@@ -28,11 +29,17 @@ pub fn serve() -> ExitCode {
 }
 
 fn work(job: Job, talk: &Arc<Talk>) -> Result<Event, String> {
+    let job = match job {
+        Job::Fill(fill) => return volume::fill(&fill).map(|()| Event::Finished),
+        Job::Empty => return volume::empty().map(|()| Event::Finished),
+        job => job,
+    };
     let store = Store::open(Path::new(STORE), Open::Existing).map_err(|e| e.to_string())?;
     match job {
         Job::Pull(pull) => fetch::pull(&store, &pull, talk).map(Event::Done),
         Job::Unpack(unpack) => {
             layers::unpack_image(&store, &unpack, talk).map(|()| Event::Done(unpack.manifest))
         }
+        Job::Fill(_) | Job::Empty => Ok(Event::Finished),
     }
 }
