@@ -112,6 +112,9 @@ pub struct SandboxArgs {
     /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
     #[arg(long, value_name = "PLATFORM", help_heading = "Image")]
     pub platform: Option<String>,
+    /// Raise or lower how much of an image is read, as for `pull`: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Image")]
+    pub image_limit: Vec<String>,
 
     /// What to run in: `host`, an image ([HOST/]NAME[:TAG]), a directory (./path, /path), or `scratch`
     #[arg(value_name = "IMAGE", default_value = "host", hide_default_value = true)]

@@ -32,9 +32,7 @@ pub(in crate::image) fn json(error: &serde_json::Error) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Larger than the limit.
-    #[error(
-        "the document has {size} bytes, the limit is {limit}: raise the limit of documents if you trust it"
-    )]
+    #[error("the document has {size} bytes, the limit is {limit}: --image-limit document=SIZE raises it")]
     Large {
         /// Its size.
         size: u64,
@@ -91,7 +89,7 @@ pub enum Error {
         media_type: String,
     },
     /// Too many layers.
-    #[error("the image has {count} layers, the limit is {limit}")]
+    #[error("the image has {count} layers, the limit is {limit}: --image-limit layers=N raises it")]
     Layers {
         /// How many.
         count: usize,

@@ -118,7 +118,7 @@ fn one(
         .saturating_add(made.bytes);
     if sum > limits.image.0 {
         return Err(about(format!(
-            "the image unpacks to more than {}: raise it with --limit image=SIZE",
+            "the image unpacks to more than {}: --image-limit image=SIZE raises it",
             limits.image
         )));
     }
