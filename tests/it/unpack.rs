@@ -139,8 +139,8 @@ fn finish(path: &Path, node: &Node) {
         }
     }
     if !matches!(node.kind, Kind::Symlink(_)) {
-        // An ordinary user cannot pack what it may not read.
-        let mode = if is_root() { node.mode } else { node.mode | 0o500 };
+        // As an ordinary user GNU tar neither packs what it may not read nor sets attributes of what it may not write.
+        let mode = if is_root() { node.mode } else { node.mode | 0o700 };
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
     }
     utimensat(

@@ -26,6 +26,7 @@ use std::rc::Rc;
 const OPEN: usize = 16;
 /// Links in a path, as the kernel has it.
 const LINKS: u32 = 40;
+const TANGLED: &str = "its path leads through more than 40 symlinks";
 
 /// A name in a directory that is open.
 #[derive(Debug, Clone)]
@@ -59,6 +60,15 @@ pub(super) fn is(stat: &FileStat, kind: libc::mode_t) -> bool {
 /// Only whiteouts are character devices here: the layer's own are made as files.
 fn is_whiteout(stat: &FileStat) -> bool {
     is(stat, libc::S_IFCHR)
+}
+
+/// Why what is not there is not made.
+fn lacking(linked: bool) -> &'static str {
+    if linked {
+        "it leads through a symlink of this layer to what is not in it"
+    } else {
+        "it is not in this layer"
+    }
 }
 
 fn c_name(name: &[u8]) -> std::result::Result<CString, Errno> {
@@ -165,42 +175,30 @@ impl<'a> Tree<'a> {
         push(&mut parts, path, false);
         let (mut real, mut links) = (Vec::new(), 0);
         while let Some((part, linked)) = parts.pop() {
-            match &part[..] {
-                b"" | b"." => continue,
-                // Only a link says so; above the root is the root.
-                b".." => {
-                    real = split(&real).0.to_vec();
-                    continue;
-                }
-                _ => {}
+            if matches!(&part[..], b"" | b".") {
+                continue;
+            }
+            // Only a link says so; above the root is the root.
+            if part == b".." {
+                real = split(&real).0.to_vec();
+                continue;
             }
             let parent = self.directory(&real).map_err(system(path, "opened"))?;
             let spot = self.named(real, parent, &part)?;
             match readlinkat(&spot.parent, spot.name.as_c_str()) {
+                Ok(_) if links == LINKS => return Err(refused(path, TANGLED)),
                 Ok(target) => {
                     links += 1;
-                    if links > LINKS {
-                        return Err(refused(
-                            path,
-                            format!("its path leads through more than {LINKS} symlinks"),
-                        ));
-                    }
-                    let target = target.as_bytes();
-                    real = if target.starts_with(b"/") {
+                    let from_root = target.as_bytes().starts_with(b"/");
+                    real = if from_root {
                         Vec::new()
                     } else {
                         split(&spot.path).0.to_vec()
                     };
-                    push(&mut parts, target, true);
+                    push(&mut parts, target.as_bytes(), true);
                 }
                 Err(Errno::ENOENT) if make && !linked => real = self.make_unnamed(spot)?,
-                Err(Errno::ENOENT) if linked => {
-                    return Err(refused(
-                        path,
-                        "it leads through a symlink of this layer to what is not in it",
-                    ));
-                }
-                Err(Errno::ENOENT) => return Err(refused(path, "it is not in this layer")),
+                Err(Errno::ENOENT) => return Err(refused(path, lacking(linked))),
                 Err(Errno::EINVAL) => real = self.pass(spot, path, make)?,
                 Err(errno) => return Err(system(path, "looked up")(errno)),
             }

@@ -1,6 +1,7 @@
 //! Makes an entry what the archive says it is. All metadata goes through descriptors, or to a name without following it.
 
 use super::archive::{Archive, Kind, Member};
+use super::contents::fill;
 use super::error::{Result, limit, refused, shown, system};
 use super::ledger::{Last, Said};
 use super::name::{Place, clean, place};
@@ -12,14 +13,12 @@ use crate::image::job::Ownership;
 use crate::model::Digest;
 use crate::sys::{Errno, fs, tree};
 use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{Mode, SFlag, UtimensatFlags, futimens, mknodat, utimensat};
+use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, futimens, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{fchownat, linkat, symlinkat};
 use std::ffi::CString;
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 
 /// Set-user-id and set-group-id.
 const SET_ID: u32 = 0o6000;
@@ -33,11 +32,6 @@ pub(super) struct Writer<'a> {
     entries: u64,
     opaque: bool,
     dropped: Dropped,
-}
-
-/// The file system's words for an error of std.
-fn errno(e: &std::io::Error) -> Errno {
-    Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO))
 }
 
 fn spec(time: Time) -> TimeSpec {
@@ -167,32 +161,8 @@ impl<'a> Writer<'a> {
             );
             return Err(limit(what, self.options.limits.unpacked));
         }
-        let mut file = File::from(self.create(spot)?);
-        let failed = |e: std::io::Error| system(&spot.path, "written")(errno(&e));
-        match &member.map {
-            None => archive.contents(|piece| file.write_all(piece).map_err(failed))?,
-            Some(map) => {
-                file.set_len(member.size).map_err(failed)?;
-                let mut pieces = map.iter().copied().filter(|piece| piece.length > 0);
-                let mut here = pieces.next();
-                archive.contents(|mut bytes| {
-                    while let (Some(piece), false) = (&mut here, bytes.is_empty()) {
-                        let n = bytes
-                            .len()
-                            .min(usize::try_from(piece.length).unwrap_or(usize::MAX));
-                        let (head, tail) = bytes.split_at(n);
-                        file.write_all_at(head, piece.offset).map_err(failed)?;
-                        bytes = tail;
-                        piece.offset += n as u64;
-                        piece.length -= n as u64;
-                        if piece.length == 0 {
-                            here = pieces.next();
-                        }
-                    }
-                    Ok(())
-                })?;
-            }
-        }
+        let file = File::from(self.create(spot)?);
+        fill(&file, archive, member, spot)?;
         self.set_attributes(file.as_fd(), &spot.path, member)?;
         let said = self.said(member)?;
         self.finish(
@@ -246,22 +216,12 @@ impl<'a> Writer<'a> {
         self.record(path, said)
     }
 
-    fn target(member: &Member) -> Result<CString> {
-        match CString::new(member.link.clone()) {
-            Ok(target) if !target.is_empty() => Ok(target),
-            _ => Err(refused(
-                &member.name,
-                "a link leads to a name of at least one byte and without NUL",
-            )),
-        }
-    }
-
     fn symlink(&mut self, member: &Member, spot: &Spot) -> Result<()> {
         let said = Said {
             mode: 0o777,
             ..self.said(member)?
         };
-        let target = Self::target(member)?;
+        let target = target(member)?;
         let make = |spot: &Spot| symlinkat(target.as_c_str(), &spot.parent, spot.name.as_c_str());
         self.tree.fresh(spot, make)?;
         if self.mapped() {
@@ -280,48 +240,44 @@ impl<'a> Writer<'a> {
 
     /// Another name of what the layer has; its metadata is that of the first.
     fn hard_link(&mut self, member: &Member, spot: &Spot) -> Result<()> {
-        Self::target(member)?;
-        let target = clean(&member.link, self.options.limits)?;
-        let lacking = || {
-            refused(
-                &member.name,
-                format!(
-                    "it is a hard link to `{}`, which is not in this layer",
-                    shown(&target)
-                ),
-            )
-        };
-        let from = self.tree.existing(&target)?;
-        let stat = match look(&from) {
-            Err(Errno::ENOENT) => return Err(lacking()),
-            other => other.map_err(system(&from.path, "looked up"))?,
-        };
-        if ![libc::S_IFREG, libc::S_IFLNK, libc::S_IFIFO]
-            .iter()
-            .any(|kind| is(&stat, *kind))
-        {
-            let why = format!("it is a hard link to `{}`, which is no file", shown(&target));
-            return Err(refused(&member.name, why));
-        }
+        let (from, stat) = self.linked(member)?;
         // Another name of the same already: to replace it would take the last one away.
         if look(spot).is_ok_and(|there| (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino)) {
             return Ok(());
         }
         let said = self.tree.ledger.said(&from.path);
         let link = |spot: &Spot| {
-            linkat(
-                &from.parent,
-                from.name.as_c_str(),
-                &spot.parent,
-                spot.name.as_c_str(),
-                AtFlags::empty(),
-            )
+            let (old, new) = (from.name.as_c_str(), spot.name.as_c_str());
+            linkat(&from.parent, old, &spot.parent, new, AtFlags::empty())
         };
         self.tree.fresh(spot, link)?;
         match said {
             Some(said) => self.tree.ledger.owner(&spot.path, said),
             None => Ok(()),
         }
+    }
+
+    /// What a hard link leads to.
+    fn linked(&mut self, member: &Member) -> Result<(Spot, FileStat)> {
+        target(member)?;
+        let path = clean(&member.link, self.options.limits)?;
+        let wrong = |why: &str| {
+            let to = shown(&path);
+            refused(
+                &member.name,
+                format!("it is a hard link to `{to}`, which is {why}"),
+            )
+        };
+        let from = self.tree.existing(&path)?;
+        let stat = match look(&from) {
+            Err(Errno::ENOENT) => return Err(wrong("not in this layer")),
+            other => other.map_err(system(&from.path, "looked up"))?,
+        };
+        let kinds = [libc::S_IFREG, libc::S_IFLNK, libc::S_IFIFO];
+        if !kinds.iter().any(|kind| is(&stat, *kind)) {
+            return Err(wrong("no file"));
+        }
+        Ok((from, stat))
     }
 
     fn fifo(&mut self, member: &Member, spot: &Spot) -> Result<()> {
@@ -374,6 +330,17 @@ impl<'a> Writer<'a> {
             opaque: self.opaque,
             dropped: self.dropped,
         })
+    }
+}
+
+/// What a link leads to, in words of the layer.
+fn target(member: &Member) -> Result<CString> {
+    match CString::new(&member.link[..]) {
+        Ok(target) if !target.is_empty() => Ok(target),
+        _ => Err(refused(
+            &member.name,
+            "a link leads to a name of at least one byte and without NUL",
+        )),
     }
 }
 
