@@ -31,6 +31,8 @@ pub struct Policy {
     pub groups: Vec<Set<String>>,
     /// Kept inside the user namespace.
     pub capabilities: Set<CapabilitySet>,
+    /// What root of an image has besides, over a range of ids.
+    pub root_capabilities: Set<CapabilitySet>,
     /// The caller's working directory.
     pub workspace: Workspace,
     /// Where the command starts.

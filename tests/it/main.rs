@@ -32,4 +32,5 @@ mod streams;
 mod terminal;
 mod unpack;
 mod users;
+mod verbs;
 mod workspace;

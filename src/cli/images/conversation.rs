@@ -12,16 +12,10 @@ use std::process::{ChildStdin, ChildStdout};
 /// An event is some hundred bytes; a message is cut at some hundred letters.
 const LONGEST: u64 = 64 << 10;
 
-/// What came of a job.
-#[derive(Debug)]
-pub(super) enum Ended {
-    /// The worker ended without a word.
-    Silently,
-    /// It is done; the image that came of it, where one did.
-    Done(Option<Digest>),
-}
+/// What a job has made: an image, or nothing that has a name.
+pub(super) type Made = Option<Digest>;
 
-/// Hands over the job and listens until the worker has done it.
+/// Hands over the job and listens until the worker has done it; `None` when it ended without a word.
 ///
 /// # Errors
 /// With what the worker says went wrong.
@@ -30,31 +24,31 @@ pub(super) fn hold(
     mut to: ChildStdin,
     from: ChildStdout,
     shown: &mut Shown,
-) -> Result<Ended, Report> {
+) -> Result<Option<Made>, Report> {
     let mut from = BufReader::new(from);
     if say(&mut to, job).is_none() {
-        return Ok(Ended::Silently);
+        return Ok(None);
     }
     let mut line = Vec::new();
     loop {
         line.clear();
         let read = from.by_ref().take(LONGEST).read_until(b'\n', &mut line);
         if !matches!(read, Ok(1..)) || line.last() != Some(&b'\n') {
-            return Ok(Ended::Silently);
+            return Ok(None);
         }
         let Ok(event) = serde_json::from_slice(&line) else {
-            return Ok(Ended::Silently);
+            return Ok(None);
         };
         match event {
             Event::Resolve(name) => {
                 if say(&mut to, &Answer::Addresses(getent::addresses(&name))).is_none() {
-                    return Ok(Ended::Silently);
+                    return Ok(None);
                 }
             }
             Event::Progress(progress) => shown.progress(&progress),
             Event::Note(text) => shown.note(&text),
-            Event::Done(digest) => return Ok(Ended::Done(Some(digest))),
-            Event::Finished => return Ok(Ended::Done(None)),
+            Event::Done(digest) => return Ok(Some(Some(digest))),
+            Event::Finished => return Ok(Some(None)),
             Event::Failed(why) => return Err(Report::sbx(crate::cli::out::escaped(&why))),
         }
     }

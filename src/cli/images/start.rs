@@ -1,6 +1,6 @@
 //! Starts the worker: `sbx run` itself, under the profile `image-worker`, with the store and nothing else.
 
-use super::conversation::{self, Ended};
+use super::conversation::{self, Made};
 use super::progress::Shown;
 use super::{Owners, real};
 use crate::cli::out;
@@ -32,7 +32,7 @@ struct Place<'a> {
     temporary: PathBuf,
 }
 
-/// Has the worker do a job on the store. The network is the host's, where the job needs one.
+/// Has the worker do a job that makes an image. The network is the host's, where the job needs one.
 ///
 /// # Errors
 /// When it cannot be started, or says what went wrong.
@@ -43,15 +43,30 @@ pub(super) fn work(
     network: bool,
     shown: &mut Shown,
 ) -> Result<Digest, Report> {
+    let made = task(job, Some(store), owners, network, shown)?;
+    made.ok_or_else(|| Report::sbx("the image worker has made no image"))
+}
+
+/// Has the worker do a job, with the store where the job needs it.
+///
+/// # Errors
+/// As [`work`].
+pub(super) fn task(
+    job: &Job,
+    store: Option<&Store>,
+    owners: &Owners,
+    network: bool,
+    shown: &mut Shown,
+) -> Result<Made, Report> {
+    let bind = |store| Ok::<_, Report>((real(store)?.as_path().to_owned(), STORE));
     let place = Place {
         root: "scratch".into(),
-        binds: vec![(real(store)?.as_path().to_owned(), STORE)],
+        binds: store.map(bind).transpose()?.into_iter().collect(),
         owners,
         network,
-        temporary: store.path(),
+        temporary: store.map_or_else(std::env::temp_dir, Store::path),
     };
-    let done = at(&place, job, shown)?;
-    done.ok_or_else(|| Report::sbx("the image worker has done something else"))
+    at(&place, job, shown)
 }
 
 /// Has the worker do a job on a directory that a volume is made of, in a root of nothing or in that of an image.
@@ -75,7 +90,7 @@ pub(in crate::cli) fn on_volume(
     at(&place, job, &mut Shown::new(true)).map(|_| ())
 }
 
-fn at(place: &Place<'_>, job: &Job, shown: &mut Shown) -> Result<Option<Digest>, Report> {
+fn at(place: &Place<'_>, job: &Job, shown: &mut Shown) -> Result<Made, Report> {
     let said = said(&place.temporary)?;
     let mut child = command(place)?
         .stdin(Stdio::piped())
@@ -89,8 +104,8 @@ fn at(place: &Place<'_>, job: &Job, shown: &mut Shown) -> Result<Option<Digest>,
     let answer = conversation::hold(job, to, from, shown);
     let ended = child.wait().map_err(failed)?;
     match answer? {
-        Ended::Done(digest) => Ok(digest),
-        Ended::Silently => {
+        Some(made) => Ok(made),
+        None => {
             let report = Report::sbx(format!("the image worker ended without an answer ({ended})"));
             Err(words(said)
                 .lines()

@@ -11,6 +11,9 @@
 //! locks/NAME                     see below
 //! ```
 //!
+//! A manifest in Docker's words is kept as it came, since its digest is what it is known by; skopeo finds only those in OCI's words in a
+//! layout. What another program writes into index.json is read, and may be lost when it does not take the lock.
+//!
 //! Everything gets its name when it is whole and on the disk, by a rename; whatever dies in the middle leaves something that has no
 //! meaning yet, which the next one continues or [`Store::prune`] removes.
 //!
@@ -23,6 +26,7 @@
 
 mod blob;
 mod error;
+mod freed;
 mod index;
 mod layer;
 mod list;
@@ -38,11 +42,12 @@ mod tests;
 
 pub use blob::{Partial, PartialBlob};
 pub use error::Error;
+pub use freed::{Freed, Left, Part};
 pub use index::{Image, LAYOUT_NAME};
 pub use layer::{Claim, Kind, LayerState, NewLayer};
 pub use list::Listed;
 pub use lock::{Lock, Wait};
-pub use prune::Freed;
+pub use sweep::Remove;
 pub(in crate::image) use tree::remove as remove_tree;
 pub use tree::{Size, measure};
 pub use verify::Finding;
