@@ -102,13 +102,16 @@ fn command(args: &SandboxArgs) -> Vec<OsString> {
     rest.cloned().collect()
 }
 
+/// An image, whose its files are, and what keeps it.
+type OfImage = ((Digest, Owners), Lock);
+
 /// What to run in, and what keeps an image from being removed meanwhile.
 fn root(
     args: &SandboxArgs,
     current: Option<&Path>,
     (profile, flags): (&Profile, &Flags),
     host: &mut Host,
-) -> Result<(Root, Option<((Digest, Owners), Lock)>), Report> {
+) -> Result<(Root, Option<OfImage>), Report> {
     let source = pull::source(&args.image)?;
     Ok(match source {
         Source::Host => (Root::Host, None),

@@ -33,4 +33,5 @@ mod terminal;
 mod unpack;
 mod users;
 mod verbs;
+mod volumes;
 mod workspace;
