@@ -43,6 +43,7 @@ pub(super) fn hold(
                 }
             }
             Event::Progress(progress) => shown.progress(&progress),
+            Event::Loaded { manifest, names } => shown.loaded(manifest, names),
             Event::Note(text) => shown.note(&text),
             Event::Done(digest) => return Ok(Some(digest)),
             Event::Failed(why) => return Err(Report::sbx(crate::cli::out::escaped(&why))),
