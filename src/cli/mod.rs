@@ -46,6 +46,14 @@ enum Verb {
     Why(Box<why::WhyArgs>),
     /// Fetch an image from a registry
     Pull(images::pull::PullArgs),
+    /// Send an image to a registry
+    Push(images::push::PushArgs),
+    /// Bring the images of an archive or a layout into the store
+    Load(images::load::LoadArgs),
+    /// Write images into one file
+    Save(images::save::SaveArgs),
+    /// Make an image of a root file system
+    Import(images::import::ImportArgs),
     /// List, show, check and compare profiles
     Profile(profile::ProfileArgs),
     /// Say what this machine gives, what follows for a run, and what mends what is missing
@@ -104,6 +112,10 @@ fn main(verb: Verb) -> Result<u8, Report> {
         Verb::Plan(args) => plan::plan(&args),
         Verb::Why(args) => why::why(&args),
         Verb::Pull(args) => images::pull::pull(&args),
+        Verb::Push(args) => images::push::push(&args),
+        Verb::Load(args) => images::load::load(&args),
+        Verb::Save(args) => images::save::save(&args),
+        Verb::Import(args) => images::import::import(&args),
         Verb::Profile(args) => profile::profile(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Man(args) => man::man(&args),

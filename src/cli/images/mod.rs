@@ -1,11 +1,18 @@
 //! Images at the command line: where they are looked for, and the process that fetches them.
 
+mod change;
 mod conversation;
 mod getent;
+mod given;
+pub mod import;
+pub mod load;
 mod progress;
 pub mod pull;
+pub mod push;
 pub mod root;
+pub mod save;
 mod start;
+mod stored;
 
 use super::report::Report;
 use crate::host;

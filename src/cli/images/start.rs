@@ -5,7 +5,7 @@ use super::progress::Shown;
 use super::{Owners, real};
 use crate::cli::out;
 use crate::cli::report::Report;
-use crate::image::job::{Job, STORE};
+use crate::image::job::{GIVEN, Job, STORE};
 use crate::image::store::Store;
 use crate::model::Digest;
 use crate::profile::schema::MapKind;
@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The program, beside sbx itself.
@@ -32,8 +32,23 @@ pub(super) fn work(
     network: bool,
     shown: &mut Shown,
 ) -> Result<Digest, Report> {
+    work_with(job, store, owners, network, None, shown)
+}
+
+/// As [`work`], with a file or a directory of the caller's, which the worker may read.
+///
+/// # Errors
+/// As [`work`].
+pub(super) fn work_with(
+    job: &Job,
+    store: &Store,
+    owners: &Owners,
+    network: bool,
+    given: Option<&Path>,
+    shown: &mut Shown,
+) -> Result<Digest, Report> {
     let said = said(store)?;
-    let mut child = command(store, owners, network)?
+    let mut child = command(store, owners, network, given)?
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(said.try_clone().map_err(failed)?)
@@ -85,7 +100,7 @@ fn words(mut said: File) -> String {
     clippy::disallowed_methods,
     reason = "it starts sbx, and sbx starts the worker"
 )]
-fn command(store: &Store, owners: &Owners, network: bool) -> Result<Command, Report> {
+fn command(store: &Store, owners: &Owners, network: bool, given: Option<&Path>) -> Result<Command, Report> {
     let bind = |source: PathBuf, target: &str| -> Result<OsString, Report> {
         let mut bind = source.into_os_string();
         if bind.as_encoded_bytes().contains(&b':') {
@@ -116,6 +131,11 @@ fn command(store: &Store, owners: &Owners, network: bool) -> Result<Command, Rep
     let store = real(store)?.as_path().to_owned();
     command.arg("-v").arg(bind(store, &format!(":{STORE}"))?);
     command.arg("-v").arg(bind(program()?, &format!(":{INSIDE}:ro"))?);
+    if let Some(given) = given {
+        command
+            .arg("-v")
+            .arg(bind(given.to_owned(), &format!(":{GIVEN}:ro"))?);
+    }
     command.args(["scratch", INSIDE]);
     Ok(command)
 }

@@ -5,6 +5,7 @@ use super::error::Error;
 use super::layer::{Kind, LAYERS, NEW, OLD, lock_name, name};
 use super::lock::{self, Holders};
 use super::prune::Freed;
+use super::spool::SPOOL;
 use super::{Store, Wait, tree};
 use crate::image::document::{self, Config, Document};
 use crate::image::limits::Limits;
@@ -171,8 +172,10 @@ impl Sweep<'_> {
 
     fn partials(&mut self) -> Result<(), Error> {
         let root = &self.store.root;
-        for digest in self.store.digests(PARTIAL)? {
-            let name = format!("{PARTIAL}/{}", digest.hex());
+        let own =
+            |name: &String| name.starts_with(SPOOL) || format!("sha256:{name}").parse::<Digest>().is_ok();
+        for name in root.list(PARTIAL)?.into_iter().filter(own) {
+            let name = format!("{PARTIAL}/{name}");
             let Some(file) = root.writable(&name)? else {
                 continue;
             };

@@ -148,7 +148,8 @@ fn name(store: &Store, image: &Image, named: bool, talk: &Talk) -> Result<Digest
     let names: &[String] = if named { &image.names } else { &[] };
     for name in names {
         let before = store.find(name).map_err(|e| e.to_string())?;
-        if let Some(before) = before.filter(|before| before.manifest != descriptor.digest) {
+        let own = Some(image.found.manifest.config.digest);
+        if let Some(before) = before.filter(|before| before.id != own) {
             let before = before.id.unwrap_or(before.manifest).short();
             talk.note(format!("{name} was another image, {before}, until now"));
         }
