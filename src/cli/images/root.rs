@@ -20,6 +20,7 @@ pub(in crate::cli) struct How<'a> {
     pub(in crate::cli) owners: &'a Owners,
     pub(in crate::cli) when: When,
     pub(in crate::cli) platform: Option<Platform>,
+    pub(in crate::cli) limits: Limits,
     pub(in crate::cli) quiet: bool,
     pub(in crate::cli) uid: u32,
 }
@@ -125,7 +126,7 @@ fn layers(store: &Store, manifest: &Digest, config: &Config, how: &How<'_>) -> R
             let job = Job::Unpack(Unpack {
                 manifest: *manifest,
                 kind,
-                limits: Limits::default(),
+                limits: how.limits.clone(),
             });
             let store = super::open(how.owners)?;
             start::work(&job, &store, how.owners, false, &mut Shown::new(how.quiet))?;

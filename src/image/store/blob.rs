@@ -7,11 +7,9 @@ use crate::image::descriptor::Descriptor;
 use crate::image::document::{self, Config, Manifest};
 use crate::image::limits::Limits;
 use crate::model::Digest;
-use crate::sys::fs::set_mode;
 use nix::sys::stat::{FileStat, fstat};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 pub(super) const BLOBS: &str = "blobs/sha256";
@@ -221,7 +219,8 @@ impl PartialBlob<'_> {
             });
         }
         let path = self.path();
-        set_mode(self.file.as_fd(), 0o444).map_err(|e| Error::io("change the mode of", &path, e))?;
+        // The mode stays as it is: a file that its owner could not write would stop whoever goes on here, and skopeo, which writes a
+        // manifest again that is there already.
         self.file.sync_all().map_err(|e| Error::io("sync", &path, e))?;
         self.store.root.rename(&self.name(), &blob_name(&self.digest))?;
         self.store.root.sync(BLOBS)

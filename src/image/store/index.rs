@@ -78,7 +78,7 @@ pub(super) fn read(root: &Root) -> Result<Entries, Error> {
     let Some(bytes) = root.read(FILE, LIMIT)? else {
         return Ok(Entries::default());
     };
-    let entries: Entries = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let entries: Entries = serde_json::from_slice(&bytes).map_err(|e| damaged(document::json(&e)))?;
     match entries.schema_version {
         2 => Ok(entries),
         other => Err(damaged(format!("schemaVersion is {other}, and must be 2"))),
@@ -125,9 +125,7 @@ fn release(entries: &mut Vec<Descriptor>, name: &str) -> bool {
 fn check_name(name: &str) -> Result<(), Error> {
     let odd = |c: char| !(c.is_ascii_alphanumeric() || "._-:@/+[]".contains(c));
     if name.is_empty() || name.len() > 1024 || name.contains(odd) || is_id(name) {
-        return Err(Error::Name(
-            name.chars().take(100).flat_map(char::escape_debug).collect(),
-        ));
+        return Err(Error::Name(document::shown(name)));
     }
     Ok(())
 }

@@ -172,7 +172,7 @@ impl Store {
     fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str, limit: u64) -> Result<Option<T>, Error> {
         let damaged = |e: serde_json::Error| Error::Damaged {
             path: self.root.path(name),
-            why: e.to_string(),
+            why: crate::image::document::json(&e),
         };
         let bytes = self.root.read(name, limit)?;
         bytes

@@ -12,6 +12,9 @@
 //! locks/NAME                     see below
 //! ```
 //!
+//! A manifest in Docker's words is kept as it came, since its digest is what it is known by; skopeo finds only those in OCI's words in a
+//! layout. What another program writes into index.json is read, and may be lost when it does not take the lock.
+//!
 //! Everything gets its name when it is whole and on the disk, by a rename; whatever dies in the middle leaves something that has no
 //! meaning yet, which the next one continues or [`Store::prune`] removes.
 //!

@@ -35,7 +35,7 @@ pub enum Error {
         why: String,
     },
     /// More than is read of a stranger.
-    #[error("{what}: the limit is {limit}")]
+    #[error("{what}: the limit is {limit} (see --image-limit)")]
     Limit {
         /// What there is too much of.
         what: String,

@@ -6,13 +6,15 @@
 )]
 
 mod hostile;
-// Named so, these two may print and start threads.
+// Named so, these may print and start threads.
 #[cfg(test)]
 mod many;
 mod plain;
 mod removal;
 #[cfg(test)]
 mod skopeo;
+#[cfg(test)]
+mod waits;
 
 use super::*;
 use crate::image::descriptor::Descriptor;

@@ -87,7 +87,7 @@ fn making_a_store_goes_on_where_it_was_killed() {
 }
 
 #[test]
-fn the_umask_does_not_matter_and_blobs_are_not_writable() {
+fn the_umask_does_not_matter() {
     let (dir, store) = create();
     put(&store, &image(&["one"], ""), X);
     let mode = |name: &str| {
@@ -95,9 +95,41 @@ fn the_umask_does_not_matter_and_blobs_are_not_writable() {
         meta.permissions().mode() & 0o7777
     };
     assert_eq!(mode("blobs/sha256"), 0o755);
-    assert_eq!(mode(&format!("blobs/sha256/{}", Digest::of(b"one").hex())), 0o444);
+    assert_eq!(mode(&format!("blobs/sha256/{}", Digest::of(b"one").hex())), 0o644);
     assert_eq!(mode("index.json"), 0o644);
     assert_eq!(mode("locks/index"), 0o644);
+}
+
+#[test]
+fn what_root_makes_is_the_workers() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let dir = place();
+    let path = dir.path().join("store");
+    let give_to = Some((100_000, 200_000));
+    let store = Store::open(&path, Open::Create { give_to }).expect("made");
+    put(&store, &image(&["one"], ""), X);
+    let _used = store.use_image(&Digest::of(b"")).expect("the lock");
+    store.prepare(&MAPPED).expect("made");
+    // Opened again, nobody has to say whose it is.
+    let store = Store::open(&path, Open::Existing).expect("opened");
+    put(&store, &image(&["two"], ""), Y);
+    drop(
+        store
+            .partial(&descriptor("", b"three"), Wait::Never)
+            .expect("begun"),
+    );
+    let mut seen = 0;
+    for name in tree_of(&path) {
+        let meta = path.join(&name).symlink_metadata().expect("there");
+        let layer = name.contains("/tree");
+        let owner = if layer { (0, 0) } else { (100_000, 200_000) };
+        assert_eq!((meta.uid(), meta.gid()), owner, "{name}");
+        seen += 1;
+    }
+    assert!(seen > 20);
+    assert_eq!(std::fs::metadata(&path).expect("there").uid(), 100_000);
 }
 
 #[test]

@@ -158,12 +158,13 @@ fn verify_finds_what_is_wrong() {
         "blobs/md5",
         "layers/other",
         "layers/single/x",
-        "partial/x",
+        "partial/\u{1b}[31mx",
         "locks/x",
     ] {
         std::fs::write(path(name), "").expect("write");
     }
     let found = findings(&store).join("\n");
+    assert!(found.contains("partial/\\u{1b}[31mx"), "{found:?}");
     for what in [
         format!("blob {} has other contents", made.layers[0].short()),
         format!("blob {} has other contents", made.layers[1].short()),
