@@ -58,7 +58,12 @@ pub(super) fn shown(path: &Path) -> String {
 ///
 /// # Errors
 /// When it is not there, or no tar.
-pub(super) fn given<'a>(path: &Path, store: &'a Store, owners: &Owners) -> Result<Given<'a>, Report> {
+pub(super) fn given<'a>(
+    path: &Path,
+    store: &'a Store,
+    owners: &Owners,
+    limits: &Limits,
+) -> Result<Given<'a>, Report> {
     let failed = |e: std::io::Error| Report::sbx(format!("{}: {e}", shown(path)));
     if path == Path::new("-") {
         if stdin().is_terminal() {
@@ -67,7 +72,7 @@ pub(super) fn given<'a>(path: &Path, store: &'a Store, owners: &Owners) -> Resul
             ));
         }
         let input = stdin().as_fd().try_clone_to_owned().map_err(failed)?;
-        return copied(File::from(input), path, store);
+        return copied(File::from(input), path, store, limits);
     }
     let real = path.canonicalize().map_err(failed)?;
     let metadata = real.metadata().map_err(failed)?;
@@ -76,10 +81,10 @@ pub(super) fn given<'a>(path: &Path, store: &'a Store, owners: &Owners) -> Resul
     if metadata.is_dir() || metadata.is_file() && mountable {
         return Ok(Given::Mounted(real));
     }
-    copied(File::open(&real).map_err(failed)?, path, store)
+    copied(File::open(&real).map_err(failed)?, path, store, limits)
 }
 
-fn copied<'a>(mut from: File, path: &Path, store: &'a Store) -> Result<Given<'a>, Report> {
+fn copied<'a>(mut from: File, path: &Path, store: &'a Store, limits: &Limits) -> Result<Given<'a>, Report> {
     let about = |why: &dyn std::fmt::Display| Report::sbx(format!("{}: {why}", shown(path)));
     let mut head = Vec::new();
     let read = (&mut from).take(archive::HEAD).read_to_end(&mut head);
@@ -87,11 +92,13 @@ fn copied<'a>(mut from: File, path: &Path, store: &'a Store) -> Result<Given<'a>
     // Before anything is written: what is no tar at all may never end.
     archive::packing(&head).map_err(|e| about(&e))?;
     let spool = store.spool().map_err(|e| about(&e))?;
-    let (mut to, limit) = (spool.file(), Limits::default().image);
+    let (mut to, limit) = (spool.file(), limits.image);
     to.write_all(&head).map_err(|e| about(&e))?;
     let rest = std::io::copy(&mut from.take(limit.0), &mut to).map_err(|e| about(&e))?;
     if rest >= limit.0 {
-        return Err(about(&format!("it has more than {limit}")));
+        return Err(about(&format!(
+            "it has more than {limit}: --image-limit image=SIZE raises it"
+        )));
     }
     Ok(Given::Copied(spool))
 }

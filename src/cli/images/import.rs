@@ -10,7 +10,6 @@ use crate::host;
 use crate::image::archive::{self, Owners as Packed};
 use crate::image::descriptor::Platform;
 use crate::image::job::{Import, Job};
-use crate::image::limits::Limits;
 use crate::image::source::Source;
 use crate::image::store::{Spool, Store};
 use crate::profile::schema::MapKind;
@@ -45,6 +44,9 @@ pub struct ImportArgs {
     /// How ids are mapped where it will run: auto, caller, range, host-root
     #[arg(long, value_name = "MAP", default_value = "auto")]
     map: String,
+    /// Raise or lower how much is read, as for `pull`: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE")]
+    image_limit: Vec<String>,
     /// Print the digest only
     #[arg(short, long)]
     quiet: bool,
@@ -59,6 +61,7 @@ pub fn import(args: &ImportArgs) -> Result<u8, Report> {
     let map = crate::cli::run_args::word::<MapKind>("--map", &args.map)?;
     let platform = pull::platform(args.platform.as_deref())?.unwrap_or_else(Platform::host);
     let config = config(&args.change, &platform)?;
+    let limits = pull::limits(&args.image_limit)?;
     let name = args.name.as_deref().map(name).transpose()?;
     let owners = Owners::of(map.value, &mut host);
     let store = open(&owners)?;
@@ -70,14 +73,14 @@ pub fn import(args: &ImportArgs) -> Result<u8, Report> {
         };
         Given::Copied(packed_directory(&args.from, &store, packed, &mut progress)?)
     } else {
-        given(&args.from, &store, &owners)?
+        given(&args.from, &store, &owners, &limits)?
     };
     let job = Job::Import(Box::new(Import {
         at: given.inside(),
         name,
         config,
         platform,
-        limits: Limits::default(),
+        limits,
         kind: owners.kind,
     }));
     let digest = start::work_with(&job, &store, &owners, false, given.mount(), &mut progress)

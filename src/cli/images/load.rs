@@ -39,6 +39,9 @@ pub struct LoadArgs {
     /// How ids are mapped where it will run: auto, caller, range, host-root
     #[arg(long, value_name = "MAP", default_value = "auto")]
     map: String,
+    /// Raise or lower how much of an image is read, as for `pull`: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE")]
+    image_limit: Vec<String>,
     /// Print the digests only
     #[arg(short, long)]
     quiet: bool,
@@ -59,6 +62,7 @@ pub fn load(args: &LoadArgs) -> Result<u8, Report> {
         name: None,
         all: true,
         platform: pull::platform(args.platform.as_deref())?,
+        limits: pull::limits(&args.image_limit)?,
     };
     let mut progress = Shown::new(args.quiet);
     work(&wanted, &owners, &mut progress).map_err(|report| about(&given::shown(file), report))?;
@@ -80,6 +84,7 @@ struct Wanted<'a> {
     name: Option<String>,
     all: bool,
     platform: Option<Platform>,
+    limits: Limits,
 }
 
 /// Loads the one image that `run` is given, under its digest alone; also says what it is called in messages.
@@ -108,6 +113,7 @@ pub(super) fn one(source: &Source, how: &How<'_>) -> Result<(String, Digest), Re
         name,
         all: false,
         platform: how.platform.clone(),
+        limits: how.limits.clone(),
     };
     let digest = work(&wanted, how.owners, &mut Shown::new(how.quiet));
     digest
@@ -117,7 +123,7 @@ pub(super) fn one(source: &Source, how: &How<'_>) -> Result<(String, Digest), Re
 
 fn work(wanted: &Wanted<'_>, owners: &Owners, shown: &mut Shown) -> Result<Digest, Report> {
     let store = open(owners)?;
-    let given = given(wanted.at, &store, owners).map_err(|mut report| {
+    let given = given(wanted.at, &store, owners, &wanted.limits).map_err(|mut report| {
         // Whoever called names it.
         let named = format!("{}: ", given::shown(wanted.at));
         if let Some(rest) = report.message.strip_prefix(&named) {
@@ -131,7 +137,7 @@ fn work(wanted: &Wanted<'_>, owners: &Owners, shown: &mut Shown) -> Result<Diges
         wanted: wanted.name.clone(),
         all: wanted.all,
         platform: wanted.platform.clone().unwrap_or_else(Platform::host),
-        limits: Limits::default(),
+        limits: wanted.limits.clone(),
         kind: owners.kind,
     }));
     start::work_with(&job, &store, owners, false, given.mount(), shown)

@@ -53,6 +53,10 @@ pub fn survey(archive: impl Read, limits: &Limits) -> Result<BTreeMap<String, Pl
             Kind::File if member.map.is_some() => {
                 return Err(refused(&path, "an archive of images has no files with holes"));
             }
+            Kind::File if member.size > limits.image.0 => {
+                let what = format!("`{}` has {} bytes", shown(&path), member.size);
+                return Err(limit(what, limits.image));
+            }
             Kind::File => Place::File {
                 at: archive.offset(),
                 size: member.size,

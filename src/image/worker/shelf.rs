@@ -62,6 +62,12 @@ impl Shelf {
         if !metadata.is_file() {
             return Err("it is neither a directory nor a regular file".to_owned());
         }
+        let (size, limit) = (metadata.len(), limits.image);
+        if size > limit.0 {
+            return Err(format!(
+                "it has {size} bytes, and at most {limit} are read: --image-limit image=SIZE raises it"
+            ));
+        }
         let plain = match packing(&file)? {
             Compression::None => file,
             packed => unpacked(file, packed, store, limits)?,
