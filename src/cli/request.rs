@@ -5,12 +5,14 @@ use super::images::{Owners, pull};
 use super::report::Report;
 use super::run_args::SandboxArgs;
 use super::text_file::text_file;
+use super::volumes::{self, Asking};
 use crate::host;
 use crate::image::source::Source;
 use crate::image::store::Lock;
-use crate::model::{Host, HostPath, Origin, Protection};
-use crate::plan::{self, Facts, Plan};
-use crate::policy::{self, Policy, Request, Root};
+use crate::model::facts::Found;
+use crate::model::{Digest, Host, HostPath, Origin, Protection};
+use crate::plan::{self, Facts, Kind, Plan};
+use crate::policy::{self, Flags, Policy, Request, Root};
 use crate::profile::Profile;
 use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
@@ -27,8 +29,21 @@ pub struct Asked {
     pub policy: Policy,
     /// The host, as far as it was looked at.
     pub host: Host,
+    /// The volumes that are asked for, which may not be there yet.
+    pub volumes: Vec<Asking>,
+    /// The image.
+    pub(super) image: Option<Held>,
+}
+
+/// An image that a run holds.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// Its manifest.
+    pub(super) manifest: Digest,
+    /// Whose its files are.
+    pub(super) owners: Owners,
     /// Held as long as this process lives: nobody removes the image meanwhile.
-    _kept: Option<Lock>,
+    _kept: Lock,
 }
 
 /// Reads profiles, flags and surroundings.
@@ -51,7 +66,12 @@ pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> R
         .map(|file| read_seccomp(file, &chosen.profile, &host))
         .transpose()?;
     let ignored = seccomp.as_ref().map_or(0, |s| s.ignored.len());
-    let (root, kept) = root(args, current.as_deref(), &chosen.profile, &mut host)?;
+    let mut flags = args.flags()?;
+    let mounts = args.mounts()?;
+    let (root, image) = root(args, current.as_deref(), (&chosen.profile, &flags), &mut host)?;
+    let (asking, volumes) = volumes::named(&mounts.named)?;
+    flags.volumes = volumes;
+    flags.anonymous = mounts.anonymous;
     let request = Request {
         root,
         entrypoint: args.entrypoint.clone(),
@@ -63,6 +83,7 @@ pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> R
         environment: std::env::vars_os().collect(),
         seccomp: seccomp.map(|s| s.table),
         profile: chosen.names,
+        flags,
     };
     let mut policy = policy::resolve(&chosen.profile, &request).map_err(Report::sbx)?;
     if ignored > 0 {
@@ -74,7 +95,8 @@ pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> R
         profile: chosen.profile,
         policy,
         host,
-        _kept: kept,
+        volumes: asking,
+        image,
     })
 }
 
@@ -91,9 +113,9 @@ fn command(args: &SandboxArgs) -> Vec<OsString> {
 fn root(
     args: &SandboxArgs,
     current: Option<&Path>,
-    profile: &Profile,
+    (profile, flags): (&Profile, &Flags),
     host: &mut Host,
-) -> Result<(Root, Option<Lock>), Report> {
+) -> Result<(Root, Option<Held>), Report> {
     let source = pull::source(&args.image)?;
     Ok(match source {
         Source::Host => (Root::Host, None),
@@ -105,7 +127,7 @@ fn root(
                 .map
                 .as_ref()
                 .map_or(MapKind::Auto, |map| map.value);
-            let owners = Owners::of(map, host);
+            let owners = Owners::of(map, flags.userns.as_ref(), host)?;
             let how = How {
                 owners: &owners,
                 when: args.pull,
@@ -115,7 +137,12 @@ fn root(
                 uid: host.caller.uid,
             };
             let ready = root::ready(&source, &how)?;
-            (Root::Image(ready.image), Some(ready.kept))
+            let held = Held {
+                manifest: ready.manifest,
+                _kept: ready.kept,
+                owners,
+            };
+            (Root::Image(ready.image), Some(held))
         }
     })
 }
@@ -168,18 +195,27 @@ fn read_seccomp(file: &str, profile: &Profile, host: &Host) -> Result<Imported, 
 /// # Errors
 /// When a required protection cannot be enforced.
 pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
-    let Asked { policy, host, .. } = asked;
+    let Asked {
+        policy,
+        host,
+        volumes,
+        ..
+    } = asked;
     let groups = policy.enforcement.wants(Protection::Groups) && !host.caller.groups.is_empty();
     let image = matches!(policy.root, Root::Image(_));
     if image {
         // Looked at already, when it was decided whose its files are.
-    } else if policy.map.value == MapKind::Range || host.caller.writes_maps || groups {
+    } else if policy.map.value == MapKind::Range
+        || policy.userns.is_some()
+        || host.caller.writes_maps
+        || groups
+    {
         host.id_helpers = host::id_helpers(&host.caller);
     }
     if policy.root == Root::Host {
         host.tree = host::tree();
     }
-    let facts = Facts {
+    let mut facts = Facts {
         terminal,
         ..host::sources::look_up(
             policy,
@@ -188,6 +224,12 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
             host.caller.home.as_deref(),
         )
     };
+    for volume in volumes.iter() {
+        // A run makes the one that is not there yet.
+        let (kind, real) = (Kind::Directory, volume.data.clone());
+        let found = facts.sources.entry(volume.data.clone());
+        found.or_insert(Found { kind, real });
+    }
     plan::build(policy, host, &facts).map_err(|refusal| {
         let report = Report::sbx(&refusal);
         match refusal.mend() {

@@ -5,6 +5,7 @@ use super::record::{Record, RecordFile};
 use super::report::{Kind, Report};
 use super::request::{self, Asked};
 use super::run_args::SandboxArgs;
+use super::volumes::Claimed;
 use crate::model::Host;
 use crate::plan::{self, Plan, Step};
 use crate::policy::Policy;
@@ -82,9 +83,11 @@ fn attempt(args: &RunArgs, record: &mut Record) -> Result<u8, Report> {
     // Never freed: the process ends soon, and freeing writes to pages that it shares with its child, so that each is copied first.
     let mut asked = ManuallyDrop::new(request::ask(&args.sandbox)?);
     overlay_is_there(args, &asked.policy)?;
+    let mut volumes = Claimed::take(&asked.volumes)?;
     loop {
         let plan = request::plan(&mut asked, own.any()).inspect_err(|_| record.profile(&asked))?;
         let plan = ManuallyDrop::new(plan);
+        volumes.fill(&mut asked, &plan)?;
         record.losses.clone_from(&plan.losses);
         match start(args, &asked, &plan, own, record) {
             Ok(supervised) => return finish(args, &asked.policy, supervised, record),

@@ -93,6 +93,23 @@ pub enum Job {
     Import(Box<Import>),
     /// Send an image to a registry.
     Push(Box<Push>),
+    /// Fill a volume with what the root that the worker runs in has at a place. The volume is at [`VOLUME`]; there is no store.
+    Fill(Fill),
+    /// Remove everything in the directory at [`VOLUME`]. There is no store.
+    Empty,
+}
+
+/// Where the worker finds a volume.
+pub const VOLUME: &str = "/.sbx-volume";
+
+/// A volume before its first use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Fill {
+    /// The place in the root; `None` when nothing is to be copied.
+    pub from: Option<String>,
+    /// Whose the volume is when nothing is there: uid and gid inside.
+    pub owner: (u32, u32),
 }
 
 /// Where the worker finds the store.

@@ -19,4 +19,5 @@ pub mod source;
 pub mod store;
 pub mod transport;
 pub mod unpack;
+pub mod volume;
 pub mod worker;

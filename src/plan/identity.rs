@@ -3,8 +3,9 @@
 use super::Facts;
 use super::loss::Refusal;
 use super::step::MapWriter;
+use super::userns;
 use crate::model::{Host, IdMap, IdRange, Origin};
-use crate::policy::{Policy, Root};
+use crate::policy::{Policy, Root, Userns};
 use crate::profile::schema::{MapKind, UserSpec};
 
 /// The range for sbx run as root when `/etc/subuid` names none for it: far from people, services and other container tools
@@ -44,7 +45,22 @@ pub(super) fn decide(
     facts: &Facts,
     drop_groups: bool,
 ) -> Result<Identity, Refusal> {
-    let (uid, gid) = wanted(policy, host, facts)?;
+    let chosen = policy
+        .userns
+        .as_ref()
+        .map(|userns| (userns, userns::maps(&userns.value, host)));
+    let chosen = match chosen {
+        Some((userns, maps)) => Some(maps.map_err(|why| Refusal::Value {
+            what: "the map of ids".into(),
+            origin: userns.origin.clone(),
+            why,
+        })?),
+        None => None,
+    };
+    let (uid, gid) = wanted(policy, host, facts, chosen.as_ref())?;
+    if let Some(maps) = chosen {
+        return by_choice(maps, host, policy, (uid, gid), drop_groups);
+    }
     match policy.map.value {
         MapKind::HostRoot if host.caller.writes_maps => host_root(policy, uid, gid),
         MapKind::HostRoot => refuse(policy, "only root can map host uid 0; leave identity.map at auto"),
@@ -65,9 +81,21 @@ fn refuse<T>(policy: &Policy, why: &str) -> Result<T, Refusal> {
     })
 }
 
-fn wanted(policy: &Policy, host: &Host, facts: &Facts) -> Result<(u32, u32), Refusal> {
+fn wanted(
+    policy: &Policy,
+    host: &Host,
+    facts: &Facts,
+    chosen: Option<&(IdMap, IdMap)>,
+) -> Result<(u32, u32), Refusal> {
+    // Whoever chooses a map and puts itself into it means to be that.
+    let placed = chosen.and_then(|(uids, gids)| {
+        let uid = uids.to_inside(host.caller.uid)?;
+        Some((uid, gids.to_inside(host.caller.gid)?))
+    });
     // A range has ids that own nothing on the host: the command runs as one of them unless told.
-    let own = if host.caller.writes_maps || policy.map.value == MapKind::Range {
+    let own = if let Some(own) = placed {
+        own
+    } else if host.caller.writes_maps || policy.map.value == MapKind::Range {
         (UID_FOR_ROOT, UID_FOR_ROOT)
     } else {
         (host.caller.uid, host.caller.gid)
@@ -103,6 +131,58 @@ fn wanted(policy: &Policy, host: &Host, facts: &Facts) -> Result<(u32, u32), Ref
             })
         }
     }
+}
+
+/// A map that somebody has chosen.
+fn by_choice(
+    (uids, gids): (IdMap, IdMap),
+    host: &Host,
+    policy: &Policy,
+    (uid, gid): (u32, u32),
+    drop_groups: bool,
+) -> Result<Identity, Refusal> {
+    check_mapped(policy, &uids, &gids, uid, gid)?;
+    let maps = (uids, gids);
+    let caller_id = &host.caller;
+    if !caller_id.writes_maps && userns::own(&maps, host) {
+        return Ok(caller(host, uid, gid, drop_groups));
+    }
+    let (uids, gids) = maps;
+    let acts_as = |id: u32, group: u32| uids.to_host(0) == Some(id) && gids.to_host(0) == Some(group);
+    let (user, group) = (caller_id.uid, caller_id.gid);
+    let has_root = uids.to_host(0).is_some() && gids.to_host(0).is_some();
+    let has_caller = uids.to_inside(user).is_some() && gids.to_inside(group).is_some();
+    if !has_root && !has_caller {
+        let why = "it holds neither id 0 inside nor your own, so nobody could make the mounts: add a line for one of them";
+        return Err(Refusal::Value {
+            what: "the map of ids".into(),
+            origin: policy
+                .userns
+                .as_ref()
+                .map_or(Origin::Default, |u| u.origin.clone()),
+            why: why.into(),
+        });
+    }
+    let by = if caller_id.writes_maps {
+        MapWriter::Supervisor
+    } else {
+        let helper = |helper: &crate::model::host::Helper| helper.ready().cloned();
+        MapWriter::Helpers {
+            newuidmap: helper(&host.id_helpers.newuidmap),
+            newgidmap: helper(&host.id_helpers.newgidmap),
+        }
+    };
+    // What is made in the root belongs to its uid 0, as in every other container.
+    let act_as_root = has_root && !acts_as(user, group);
+    Ok(Identity {
+        uids,
+        gids,
+        by,
+        uid,
+        gid,
+        act_as_root,
+        can_drop_groups: true,
+    })
 }
 
 fn caller(host: &Host, uid: u32, gid: u32, drop_groups: bool) -> Identity {
@@ -187,14 +267,25 @@ fn range_maps(host: &Host) -> Option<(IdMap, IdMap)> {
 }
 
 /// The maps that the files of an image are unpacked for; `None` stands for one id, the caller's. `host` needs its id helpers looked up.
-#[must_use]
-pub fn image_maps(map: MapKind, host: &Host) -> Option<(IdMap, IdMap)> {
-    match map {
+///
+/// # Errors
+/// For a chosen map that cannot be had here.
+pub fn image_maps(
+    map: MapKind,
+    userns: Option<&Userns>,
+    host: &Host,
+) -> Result<Option<(IdMap, IdMap)>, String> {
+    if let Some(userns) = userns {
+        let maps = userns::maps(userns, host)?;
+        let own = !host.caller.writes_maps && userns::own(&maps, host);
+        return Ok(Some(maps).filter(|_| !own));
+    }
+    Ok(match map {
         MapKind::HostRoot if host.caller.writes_maps => Some((whole(), whole())),
         _ if host.caller.writes_maps => outer_maps(host, UID_FOR_ROOT, UID_FOR_ROOT),
         MapKind::Auto | MapKind::Range => range_maps(host),
         MapKind::Caller | MapKind::HostRoot => None,
-    }
+    })
 }
 
 fn outer_maps(host: &Host, uid: u32, gid: u32) -> Option<(IdMap, IdMap)> {

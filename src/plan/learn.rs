@@ -46,6 +46,7 @@ mod tests {
             losses: Vec::new(),
             notes: Vec::new(),
             time: None,
+            stop_signal: None,
         };
         let mut host = Host::landlock_abi(7);
         for (step, errno, expected) in [

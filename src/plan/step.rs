@@ -1,7 +1,7 @@
 //! The steps. `sandbox` turns each into system calls; nothing else may mount, clone or confine.
 
 use super::loss::Loss;
-use crate::model::{Bytes, CapabilitySet, HostPath, IdMap, InRoot, Layers, Span};
+use crate::model::{Bytes, CapabilitySet, HostPath, IdMap, InRoot, Layers, Set, Span};
 use crate::policy::Limit;
 use crate::seccomp::Table;
 use std::ffi::OsString;
@@ -18,6 +18,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// Wall-clock time after which everything is killed.
     pub time: Option<Span>,
+    /// What the command gets in place of SIGTERM.
+    pub stop_signal: Option<Set<i32>>,
 }
 
 /// A step and why it is there.
@@ -206,8 +208,8 @@ pub enum Step {
     StartIn(InRoot),
     /// setrlimit.
     Limits(Vec<Limit>),
-    /// setgroups([]).
-    DropGroups,
+    /// setgroups(2): no groups but these, by their ids inside; none of them is the caller's own.
+    Groups(Vec<u32>),
     /// The ids that the command runs as.
     SetIds {
         /// uid inside.
@@ -263,7 +265,7 @@ impl Step {
             Self::Clone(_) | Self::TimeNamespace | Self::NoNestedNamespaces | Self::Hostname(_) => {
                 "namespaces"
             }
-            Self::MapIds { .. } | Self::ActAsRoot | Self::DropGroups | Self::SetIds { .. } => "identity",
+            Self::MapIds { .. } | Self::ActAsRoot | Self::Groups(_) | Self::SetIds { .. } => "identity",
             Self::RootTmpfs(_)
             | Self::RootBind(_)
             | Self::RootOverlay(..)
@@ -360,7 +362,11 @@ impl fmt::Display for Step {
                 }
                 Ok(())
             }
-            Self::DropGroups => f.write_str("no supplementary groups"),
+            Self::Groups(none) if none.is_empty() => f.write_str("no supplementary groups"),
+            Self::Groups(groups) => {
+                f.write_str("supplementary groups")?;
+                groups.iter().try_for_each(|group| write!(f, " {group}"))
+            }
             Self::SetIds { uid, gid } => write!(f, "uid {uid} gid {gid}"),
             Self::Capabilities(kept, Holder::Command) => {
                 write!(f, "capabilities kept: {kept}; securebits locked")

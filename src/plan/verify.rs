@@ -108,7 +108,7 @@ impl Plan {
                     _ => Ok(()),
                 }
             }
-            Step::DropGroups if !self.before(at, |s| matches!(s, Step::SetIds { .. })) => {
+            Step::Groups(_) if !self.before(at, |s| matches!(s, Step::SetIds { .. })) => {
                 Err("groups cannot be dropped once the ids are changed")
             }
             Step::Capabilities(kept, _)

@@ -107,6 +107,7 @@ mod tests {
             environment: caller,
             seccomp: None,
             profile: String::new(),
+            flags: crate::policy::Flags::default(),
         };
         let names: Vec<String> = build(&profile, &request, &home)
             .iter()

@@ -29,6 +29,8 @@ pub struct Prepared {
     pub(super) abi: ABI,
     /// Whether init is pid 1.
     pub(super) init: bool,
+    /// What the command gets in place of SIGTERM.
+    pub(super) stop_signal: i32,
     /// How many bytes the arguments take, counted before the clone because counting allocates.
     pub(super) arguments: usize,
 }
@@ -67,6 +69,7 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         ruleset: None,
         abi: ABI::Unsupported,
         init: false,
+        stop_signal: plan.stop_signal.as_ref().map_or(libc::SIGTERM, |s| s.value),
         arguments: crate::sys::memory::size_of_arguments(),
     };
     let ids = Ids::of(plan);
@@ -278,7 +281,7 @@ impl Prepared {
                     );
                 }
             }
-            Step::DropGroups => self.put(index, Operation::DropGroups),
+            Step::Groups(groups) => self.put(index, Operation::Groups(groups.clone())),
             Step::SetIds { uid, gid } => {
                 let change = ids.give_to.is_some();
                 self.put(

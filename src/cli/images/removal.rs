@@ -24,8 +24,11 @@ impl Remover {
 
     /// By the worker, where this user can have such a map; otherwise by this process, as far as it may.
     pub(super) fn remove(&mut self, store: &Store, kind: &Kind, entries: &[String]) -> Result<(), String> {
-        let maps = [MapKind::Auto, MapKind::HostRoot].map(|map| Owners::of(map, &mut self.host));
-        let Some(owners) = maps.iter().find(|owners| owners.kind == *kind) else {
+        let maps = [MapKind::Auto, MapKind::HostRoot].map(|map| Owners::of(map, None, &mut self.host));
+        let mut maps = maps.iter().flatten();
+        // Whatever lines were chosen, they gave ids of the caller and its range; of root they did not, and root needs no map.
+        let chosen = matches!(kind, Kind::Chosen(_)) && !self.host.caller.writes_maps;
+        let Some(owners) = maps.find(|owners| chosen || owners.kind == *kind) else {
             return store
                 .remove_remains(kind, entries)
                 .map_err(|e| format!("ids that you cannot have any more own its files: {e}"));

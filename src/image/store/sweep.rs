@@ -233,7 +233,7 @@ impl Sweep<'_> {
                 let removed = self.store.remove_remains(kind, &entries);
                 removed.map_err(|e| e.to_string())
             }
-            Kind::Mapped { .. } => (self.remove)(kind, &entries),
+            Kind::Mapped { .. } | Kind::Chosen(_) => (self.remove)(kind, &entries),
         };
         let why = removed.err().unwrap_or_else(|| "it was not removed".to_owned());
         for one in doomed {

@@ -11,6 +11,7 @@ mod origin;
 mod push;
 mod shelf;
 mod talk;
+mod volume;
 
 use super::job::{Event, Job, Ping, STORE};
 use super::registry;
@@ -49,6 +50,8 @@ fn work(job: Job, talk: &Arc<Talk>) -> Result<Event, String> {
             let removed = store()?.remove_remains(&remove.kind, &remove.entries);
             removed.map(|()| Event::Finished).map_err(|e| e.to_string())
         }
+        Job::Fill(fill) => volume::fill(&fill).map(|()| Event::Finished),
+        Job::Empty => volume::empty().map(|()| Event::Finished),
         Job::Ping(job) => ping(&job, talk).map(|()| Event::Finished),
     }
 }

@@ -93,7 +93,7 @@ impl Builder<'_> {
 
     /// What every container has of its own, whatever the image has there.
     pub(super) fn image_etc(&mut self, identity: &Identity) {
-        const OWN: [&str; 2] = ["hosts", "hostname"];
+        const OWN: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
         let generated = generated::etc(self.policy, self.host, identity);
         let own = generated.into_iter().filter(|(name, _)| OWN.contains(name));
         let resolver = ("resolv.conf", b"# no network\n".to_vec());
@@ -120,7 +120,7 @@ impl Builder<'_> {
                 "apt checks that it has become another user",
             );
         }
-        if self.policy.network.value == NetworkMode::Host {
+        if self.asks_as_the_host() {
             let reason = "network.mode = host: names are asked where the host asks";
             self.add(
                 Step::Clear(at(RESOLVER)),
@@ -128,6 +128,11 @@ impl Builder<'_> {
             );
             self.bind_host(RESOLVER, Attributes::READ, reason);
         }
+    }
+
+    /// Whether names are asked for where the host asks.
+    fn asks_as_the_host(&self) -> bool {
+        self.policy.network.value == NetworkMode::Host && self.policy.dns.is_empty()
     }
 
     fn no_overlay(&self, source: &HostPath, missing: Option<InRoot>) -> Result<(), Refusal> {
@@ -201,7 +206,7 @@ impl Builder<'_> {
                 "image host: read by programs, no secret",
             );
         }
-        if self.policy.network.value == NetworkMode::Host {
+        if self.asks_as_the_host() {
             self.bind_host(
                 RESOLVER,
                 Attributes::READ,
