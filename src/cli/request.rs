@@ -31,27 +31,32 @@ pub struct Asked {
     _kept: Option<Lock>,
 }
 
-/// Reads profiles, flags and surroundings.
+/// Reads profiles, flags and surroundings. `quiet`: how far a pull is, is not said.
 ///
 /// # Errors
 /// For profiles and flags that are wrong.
-pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
+pub fn ask(args: &SandboxArgs, quiet: bool) -> Result<Asked, Report> {
     let host = host::presumed().map_err(Report::sbx)?;
-    ask_on(host, std::env::current_dir().ok(), args)
+    ask_on(host, std::env::current_dir().ok(), args, quiet)
 }
 
 /// The same on a host that has been looked at, in a working directory; without one neither it nor its profile counts.
 ///
 /// # Errors
 /// As [`ask`].
-pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> Result<Asked, Report> {
+pub fn ask_on(
+    mut host: Host,
+    current: Option<PathBuf>,
+    args: &SandboxArgs,
+    quiet: bool,
+) -> Result<Asked, Report> {
     let chosen = super::profiles::choose(args, current.as_deref(), host.caller.uid)?;
     let seccomp = args
         .seccomp_file()?
         .map(|file| read_seccomp(file, &chosen.profile, &host))
         .transpose()?;
     let ignored = seccomp.as_ref().map_or(0, |s| s.ignored.len());
-    let (root, kept) = root(args, current.as_deref(), &chosen.profile, &mut host)?;
+    let (root, kept) = root(args, current.as_deref(), &chosen.profile, &mut host, quiet)?;
     let request = Request {
         root,
         entrypoint: args.entrypoint.clone(),
@@ -93,6 +98,7 @@ fn root(
     current: Option<&Path>,
     profile: &Profile,
     host: &mut Host,
+    quiet: bool,
 ) -> Result<(Root, Option<Lock>), Report> {
     let source = pull::source(&args.image)?;
     Ok(match source {
@@ -110,7 +116,7 @@ fn root(
                 owners: &owners,
                 when: args.pull,
                 platform: pull::platform(args.platform.as_deref())?,
-                quiet: false,
+                quiet,
                 uid: host.caller.uid,
             };
             let ready = root::ready(&source, &how)?;
@@ -201,7 +207,7 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
 /// # Errors
 /// As a run with them has, before anything happens.
 pub fn planned(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
-    let mut asked = ask(args)?;
+    let mut asked = ask(args, false)?;
     let plan = plan(&mut asked, Streams::of_this_process().any())?;
     Ok((asked, plan))
 }
