@@ -76,6 +76,9 @@ fn environment_and_working_directory() {
     let script = "pwd; echo $PATH $A $B [$EMPTY] $HOME $C; test -w . && echo mine";
     let run = |flags: &[&str]| home.run("default", flags, &name, &["sh", "-c", script]).ok();
     assert_eq!(run(&[]), "/made/by/sbx\n/odd:/bin 2 x=y [] /its/own\nmine");
+    // The caller's PATH, which this profile passes, is another tree's.
+    let out = home.run("build", &[], &name, &["sh", "-c", "echo $PATH"]);
+    assert_eq!(out.ok(), "/odd:/bin");
     let flags = ["-e", "A=3", "-e", "C=new", "-w", "/tmp", "-e", "HOME=/mine"];
     assert_eq!(run(&flags), "/tmp\n/odd:/bin 3 x=y [] /mine new\nmine");
 }

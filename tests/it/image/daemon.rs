@@ -1,7 +1,7 @@
 //! Debian's docker-registry, one of each kind for all tests of the process: plain, with a password, and with a certificate.
 
 use super::make::Built;
-use crate::util::{Dir, skip, within};
+use crate::util::{skip, within};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
