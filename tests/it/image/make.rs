@@ -123,7 +123,7 @@ fn pack(layer: &Layer) -> (Vec<u8>, &'static str) {
     match layer.packing {
         Packing::None => (layer.tar.clone(), ""),
         Packing::Gzip => {
-            let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
             to.write_all(&layer.tar).expect("memory");
             (to.finish().expect("memory"), "+gzip")
         }
