@@ -200,7 +200,9 @@ fn cve_2020_15157_credentials_go_to_no_other_host() {
         match there.get(rest) {
             _ if asked.header("authorization").is_none() => Reply::challenge("Basic realm=\"x\""),
             None => Reply::ok("{}"),
-            Some(_) if rest.starts_with("blobs/") => Reply::redirect(format!("http://127.0.0.1:{port}/{rest}")),
+            Some(_) if rest.starts_with("blobs/") => {
+                Reply::redirect(format!("http://127.0.0.1:{port}/{rest}"))
+            }
             Some((kind, bytes)) => Reply::ok(bytes).header("Content-Type", kind),
         }
     });
@@ -212,7 +214,12 @@ fn cve_2020_15157_credentials_go_to_no_other_host() {
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("chmod");
     let out = home.sh(&format!("{host}/the/liar:it"), "echo ran");
     assert_eq!(out.ok(), "ran");
-    assert!(registry.asked().iter().any(|asked| asked.header("authorization").is_some()));
+    assert!(
+        registry
+            .asked()
+            .iter()
+            .any(|asked| asked.header("authorization").is_some())
+    );
     let asked = other.asked();
     assert_eq!(asked.len(), 3, "a config and two layers");
     for asked in asked {

@@ -173,20 +173,16 @@ fn users_with_odd_numbers_are_not_there_and_never_root() {
 fn a_home_from_the_passwd_of_the_image_is_only_text() {
     let Some(image) = busybox() else { return };
     let canary = Canary::new();
-    for home_there in [
-        canary.at("new"),
-        "../../../tmp".into(),
-        "\x1b[31m".into(),
-        "x".repeat(5000),
+    for (home_there, seen) in [
+        (canary.at("new"), canary.at("new")),
+        ("../../../tmp".into(), "/".into()),
+        ("\x1b[31m".into(), "/".into()),
+        ("x".repeat(5000), "/".into()),
     ] {
         let passwd = format!("root:x:0:0::{home_there}:/bin/sh\n");
         let liar = Liar::of(&image.clone().layer([Entry::file("etc/passwd", passwd)]).build());
         let out = Home::new().sh(&liar.name(), "echo $HOME");
-        assert!(
-            out.code == Some(0) && out.stdout().trim_end() == home_there || out.code == Some(125),
-            "{}",
-            out.stderr()
-        );
+        assert_eq!(out.ok(), seen);
         canary.untouched();
     }
 }
