@@ -60,12 +60,7 @@ pub fn choose(args: &SandboxArgs, current: Option<&Path>, uid: u32) -> Result<Ch
         names.push('+');
         names.push_str(LOCAL);
     }
-    let kept = profile
-        .identity
-        .capabilities
-        .clone()
-        .map(|c| c.value)
-        .unwrap_or_default();
-    profile = profile.merge(args.profile(&kept)?);
+    let flags = args.profile(&profile.identity)?;
+    profile = profile.merge(flags);
     Ok(Chosen { profile, names })
 }

@@ -116,6 +116,7 @@ fn root(
                 owners: &owners,
                 when: args.pull,
                 platform: pull::platform(args.platform.as_deref())?,
+                limits: pull::limits(&args.image_limit)?,
                 quiet,
                 uid: host.caller.uid,
             };

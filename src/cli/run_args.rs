@@ -4,7 +4,7 @@ use super::images::pull::When;
 use super::report::Report;
 use crate::model::{Bytes, Capability, InRoot, Level, Origin, Protection, Set, Span, meant};
 use crate::profile::schema::{
-    Device, Mount, MountMode, Profile, RootMode, TerminalMode, Tmpfs, Ulimit, UserSpec,
+    Device, Identity, Maybe, Mount, MountMode, Profile, RootMode, TerminalMode, Tmpfs, Ulimit, UserSpec,
 };
 use crate::profile::words::Word;
 use clap::Args;
@@ -112,6 +112,9 @@ pub struct SandboxArgs {
     /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
     #[arg(long, value_name = "PLATFORM", help_heading = "Image")]
     pub platform: Option<String>,
+    /// Raise or lower how much of an image is read, as for `pull`: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Image")]
+    pub image_limit: Vec<String>,
 
     /// What to run in: `host`, an image ([HOST/]NAME[:TAG]), a directory (./path, /path), or `scratch`
     #[arg(value_name = "IMAGE", default_value = "host", hide_default_value = true)]
@@ -153,13 +156,13 @@ fn word_of<T: Word>(flag: &str, text: &str, offered: &[&str]) -> Result<Set<T>, 
 }
 
 impl SandboxArgs {
-    /// The profile that the flags come to, to be merged last. `kept`: capabilities that the profiles keep.
+    /// The profile that the flags come to, to be merged last. `before`: what the profiles say, which flags take capabilities from.
     ///
     /// # Errors
     /// For flags that cannot be understood.
-    pub fn profile(&self, kept: &[Capability]) -> Result<Profile, Report> {
+    pub fn profile(&self, before: &Identity) -> Result<Profile, Report> {
         let mut p = Profile::default();
-        self.identity(&mut p, kept)?;
+        self.identity(&mut p, before)?;
         self.files(&mut p)?;
         self.surroundings(&mut p)?;
         self.enforcement(&mut p)?;
@@ -172,7 +175,7 @@ impl SandboxArgs {
         Ok(p)
     }
 
-    fn identity(&self, p: &mut Profile, kept: &[Capability]) -> Result<(), Report> {
+    fn identity(&self, p: &mut Profile, before: &Identity) -> Result<(), Report> {
         if let Some(user) = &self.user {
             p.identity.user = Some(parsed::<UserSpec>("--user", user)?);
         }
@@ -182,13 +185,18 @@ impl SandboxArgs {
         if self.cap_add.is_empty() && self.cap_drop.is_empty() {
             return Ok(());
         }
-        let mut all = kept.to_vec();
+        let kept =
+            |set: &Maybe<Vec<Capability>>| set.as_ref().map(|set| set.value.clone()).unwrap_or_default();
+        let mut all = kept(&before.capabilities);
+        let mut of_root = kept(&before.root_capabilities);
         for name in &self.cap_drop {
             if name.eq_ignore_ascii_case("all") {
                 all.clear();
+                of_root.clear();
             } else {
                 let gone = parsed::<Capability>("--cap-drop", name)?.value;
                 all.retain(|c| *c != gone);
+                of_root.retain(|c| *c != gone);
             }
         }
         for name in &self.cap_add {
@@ -199,7 +207,11 @@ impl SandboxArgs {
             .chain(self.cap_drop.iter().map(|c| format!("--cap-drop {c}")))
             .collect::<Vec<_>>()
             .join(" ");
-        p.identity.capabilities = Some(Set::new(all, Origin::flag(text)));
+        let origin = Origin::flag(text);
+        if !self.cap_drop.is_empty() {
+            p.identity.root_capabilities = Some(Set::new(of_root, origin.clone()));
+        }
+        p.identity.capabilities = Some(Set::new(all, origin));
         Ok(())
     }
 

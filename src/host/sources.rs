@@ -2,7 +2,7 @@
 
 use super::merged::Merged;
 use super::users;
-use crate::model::facts::{Facts, Found, Kind, Owned, RESOLVER, User};
+use crate::model::facts::{APT, Facts, Found, Kind, Owned, RESOLVER, User};
 use crate::model::host::{HostTree, TopEntry};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
@@ -48,6 +48,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
     Facts {
         sources,
         places: real_directories(policy, places),
+        apt: apt(policy),
         user: user(policy),
         current: std::env::current_dir().ok(),
         workspace: workspace(policy),
@@ -111,6 +112,15 @@ fn add(sources: &mut BTreeMap<HostPath, Found>, path: &HostPath, real: Option<Pa
         Kind::File
     };
     sources.insert(path.clone(), Found { kind, real });
+}
+
+fn apt(policy: &Policy) -> bool {
+    match &policy.root {
+        Root::Image(image) => {
+            Merged::open(&image.layers).is_ok_and(|merged| merged.is_real_directory(Path::new(APT)))
+        }
+        _ => false,
+    }
 }
 
 /// Directories on whose way no symbolic link lies: a link in an image must not decide where a mount lands.

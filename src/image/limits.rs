@@ -42,3 +42,83 @@ impl Default for Limits {
         }
     }
 }
+
+/// Why a text sets no limit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// No `=`.
+    #[error("`{0}`: write NAME=VALUE; the names are {NAMES}")]
+    Form(String),
+    /// No such limit.
+    #[error("`{0}` is no limit of images; they are {NAMES}")]
+    Name(String),
+    /// Neither a size nor a number.
+    #[error("`{0}`: {1}")]
+    Value(String, String),
+}
+
+const NAMES: &str = "document, layers, packed, unpacked, image, entries, ratio, path and depth";
+
+impl Limits {
+    /// Sets a limit by `NAME=VALUE`, as the flag has it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn set(&mut self, text: &str) -> Result<(), LimitError> {
+        let shown = || text.escape_debug().take(100).collect::<String>();
+        let (name, value) = text.split_once('=').ok_or_else(|| LimitError::Form(shown()))?;
+        let wrong = |why: &dyn std::fmt::Display| LimitError::Value(shown(), why.to_string());
+        let size = || value.parse::<Bytes>().map_err(|e| wrong(&e));
+        let number = || value.parse::<u64>().map_err(|_| wrong(&"write a whole number"));
+        let small = || value.parse::<u32>().map_err(|_| wrong(&"write a whole number"));
+        match name {
+            "document" => self.document = size()?,
+            "layers" => self.layers = small()?,
+            "packed" => self.packed = size()?,
+            "unpacked" => self.unpacked = size()?,
+            "image" => self.image = size()?,
+            "entries" => self.entries = number()?,
+            "ratio" => self.ratio = number()?,
+            "path" => self.path = small()?,
+            "depth" => self.depth = small()?,
+            other => return Err(LimitError::Name(other.escape_debug().take(100).collect())),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_can_be_set() {
+        let mut limits = Limits::default();
+        for text in [
+            "document=8M",
+            "layers=600",
+            "packed=1G",
+            "unpacked=2G",
+            "image=3G",
+            "entries=5",
+            "ratio=1000",
+            "path=100",
+            "depth=7",
+        ] {
+            let before = limits.clone();
+            limits.set(text).expect(text);
+            assert_ne!(limits, before, "{text}");
+        }
+        for text in [
+            "layers",
+            "layers=x",
+            "layers=-1",
+            "layer=5",
+            "packed=5 apples",
+            "=",
+            "",
+        ] {
+            assert!(limits.set(text).is_err(), "{text}");
+        }
+    }
+}

@@ -106,6 +106,12 @@ impl CapabilitySet {
         self.0 == 0
     }
 
+    /// Both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether it holds `capability`.
     #[must_use]
     pub fn holds(self, capability: Capability) -> bool {

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 /// Whom programs ask for the addresses of names; often a link into `/run`.
 pub const RESOLVER: &str = "/etc/resolv.conf";
 
+/// Where apt reads configuration.
+pub const APT: &str = "/etc/apt/apt.conf.d";
+
 /// What kind of thing a path of the host is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -62,6 +65,8 @@ pub struct Facts {
     pub workspace: Option<Owned>,
     /// For a directory root and for an image: which of the places that the plan mounts on are real directories (no link) in it.
     pub places: BTreeSet<InRoot>,
+    /// The image has apt's directory for configuration.
+    pub apt: bool,
     /// One of the standard streams is a terminal.
     pub terminal: bool,
 }

@@ -3,7 +3,7 @@
 use super::filesystem::Builder;
 use super::identity::{self, Identity};
 use super::loss::{Loss, Refusal};
-use super::step::{Namespaces, Plan, Planned, ProcKind, Step};
+use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step};
 use super::{Facts, landlock};
 use crate::model::host::{Fact, ProcMount};
 use crate::model::{Host, Level, Origin, Protection};
@@ -247,12 +247,7 @@ fn confine(
         },
         format!("identity.user ({})", policy.user.origin),
     );
-    let kept = &policy.capabilities;
-    add(
-        steps,
-        Step::Capabilities(kept.value),
-        format!("identity.capabilities ({})", kept.origin),
-    );
+    capabilities(policy, identity, steps);
     add(steps, Step::NoNewPrivileges, "every run");
     landlock_step(policy, host, ledger, steps)?;
     add(
@@ -261,6 +256,23 @@ fn confine(
         "-w, else the working directory",
     );
     Ok(())
+}
+
+/// Root of an image is root among the ids of its range, as programs expect; with one id there is nobody to be root over.
+fn capabilities(policy: &Policy, identity: &Identity, steps: &mut Vec<Planned>) {
+    let (kept, of_root) = (&policy.capabilities, &policy.root_capabilities);
+    let root = identity.uid == 0
+        && matches!(policy.root, Root::Image(_))
+        && !identity.uids.is_single()
+        && !of_root.value.is_empty();
+    if root {
+        let all = kept.value.with(of_root.value);
+        let reason = format!("identity.root-capabilities ({})", of_root.origin);
+        add(steps, Step::Capabilities(all, Holder::Root), reason);
+    } else {
+        let reason = format!("identity.capabilities ({})", kept.origin);
+        add(steps, Step::Capabilities(kept.value, Holder::Command), reason);
+    }
 }
 
 fn landlock_step(

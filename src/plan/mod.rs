@@ -20,7 +20,9 @@ pub use filesystem::places;
 pub use identity::{Identity, image_maps};
 pub use learn::learn;
 pub use loss::{Loss, Refusal};
-pub use step::{Access, Attributes, LayerOption, MapWriter, Namespaces, Plan, Planned, ProcKind, Rule, Step};
+pub use step::{
+    Access, Attributes, Holder, LayerOption, MapWriter, Namespaces, Plan, Planned, ProcKind, Rule, Step,
+};
 pub use verify::Violation;
 
 pub use crate::model::facts::{Facts, Kind};

@@ -93,6 +93,15 @@ pub enum LayerOption {
     Joined,
 }
 
+/// Who has the capabilities that are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The command and all that it starts, whoever they are: ambient, and nothing changes with the user.
+    Command,
+    /// uid 0, as long as it is uid 0: what capabilities(7) says of root, within these.
+    Root,
+}
+
 /// Which `/proc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcKind {
@@ -207,7 +216,7 @@ pub enum Step {
         gid: u32,
     },
     /// All five sets emptied but for these; securebits locked.
-    Capabilities(CapabilitySet),
+    Capabilities(CapabilitySet, Holder),
     /// prctl(PR_SET_NO_NEW_PRIVS).
     NoNewPrivileges,
     /// A Landlock domain.
@@ -274,7 +283,7 @@ impl Step {
             Self::Terminal => "terminal",
             Self::StartIn(_) => "directory",
             Self::Limits(_) => "limits",
-            Self::Capabilities(_) | Self::NoNewPrivileges => "rights",
+            Self::Capabilities(..) | Self::NoNewPrivileges => "rights",
             Self::Landlock { .. } => "landlock",
             Self::Init | Self::Session | Self::CloseRange => "process",
             Self::Seccomp(_) => "seccomp",
@@ -353,7 +362,10 @@ impl fmt::Display for Step {
             }
             Self::DropGroups => f.write_str("no supplementary groups"),
             Self::SetIds { uid, gid } => write!(f, "uid {uid} gid {gid}"),
-            Self::Capabilities(kept) => write!(f, "capabilities kept: {kept}; securebits locked"),
+            Self::Capabilities(kept, Holder::Command) => {
+                write!(f, "capabilities kept: {kept}; securebits locked")
+            }
+            Self::Capabilities(kept, Holder::Root) => write!(f, "capabilities of root: {kept}"),
             Self::NoNewPrivileges => f.write_str("no new privileges"),
             Self::Landlock {
                 abi,

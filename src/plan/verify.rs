@@ -25,7 +25,7 @@ const ORDER: [fn(&Step) -> bool; 10] = [
     is_root,
     |s| matches!(s, Step::PivotRoot),
     |s| matches!(s, Step::SetIds { .. }),
-    |s| matches!(s, Step::Capabilities(_)),
+    |s| matches!(s, Step::Capabilities(..)),
     |s| matches!(s, Step::NoNewPrivileges),
     |s| matches!(s, Step::Session),
     |s| matches!(s, Step::CloseRange),
@@ -111,7 +111,7 @@ impl Plan {
             Step::DropGroups if !self.before(at, |s| matches!(s, Step::SetIds { .. })) => {
                 Err("groups cannot be dropped once the ids are changed")
             }
-            Step::Capabilities(kept)
+            Step::Capabilities(kept, _)
                 if Capability::all().any(|c| kept.holds(c) && c.undoes_the_sandbox()) =>
             {
                 Err("a kept capability undoes the sandbox")

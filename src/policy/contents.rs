@@ -25,6 +25,8 @@ pub struct Policy {
     pub user: Set<UserSpec>,
     /// Kept inside the user namespace.
     pub capabilities: Set<CapabilitySet>,
+    /// What root of an image has besides, over a range of ids.
+    pub root_capabilities: Set<CapabilitySet>,
     /// The caller's working directory.
     pub workspace: Workspace,
     /// Where the command starts.

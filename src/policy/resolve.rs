@@ -4,7 +4,7 @@ use super::contents::{Enforcement, Limit, Policy, Workspace};
 use super::limits::Resource;
 use super::request::{Error, Request, Root, home_inside, refuse};
 use super::{environment, image, mounts};
-use crate::model::{Bytes, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
+use crate::model::{Bytes, Capability, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
 use crate::profile::schema::{
     Execute, HomeMode, MapKind, Maybe, NetworkMode, ProcMode, Profile, RootMode, TerminalMode, UserSpec,
     WorkdirMode,
@@ -51,7 +51,8 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         root_mode,
         map: or(&profile.identity.map, MapKind::Auto),
         user: image::user(or(&profile.identity.user, UserSpec::Image), request),
-        capabilities: capabilities(profile)?,
+        capabilities: capabilities(&profile.identity.capabilities)?,
+        root_capabilities: capabilities(&profile.identity.root_capabilities)?,
         start_in,
         proc: or(&profile.filesystem.proc, ProcMode::OwnProcesses),
         binds,
@@ -119,8 +120,8 @@ fn table(profile: &Profile) -> Result<seccomp::Table, Error> {
     })?)
 }
 
-fn capabilities(profile: &Profile) -> Result<Set<CapabilitySet>, Error> {
-    let wanted = or(&profile.identity.capabilities, Vec::new());
+fn capabilities(wanted: &Maybe<Vec<Capability>>) -> Result<Set<CapabilitySet>, Error> {
+    let wanted = or(wanted, Vec::new());
     if let Some(bad) = wanted.value.iter().find(|c| c.undoes_the_sandbox()) {
         return refuse(
             format!("capability {bad}"),

@@ -6,7 +6,7 @@
 //! | `allow`, `guards`, `pass`, `masked`, `publish` | add up |
 //! | `mounts`, `tmpfs`, `devices` | add up; the same target replaces |
 //! | `set`, `deny`, `ulimits`, `[enforcement]` | by key, the later replaces |
-//! | `capabilities`, `socket-families` | replaced as a whole |
+//! | `capabilities`, `root-capabilities`, `socket-families` | replaced as a whole |
 //! | `syscalls.allow` after an earlier `deny` of the same word | lifts it |
 
 use super::schema::{Maybe, Profile};
@@ -53,6 +53,7 @@ impl Profile {
         a.map = later(a.map.take(), b.map);
         a.user = later(a.user.take(), b.user);
         a.capabilities = later(a.capabilities.take(), b.capabilities);
+        a.root_capabilities = later(a.root_capabilities.take(), b.root_capabilities);
         self.filesystem = filesystem(self.filesystem, other.filesystem);
         let (a, b) = (&mut self.network, other.network);
         a.mode = later(a.mode.take(), b.mode);

@@ -43,6 +43,8 @@ pub struct Identity {
     pub user: Maybe<UserSpec>,
     /// `capabilities`: kept inside the user namespace. Replaced as a whole by a later profile.
     pub capabilities: Maybe<Vec<Capability>>,
+    /// `root-capabilities`: what root of an image has besides, over the ids of its own range. Replaced as a whole by a later profile.
+    pub root_capabilities: Maybe<Vec<Capability>>,
 }
 
 /// How ids are mapped.

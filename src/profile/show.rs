@@ -2,6 +2,7 @@
 
 use super::schema::{Device, Maybe, Mount, MountMode, Profile, Tmpfs, Ulimit};
 use super::words::{KEYS, Word};
+use crate::model::Capability;
 use crate::model::{Origin, Set};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -51,14 +52,17 @@ fn entry(p: &Profile, section: &'static str, key: &'static str) -> Option<Entry>
 
 type Items = (Shape, Vec<(String, Origin)>);
 
+fn capabilities(of: &Maybe<Vec<Capability>>) -> Option<Items> {
+    one(of, |c| list(c.iter().map(|c| quoted(&c.to_string()))))
+}
+
 fn items(p: &Profile, section: &str, key: &str) -> Option<Items> {
     match (section, key) {
         ("", _) => one(&p.description, |t| quoted(t)),
         ("identity", "map") => word(&p.identity.map),
         ("identity", "user") => one(&p.identity.user, |u| quoted(&String::from(u.clone()))),
-        ("identity", _) => one(&p.identity.capabilities, |c| {
-            list(c.iter().map(|c| quoted(&c.to_string())))
-        }),
+        ("identity", "capabilities") => capabilities(&p.identity.capabilities),
+        ("identity", _) => capabilities(&p.identity.root_capabilities),
         ("filesystem", _) => filesystem(p, key),
         ("network", "mode") => word(&p.network.mode),
         ("network", "allow") => many(&p.network.allow, |t| quoted(t)),

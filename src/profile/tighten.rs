@@ -72,6 +72,13 @@ pub fn widening<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> 
                 &l.identity.capabilities,
             )
         })
+        .or_else(|| {
+            more_of(
+                "identity.root-capabilities",
+                &b.identity.root_capabilities,
+                &l.identity.root_capabilities,
+            )
+        })
         .or_else(|| rank("filesystem.root", &b.filesystem.root, &l.filesystem.root))
         .or_else(|| rank("filesystem.workdir", &b.filesystem.workdir, &l.filesystem.workdir))
         .or_else(|| rank("filesystem.home", &b.filesystem.home, &l.filesystem.home))

@@ -144,6 +144,12 @@ pub const KEYS: &[Key] = &[
         "kept inside the user namespace; replaced as a whole",
     ),
     key(
+        "identity",
+        "root-capabilities",
+        Takes::Texts,
+        "what root of an image has besides, over the ids of its range; replaced as a whole",
+    ),
+    key(
         "filesystem",
         "root",
         Takes::Word(RootMode::NAMES),

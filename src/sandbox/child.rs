@@ -6,7 +6,7 @@ use super::fresh::{MINIMAL, fresh, fresh_tmpfs, overlay};
 use super::init;
 use super::message::Message;
 use super::operation::{Lower, Operation, Place, TmpfsOptions};
-use crate::plan::Access;
+use crate::plan::{Access, Holder};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
 use crate::sys::{Errno, Result, cred, net, process, seccomp, signal, tty};
@@ -102,7 +102,8 @@ impl Child<'_> {
             Operation::Limit { resource, soft, hard } => cred::set_limit(*resource, *soft, *hard),
             Operation::DropGroups => cred::drop_groups(),
             Operation::SetIds { uid, gid, change } => set_ids(*uid, *gid, *change),
-            Operation::Capabilities(kept) => capabilities(*kept),
+            Operation::Capabilities(kept, Holder::Command) => capabilities(*kept),
+            Operation::Capabilities(kept, Holder::Root) => capabilities_of_root(*kept),
             Operation::NoNewPrivileges => cred::no_new_privileges(),
             Operation::LandlockRule { at, access, nodes } => self.landlock_rule(at, *access, *nodes),
             Operation::LandlockEnforce => self.landlock_enforce(),
@@ -401,6 +402,13 @@ fn capabilities(kept: u64) -> Result<()> {
     cred::drop_bounding(kept)?;
     cred::lock_securebits()?;
     cred::set_capabilities(kept, kept)
+}
+
+/// As capabilities(7) has it for uid 0: gone with the first change to another user, and with no way back but a new program as uid 0.
+fn capabilities_of_root(kept: u64) -> Result<()> {
+    cred::drop_bounding(kept)?;
+    cred::plain_securebits()?;
+    cred::set_capabilities(kept, 0)
 }
 
 fn rights(access: Access, abi: ABI) -> BitFlags<AccessFs> {

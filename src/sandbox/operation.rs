@@ -1,7 +1,7 @@
 //! Prepared steps: what the child walks through. Every string is a C string, every list is built.
 
 use crate::model::Bytes;
-use crate::plan::{Access, Attributes};
+use crate::plan::{Access, Attributes, Holder};
 use crate::sys::process::Strings;
 use crate::sys::seccomp::Instruction;
 use crate::sys::{mount, tty};
@@ -152,7 +152,7 @@ pub(super) enum Operation {
     /// setresgid, setresuid.
     SetIds { uid: u32, gid: u32, change: bool },
     /// Sets emptied, securebits locked.
-    Capabilities(u64),
+    Capabilities(u64, Holder),
     /// no_new_privs.
     NoNewPrivileges,
     /// One rule for the Landlock domain.

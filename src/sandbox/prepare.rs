@@ -290,7 +290,7 @@ impl Prepared {
                     },
                 );
             }
-            Step::Capabilities(kept) => self.put(index, Operation::Capabilities(kept.0)),
+            Step::Capabilities(kept, holder) => self.put(index, Operation::Capabilities(kept.0, *holder)),
             Step::NoNewPrivileges => self.put(index, Operation::NoNewPrivileges),
             Step::Landlock {
                 abi,

@@ -193,6 +193,21 @@ pub fn lock_securebits() -> Result<()> {
     .map(|_| ())
 }
 
+/// uid 0 and capabilities go together as they always did; none can be made ambient, and that is locked.
+///
+/// # Errors
+/// `EPERM` without `CAP_SETPCAP`.
+pub fn plain_securebits() -> Result<()> {
+    const KEEP_CAPS_LOCKED: libc::c_ulong = 0x20;
+    const NO_CAP_AMBIENT_RAISE: libc::c_ulong = 0xc0;
+    prctl(
+        libc::PR_SET_SECUREBITS,
+        KEEP_CAPS_LOCKED | NO_CAP_AMBIENT_RAISE,
+        0,
+    )
+    .map(|_| ())
+}
+
 /// No exec gives rights any more.
 ///
 /// # Errors

@@ -44,6 +44,9 @@ pub struct PullArgs {
     /// How ids are mapped where it will run: auto, caller, range, host-root
     #[arg(long, value_name = "MAP", default_value = "auto")]
     map: String,
+    /// Raise or lower how much of the image is read: NAME=VALUE (document, layers, packed, unpacked, image, entries, ratio, path, depth)
+    #[arg(long, value_name = "NAME=VALUE")]
+    image_limit: Vec<String>,
     /// Print the digest only
     #[arg(short, long)]
     quiet: bool,
@@ -67,12 +70,27 @@ pub fn pull(args: &PullArgs) -> Result<u8, Report> {
         owners: &owners,
         when: When::Always,
         platform: platform(args.platform.as_deref())?,
+        limits: limits(&args.image_limit)?,
         quiet: args.quiet,
         uid: host.caller.uid,
     };
     let digest = first(&candidates(&named)?, &how)?;
     out::data(digest).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
     Ok(0)
+}
+
+/// What `--image-limit` says.
+///
+/// # Errors
+/// When one is none.
+pub(in crate::cli) fn limits(texts: &[String]) -> Result<Limits, Report> {
+    let mut limits = Limits::default();
+    for text in texts {
+        limits
+            .set(text)
+            .map_err(|e| Report::usage(format!("--image-limit: {e}")))?;
+    }
+    Ok(limits)
 }
 
 /// What `--platform` says.
@@ -131,7 +149,7 @@ fn one(name: &Reference, how: &How<'_>) -> Result<Digest, Report> {
         endpoints,
         platform: how.platform.clone().unwrap_or_else(Platform::host),
         transport: transport::transport(&lookup).map_err(|e| about(&e))?,
-        limits: Limits::default(),
+        limits: how.limits.clone(),
         kind: how.owners.kind,
     }));
     let store = open(how.owners)?;

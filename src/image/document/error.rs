@@ -6,7 +6,7 @@ use crate::model::Digest;
 const SHOWN: usize = 100;
 
 /// A stranger's text, safe to print: escaped and cut.
-pub(super) fn shown(text: &str) -> String {
+pub(in crate::image) fn shown(text: &str) -> String {
     let mut cut: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
     if text.chars().nth(SHOWN).is_some() {
         cut.push('…');
@@ -15,7 +15,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// The same for a message of the JSON reader, which has put in quotes what it cites.
-pub(super) fn json(error: &serde_json::Error) -> String {
+pub(in crate::image) fn json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let plain = |c: char| (c == ' ' || c.is_ascii_graphic()).then_some(c);
     let mut cut = String::new();
@@ -32,9 +32,7 @@ pub(super) fn json(error: &serde_json::Error) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Larger than the limit.
-    #[error(
-        "the document has {size} bytes, the limit is {limit}: raise the limit of documents if you trust it"
-    )]
+    #[error("the document has {size} bytes, the limit is {limit}: --image-limit document=SIZE raises it")]
     Large {
         /// Its size.
         size: u64,
@@ -91,7 +89,7 @@ pub enum Error {
         media_type: String,
     },
     /// Too many layers.
-    #[error("the image has {count} layers, the limit is {limit}")]
+    #[error("the image has {count} layers, the limit is {limit}: --image-limit layers=N raises it")]
     Layers {
         /// How many.
         count: usize,

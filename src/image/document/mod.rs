@@ -14,5 +14,6 @@ mod tests;
 
 pub use config::{Config, Execution, History};
 pub use error::Error;
+pub(in crate::image) use error::{json, shown};
 pub use manifest::{Document, Index, Layer, Manifest, parse, parse_stored};
 pub use media::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, accepted};

@@ -7,11 +7,9 @@ use crate::image::descriptor::Descriptor;
 use crate::image::document::{self, Config, Manifest};
 use crate::image::limits::Limits;
 use crate::model::Digest;
-use crate::sys::fs::set_mode;
 use nix::sys::stat::{FileStat, fstat};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 pub(super) const BLOBS: &str = "blobs/sha256";
@@ -19,6 +17,10 @@ pub(super) const PARTIAL: &str = "partial";
 
 pub(super) fn blob_name(digest: &Digest) -> String {
     format!("{BLOBS}/{}", digest.hex())
+}
+
+pub(super) fn partial_name(digest: &Digest) -> String {
+    format!("{PARTIAL}/{}", digest.hex())
 }
 
 fn same(a: &FileStat, b: &FileStat) -> bool {
@@ -80,7 +82,7 @@ impl Store {
     /// # Errors
     /// As open(2) and flock(2); [`Error::Busy`] when another process fetches it and must not be waited for.
     pub fn partial(&self, blob: &Descriptor, mut wait: Wait<'_>) -> Result<Partial<'_>, Error> {
-        let name = format!("{PARTIAL}/{}", blob.digest.hex());
+        let name = partial_name(&blob.digest);
         loop {
             // A blob of the wrong size is damaged, or the descriptor lies; a new one takes its place, or none.
             if self.blob_size(&blob.digest)? == Some(blob.size) {
@@ -169,7 +171,7 @@ impl Store {
 
 impl PartialBlob<'_> {
     fn name(&self) -> String {
-        format!("{PARTIAL}/{}", self.digest.hex())
+        partial_name(&self.digest)
     }
 
     fn path(&self) -> PathBuf {
@@ -217,7 +219,8 @@ impl PartialBlob<'_> {
             });
         }
         let path = self.path();
-        set_mode(self.file.as_fd(), 0o444).map_err(|e| Error::io("change the mode of", &path, e))?;
+        // The mode stays as it is: a file that its owner could not write would stop whoever goes on here, and skopeo, which writes a
+        // manifest again that is there already.
         self.file.sync_all().map_err(|e| Error::io("sync", &path, e))?;
         self.store.root.rename(&self.name(), &blob_name(&self.digest))?;
         self.store.root.sync(BLOBS)

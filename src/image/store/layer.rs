@@ -158,7 +158,11 @@ impl Store {
     /// # Errors
     /// Its size.json cannot be read.
     pub fn layer_size(&self, kind: &Kind, diff_id: &Digest) -> Result<Option<Size>, Error> {
-        self.read_json(&format!("{}/{SIZE}", name(kind, "", diff_id)), 4096)
+        self.size_in(&name(kind, "", diff_id))
+    }
+
+    pub(super) fn size_in(&self, directory: &str) -> Result<Option<Size>, Error> {
+        self.read_json(&format!("{directory}/{SIZE}"), 4096)
     }
 
     /// The owners of a layer's files, as it names them; `None` when it is not unpacked.
@@ -172,7 +176,7 @@ impl Store {
     fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str, limit: u64) -> Result<Option<T>, Error> {
         let damaged = |e: serde_json::Error| Error::Damaged {
             path: self.root.path(name),
-            why: e.to_string(),
+            why: crate::image::document::json(&e),
         };
         let bytes = self.root.read(name, limit)?;
         bytes

@@ -5,11 +5,15 @@
 //! oci-layout  index.json         what other tools read; index.json names the images
 //! blobs/sha256/HEX               manifests, configs, packed layers: whole, and checked before they got here
 //! partial/HEX                    blobs on their way; whoever writes one holds its lock
+//! partial/.spool-…               an archive on its way to the worker, likewise
 //! layers/KIND/HEX/               an unpacked layer, by its diff id: tree/, owners.json, size.json
 //! layers/KIND/.new-HEX/          one that is being unpacked
 //! layers/KIND/.old-HEX/          one that is being removed
 //! locks/NAME                     see below
 //! ```
+//!
+//! A manifest in Docker's words is kept as it came, since its digest is what it is known by; skopeo finds only those in OCI's words in a
+//! layout. What another program writes into index.json is read, and may be lost when it does not take the lock.
 //!
 //! Everything gets its name when it is whole and on the disk, by a rename; whatever dies in the middle leaves something that has no
 //! meaning yet, which the next one continues or [`Store::prune`] removes.
@@ -23,12 +27,14 @@
 
 mod blob;
 mod error;
+mod freed;
 mod index;
 mod layer;
 mod list;
 mod lock;
 mod prune;
 mod root;
+mod spool;
 mod sweep;
 mod tree;
 mod verify;
@@ -38,11 +44,13 @@ mod tests;
 
 pub use blob::{Partial, PartialBlob};
 pub use error::Error;
+pub use freed::{Freed, Left, Part};
 pub use index::{Image, LAYOUT_NAME};
 pub use layer::{Claim, Kind, LayerState, NewLayer};
 pub use list::Listed;
 pub use lock::{Lock, Wait};
-pub use prune::Freed;
+pub use spool::Spool;
+pub use sweep::Remove;
 pub use tree::{Size, measure};
 pub use verify::Finding;
 

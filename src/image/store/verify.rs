@@ -6,6 +6,7 @@ use super::layer::{Kind, LAYERS, LayerState, NEW, OLD, OWNERS, SIZE, name};
 use super::lock::Wait;
 use super::sweep::Marks;
 use super::{FOLDERS, Image, MARK, OCI_LAYOUT, Store, index};
+use crate::image::document;
 use crate::model::Digest;
 use std::fmt;
 use std::io::Read;
@@ -115,7 +116,10 @@ impl fmt::Display for Finding {
                 None => write!(f, "image {image}: its {layers} layers are not unpacked"),
             },
             Self::Layer { path, why } => write!(f, "layer {} is not whole: {why}", path.display()),
-            Self::Unknown(path) => write!(f, "{} is nothing of sbx's", path.display()),
+            Self::Unknown(path) => {
+                let path = path.to_string_lossy();
+                write!(f, "{} is nothing of sbx's", path.escape_debug())
+            }
         }
     }
 }
@@ -188,7 +192,7 @@ impl Store {
 
     fn verify_image(&self, image: &Image, kinds: &[Kind], findings: &mut Vec<Finding>) -> Result<(), Error> {
         let called = match image.names.first() {
-            Some(name) => name.escape_debug().to_string(),
+            Some(name) => document::shown(name),
             None => image.manifest.short(),
         };
         let mut marks = Marks::default();

@@ -8,7 +8,7 @@ use super::error::{Error, Result, limit};
 use super::pax::{Pax, Time};
 use super::sparse::{self, Piece};
 use super::stream::{BLOCK, Stream};
-use super::{Device, DeviceKind};
+use crate::image::owner::Device;
 use crate::model::Digest;
 use tar::Header;
 
@@ -236,8 +236,8 @@ impl<'a> Archive<'a> {
             0 | b'0' | b'7' | b'S' => Kind::File,
             b'1' => Kind::HardLink,
             b'2' => Kind::Symlink,
-            b'3' => Kind::Device(self.device(header, DeviceKind::Character)?),
-            b'4' => Kind::Device(self.device(header, DeviceKind::Block)?),
+            b'3' => Kind::Device(self.device(header, false)?),
+            b'4' => Kind::Device(self.device(header, true)?),
             b'5' => Kind::Directory,
             b'6' => Kind::Fifo,
             other => {
@@ -247,7 +247,7 @@ impl<'a> Archive<'a> {
         })
     }
 
-    fn device(&self, header: &Header, kind: DeviceKind) -> Result<Device> {
+    fn device(&self, header: &Header, block: bool) -> Result<Device> {
         let number = |field: &[u8]| {
             let number = self.number(field, "device number")?;
             u32::try_from(number).map_err(|_| self.wrong("its device number is larger than 32 bits"))
@@ -257,7 +257,7 @@ impl<'a> Archive<'a> {
             (_, Some(h)) => (number(&h.dev_major)?, number(&h.dev_minor)?),
             _ => (0, 0),
         };
-        Ok(Device { kind, major, minor })
+        Ok(Device { block, major, minor })
     }
 
     fn holes(
@@ -300,6 +300,11 @@ impl<'a> Archive<'a> {
     pub(super) fn contents(&mut self, each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let (left, entry) = (std::mem::take(&mut self.left), self.entry);
         self.stream.pieces(left, || format!("entry {entry}"), each)
+    }
+
+    /// Where the contents of the entry begin that [`Self::next`] has given, counted from the beginning of the stream.
+    pub(super) fn offset(&self) -> u64 {
+        self.stream.taken()
     }
 
     /// Reads to the very end of the stream.

@@ -2,8 +2,10 @@
 
 use super::error::{Result, limit};
 use super::pax::Time;
-use super::{Device, Owner};
+use crate::image::owner::{Device, Owner};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 
 /// Bytes of all names that are kept. Some hundred thousand directories or files of others; a layer that names more is made to hurt.
 const BOOKS: usize = 64 << 20;
@@ -97,7 +99,7 @@ impl Ledger {
 
     pub(super) fn owners(self) -> Vec<Owner> {
         let owner = |(path, said): (Vec<u8>, Said)| Owner {
-            path,
+            path: OsString::from_vec(path),
             uid: said.uid,
             gid: said.gid,
             mode: said.mode,

@@ -14,6 +14,7 @@ mod pax;
 mod remove;
 mod sparse;
 mod stream;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -22,11 +23,13 @@ mod writer;
 use super::descriptor::Compression;
 use super::job::Ownership;
 use super::limits::Limits;
+use super::owner::Owner;
 use crate::model::Digest;
 pub use error::Error;
 pub use remove::remove_tree;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
+pub use survey::{Place, decompress, diff_id, name_shown, survey};
 
 /// How a layer is unpacked.
 #[derive(Debug, Clone)]
@@ -55,41 +58,6 @@ pub struct Unpacked {
     pub opaque: bool,
     /// What was left out.
     pub dropped: Dropped,
-}
-
-/// An owner that is kept beside a layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    /// From the layer's root, without a slash before it; empty for the root.
-    pub path: Vec<u8>,
-    /// The user.
-    pub uid: u32,
-    /// The group.
-    pub gid: u32,
-    /// Permission bits with the set-id and sticky ones; 0777 for a symlink.
-    pub mode: u32,
-    /// For a device, in whose place an empty file of mode 000 stands.
-    pub device: Option<Device>,
-}
-
-/// A device node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Device {
-    /// Which kind.
-    pub kind: DeviceKind,
-    /// The driver's number.
-    pub major: u32,
-    /// The device's number.
-    pub minor: u32,
-}
-
-/// The kinds of device nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceKind {
-    /// A character device.
-    Character,
-    /// A block device.
-    Block,
 }
 
 /// How much of a layer was left out on purpose.

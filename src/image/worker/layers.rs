@@ -4,7 +4,6 @@ use super::talk::Talk;
 use crate::image::document::Layer;
 use crate::image::job::{Ownership, Stage, Unpack};
 use crate::image::limits::Limits;
-use crate::image::owner::{Device, Owner};
 use crate::image::store::{Claim, Kind, Store, Wait};
 use crate::image::unpack::{self, Options};
 use crate::model::Digest;
@@ -119,28 +118,13 @@ fn one(
         .saturating_add(made.bytes);
     if sum > limits.image.0 {
         return Err(about(format!(
-            "the image unpacks to more than {}: raise it with --limit image=SIZE",
+            "the image unpacks to more than {}: --image-limit image=SIZE raises it",
             limits.image
         )));
     }
     let size = new.measure().map_err(|e| about(e.to_string()))?;
-    let owners: Vec<Owner> = made.owners.into_iter().map(owner).collect();
-    new.commit(&owners, &size).map_err(|e| about(e.to_string()))?;
+    new.commit(&made.owners, &size)
+        .map_err(|e| about(e.to_string()))?;
     talk.stage(blob, Stage::Complete, blob.size);
     Ok(())
-}
-
-fn owner(of: unpack::Owner) -> Owner {
-    use std::os::unix::ffi::OsStringExt;
-    Owner {
-        path: std::ffi::OsString::from_vec(of.path),
-        uid: of.uid,
-        gid: of.gid,
-        mode: of.mode,
-        device: of.device.map(|device| Device {
-            block: device.kind == unpack::DeviceKind::Block,
-            major: device.major,
-            minor: device.minor,
-        }),
-    }
 }

@@ -1,7 +1,7 @@
 //! What the root is made of: nothing, a directory, or the host's own programs.
 
 use super::{Builder, at};
-use crate::model::facts::RESOLVER;
+use crate::model::facts::{APT, RESOLVER};
 use crate::model::host::TopEntry;
 use crate::model::{Bytes, HostPath, InRoot, Layers};
 use crate::plan::generated;
@@ -108,6 +108,16 @@ impl Builder<'_> {
             self.add(
                 Step::File(place, bytes),
                 "generated: the image's own is another machine's",
+            );
+        }
+        if self.facts.apt && identity.uids.is_single() && identity.uid == 0 {
+            let place = at(&format!("{APT}/90-sbx-one-id"));
+            let text =
+                b"// There is one id here: nobody to become for downloads.\nAPT::Sandbox::User \"root\";\n";
+            self.add(Step::Clear(place.clone()), "made anew");
+            self.add(
+                Step::File(place, text.to_vec()),
+                "apt checks that it has become another user",
             );
         }
         if self.policy.network.value == NetworkMode::Host {

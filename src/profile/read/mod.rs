@@ -108,6 +108,7 @@ fn put(p: &mut Profile, at: &At<'_>) -> Result<(), Error> {
         ("identity", "map") => p.identity.map = at.word()?,
         ("identity", "user") => p.identity.user = at.parsed()?,
         ("identity", "capabilities") => p.identity.capabilities = Some(at.capabilities()?),
+        ("identity", _) => p.identity.root_capabilities = Some(at.capabilities()?),
         ("filesystem", _) => return put_filesystem(p, at),
         ("network", "mode") => p.network.mode = at.word()?,
         ("network", "allow") => p.network.allow = at.texts()?,

@@ -16,6 +16,7 @@ const VALUES: &[(&str, &str, [&str; 2])] = &[
         "capabilities",
         ["[]", "[\"CAP_CHOWN\", \"CAP_KILL\"]"],
     ),
+    ("identity", "root-capabilities", ["[\"CAP_SETUID\"]", "[]"]),
     ("filesystem", "root", ["\"read-only\"", "\"ephemeral\""]),
     ("filesystem", "workdir", ["\"overlay\"", "\"none\""]),
     ("filesystem", "home", ["\"none\"", "\"empty\""]),

@@ -21,6 +21,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "[identity]\ncapabilities = [\"CAP_CHOWN\"]",
     ),
     (
+        "[identity]\nroot-capabilities = [\"CAP_KILL\"]",
+        "[identity]\nroot-capabilities = []",
+        "[identity]\nroot-capabilities = [\"CAP_KILL\", \"CAP_CHOWN\"]",
+    ),
+    (
         "[filesystem]\nroot = \"ephemeral\"",
         "[filesystem]\nroot = \"read-only\"",
         "[filesystem]\nroot = \"kept\"",

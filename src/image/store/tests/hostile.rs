@@ -62,7 +62,7 @@ fn no_link_is_followed() {
         let _ = store.new_layer(Kind::Single, &Digest::of(b"more"), Wait::Never);
         let _ = store.verify(&mut |_, _, _| {});
         let _ = store.images();
-        let _ = store.prune(true, Wait::Never, &mut |_| Ok(()));
+        let _ = store.prune(true, false, Wait::Never, &mut |_, _| Ok(()));
         let _ = Store::open(&dir.path().join("store"), Open::Create { give_to: None });
         assert_eq!(tree_of(&outside), before, "{name}");
         for file in before {
@@ -109,10 +109,16 @@ fn documents_of_any_size_and_shape_are_refused() {
         r#"{"schemaVersion":1,"manifests":[]}"#,
         r#"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:../../outside/precious","size":1}]}"#,
         r#"{"schemaVersion":2,"manifests":[],"manifests":[]}"#,
+        "{\"schemaVersion\":2,\"manifests\":\"\u{202e}\"}",
+        &format!("{{\"schemaVersion\":\"{}\"}}", "x".repeat(5000)),
     ] {
         std::fs::write(&path, text).expect("write");
         let error = store.find("docker.io/library/x:1").expect_err(text).to_string();
         assert!(error.contains("index.json is damaged"), "{error}");
+        assert!(
+            !error.contains(['\u{1b}', '\n']) && error.len() < 500,
+            "{error:?}"
+        );
         let named = store.name("docker.io/library/x:2", &made.manifest, None);
         assert!(named.is_err(), "a damaged index is never replaced");
         assert_eq!(std::fs::read_to_string(&path).expect("a file"), text);

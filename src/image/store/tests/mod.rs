@@ -6,13 +6,15 @@
 )]
 
 mod hostile;
-// Named so, these two may print and start threads.
+// Named so, these may print and start threads.
 #[cfg(test)]
 mod many;
 mod plain;
 mod removal;
 #[cfg(test)]
 mod skopeo;
+#[cfg(test)]
+mod waits;
 
 use super::*;
 use crate::image::descriptor::Descriptor;
@@ -118,7 +120,7 @@ pub(super) fn file(new: &NewLayer<'_>, name: &str, bytes: &[u8]) {
 
 pub(super) fn prune(store: &Store, all: bool) -> Freed {
     store
-        .prune(all, Wait::Silently, &mut |path| panic!("{}", path.display()))
+        .prune(all, false, Wait::Silently, &mut |kind, _| panic!("{kind}"))
         .expect("pruned")
 }
 

@@ -4,7 +4,7 @@ use super::Room;
 use super::archive::{Tar, head};
 use crate::image::job::Ownership;
 use crate::image::limits::Limits;
-use crate::image::unpack::{Device, DeviceKind, Owner};
+use crate::image::owner::{Device, Owner};
 use crate::sys::tree::attribute;
 use std::fs;
 use std::os::fd::AsFd;
@@ -302,13 +302,13 @@ fn devices_are_empty_files_and_are_noted() {
         .iter()
         .map(|o| (o.device, o.mode, o.gid))
         .collect();
-    let device = |kind, major, minor| Some(Device { kind, major, minor });
+    let device = |block, major, minor| Some(Device { block, major, minor });
     assert_eq!(
         found,
         [
-            (device(DeviceKind::Character, 1, 3), 0o666, 5),
-            (device(DeviceKind::Block, 8, 0), 0o644, 0),
-            (device(DeviceKind::Character, 0, 0), 0o644, 0),
+            (device(false, 1, 3), 0o666, 5),
+            (device(true, 8, 0), 0o644, 0),
+            (device(false, 0, 0), 0o644, 0),
         ]
     );
     assert_eq!(unpacked.dropped.devices, 3);

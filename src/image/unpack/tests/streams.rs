@@ -142,7 +142,10 @@ fn limits_hold_while_unpacking() {
         ..Limits::default()
     };
     let why = packed(&layer(), Compression::None, &small).expect_err("refused");
-    assert_eq!(why, "the layer has too many packed bytes: the limit is 1000");
+    assert_eq!(
+        why,
+        "the layer has too many packed bytes: the limit is 1000 (see --image-limit)"
+    );
     let small = Limits {
         unpacked: Bytes(1 << 18),
         ..Limits::default()
@@ -152,7 +155,7 @@ fn limits_hold_while_unpacking() {
         let bytes = pack(&[Tar::default().file("a", b"").end(), vec![0; 1 << 19]].concat());
         let why = packed(&bytes, compression, &small).expect_err("refused");
         assert_eq!(
-            why, "the layer has too many bytes when unpacked: the limit is 256K",
+            why, "the layer has too many bytes when unpacked: the limit is 256K (see --image-limit)",
             "{compression:?}"
         );
     }
@@ -162,7 +165,10 @@ fn limits_hold_while_unpacking() {
     for (compression, pack) in &packings()[1..] {
         let bytes = pack(&bomb);
         let why = packed(&bytes, *compression, &Limits::default()).expect_err("refused");
-        assert!(why.ends_with("and goes on: the limit is 200 to 1"), "{why}");
+        assert!(
+            why.ends_with("and goes on: the limit is 200 to 1 (see --image-limit)"),
+            "{why}"
+        );
         let loose = Limits {
             ratio: 100_000,
             ..Limits::default()
@@ -198,7 +204,7 @@ fn a_failing_source_is_not_taken_for_damage() {
         };
         let reader = Failing(u64::from(compression == Compression::Gzip));
         let error = unpack(reader, into.as_fd(), &options, &mut |_| {}).expect_err("refused");
-        assert_eq!(said(&error), "the layer cannot be read: the disk is gone");
+        assert_eq!(said(&error), "it cannot be read: the disk is gone");
     }
 }
 
