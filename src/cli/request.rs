@@ -32,12 +32,12 @@ pub struct Asked {
     /// The volumes that are asked for, which may not be there yet.
     pub volumes: Vec<Asking>,
     /// The image.
-    pub(super) image: Option<Held>,
+    pub(super) image: Option<HeldImage>,
 }
 
 /// An image that a run holds.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldImage {
     /// Its manifest.
     pub(super) manifest: Digest,
     /// Whose its files are.
@@ -46,20 +46,25 @@ pub(super) struct Held {
     _kept: Lock,
 }
 
-/// Reads profiles, flags and surroundings.
+/// Reads profiles, flags and surroundings. `quiet`: how far a pull is, is not said.
 ///
 /// # Errors
 /// For profiles and flags that are wrong.
-pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
+pub fn ask(args: &SandboxArgs, quiet: bool) -> Result<Asked, Report> {
     let host = host::presumed().map_err(Report::sbx)?;
-    ask_on(host, std::env::current_dir().ok(), args)
+    ask_on(host, std::env::current_dir().ok(), args, quiet)
 }
 
 /// The same on a host that has been looked at, in a working directory; without one neither it nor its profile counts.
 ///
 /// # Errors
 /// As [`ask`].
-pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> Result<Asked, Report> {
+pub fn ask_on(
+    mut host: Host,
+    current: Option<PathBuf>,
+    args: &SandboxArgs,
+    quiet: bool,
+) -> Result<Asked, Report> {
     let chosen = super::profiles::choose(args, current.as_deref(), host.caller.uid)?;
     let seccomp = args
         .seccomp_file()?
@@ -68,7 +73,8 @@ pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> R
     let ignored = seccomp.as_ref().map_or(0, |s| s.ignored.len());
     let mut flags = args.flags()?;
     let mounts = args.mounts()?;
-    let (root, image) = root(args, current.as_deref(), (&chosen.profile, &flags), &mut host)?;
+    let asked = (&chosen.profile, &flags);
+    let (root, image) = root(args, current.as_deref(), asked, &mut host, quiet)?;
     let (asking, volumes) = volumes::named(&mounts.named)?;
     flags.volumes = volumes;
     flags.anonymous = mounts.anonymous;
@@ -115,7 +121,8 @@ fn root(
     current: Option<&Path>,
     (profile, flags): (&Profile, &Flags),
     host: &mut Host,
-) -> Result<(Root, Option<Held>), Report> {
+    quiet: bool,
+) -> Result<(Root, Option<HeldImage>), Report> {
     let source = pull::source(&args.image)?;
     Ok(match source {
         Source::Host => (Root::Host, None),
@@ -133,11 +140,11 @@ fn root(
                 when: args.pull,
                 platform: pull::platform(args.platform.as_deref())?,
                 limits: pull::limits(&args.image_limit)?,
-                quiet: false,
+                quiet,
                 uid: host.caller.uid,
             };
             let ready = root::ready(&source, &how)?;
-            let held = Held {
+            let held = HeldImage {
                 manifest: ready.manifest,
                 _kept: ready.kept,
                 owners,
@@ -244,7 +251,7 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
 /// # Errors
 /// As a run with them has, before anything happens.
 pub fn planned(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
-    let mut asked = ask(args)?;
+    let mut asked = ask(args, false)?;
     let plan = plan(&mut asked, Streams::of_this_process().any())?;
     Ok((asked, plan))
 }

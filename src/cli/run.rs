@@ -33,7 +33,7 @@ pub struct RunArgs {
     /// Print what is in force, as `sbx plan` does, on standard error before the command starts
     #[arg(long, help_heading = "Outcome", conflicts_with = "quiet")]
     explain: bool,
-    /// Do not print losses and notes
+    /// Do not print losses, notes and how far a pull is
     #[arg(short, long, help_heading = "Outcome")]
     quiet: bool,
     /// Remove the sandbox at the end; it always is, the flag is accepted for docker's sake
@@ -81,7 +81,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Report> {
 fn attempt(args: &RunArgs, record: &mut Record) -> Result<u8, Report> {
     let own = Streams::of_this_process();
     // Never freed: the process ends soon, and freeing writes to pages that it shares with its child, so that each is copied first.
-    let mut asked = ManuallyDrop::new(request::ask(&args.sandbox)?);
+    let mut asked = ManuallyDrop::new(request::ask(&args.sandbox, args.quiet)?);
     overlay_is_there(args, &asked.policy)?;
     let mut volumes = Claimed::take(&asked.volumes)?;
     loop {

@@ -3,7 +3,7 @@
 use super::images::{Owners, start};
 use super::mount_args::Named;
 use super::report::Report;
-use super::request::{Asked, Held};
+use super::request::{Asked, HeldImage};
 use crate::image::job::{Fill, Job};
 use crate::image::volume::{self, Claim, Filling, Held, Name, Volumes};
 use crate::model::{HostPath, IdMap, InRoot, Set};
@@ -144,7 +144,7 @@ fn fill(asking: &Asking, filling: &Filling, asked: &mut Asked, plan: &Plan) -> R
     let as_root = asked.host.caller.writes_maps;
     let own = (asked.host.caller.uid, asked.host.caller.gid);
     let owner = ids.to_host(ids.command);
-    if let Some(Held {
+    if let Some(HeldImage {
         manifest: image,
         owners,
         ..

@@ -21,6 +21,7 @@ mod extremes;
 mod faults;
 mod flags;
 mod flags_wrong;
+mod image;
 mod links;
 mod programs;
 mod pty;

@@ -135,6 +135,18 @@ impl Builder<'_> {
         self.policy.network.value == NetworkMode::Host && self.policy.dns.is_empty()
     }
 
+    /// Docker makes the directory that a command starts in where the image lacks it.
+    pub(super) fn image_start(&mut self) {
+        if !matches!(self.policy.root, Root::Image(_)) {
+            return;
+        }
+        let there = self.steps.len();
+        self.directory(&self.policy.start_in.clone(), 0o755);
+        for made in self.steps.iter_mut().skip(there) {
+            made.reason = "to start in".to_owned();
+        }
+    }
+
     fn no_overlay(&self, source: &HostPath, missing: Option<InRoot>) -> Result<(), Refusal> {
         let why = match missing {
             Some(place) => format!(
