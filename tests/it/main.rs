@@ -14,6 +14,7 @@
 mod util;
 
 mod answers;
+mod archives;
 mod doctor;
 mod escape;
 mod extremes;
