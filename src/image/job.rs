@@ -83,6 +83,10 @@ pub enum Job {
     Pull(Box<Pull>),
     /// Unpack an image that is there.
     Unpack(Unpack),
+    /// Remove directories of layers, whose files belong to the ids that the worker is mapped to.
+    Remove(Remove),
+    /// Ask a registry whether it is one, and takes the credentials.
+    Ping(Box<Ping>),
     /// Bring images of an archive or a layout into the store.
     Load(Box<Load>),
     /// Make an image of a root file system's tar.
@@ -93,6 +97,29 @@ pub enum Job {
 
 /// Where the worker finds the store.
 pub const STORE: &str = "/store";
+
+/// Directories of layers that are none any more, or never were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Remove {
+    /// Whose their files are.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+    /// Their names in the directory of that kind: `.old-HEX`, `.new-HEX`.
+    pub entries: Vec<String>,
+}
+
+/// A registry that somebody logs in to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ping {
+    /// Where, and as whom.
+    pub endpoint: Endpoint,
+    /// How the network is reached.
+    pub transport: Transport,
+    /// How much is read.
+    pub limits: Limits,
+}
 
 /// Where the worker finds what the caller names on the command line: a file or a directory, read-only.
 pub const GIVEN: &str = "/given";
@@ -236,6 +263,8 @@ pub enum Event {
     },
     /// The job is done; the manifest of the image.
     Done(Digest),
+    /// The job is done, and there is no image to name.
+    Finished,
     /// The job has failed; the store is as before. One line: what, where, what would be right.
     Failed(String),
 }

@@ -33,4 +33,5 @@ mod streams;
 mod terminal;
 mod unpack;
 mod users;
+mod verbs;
 mod workspace;

@@ -5,7 +5,7 @@ mod credentials;
 mod documents;
 mod places;
 pub mod real;
-mod server;
+pub mod server;
 mod uploads;
 
 use sbx::image::descriptor::Descriptor;

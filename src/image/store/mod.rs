@@ -27,6 +27,7 @@
 
 mod blob;
 mod error;
+mod freed;
 mod index;
 mod layer;
 mod list;
@@ -43,12 +44,13 @@ mod tests;
 
 pub use blob::{Partial, PartialBlob};
 pub use error::Error;
+pub use freed::{Freed, Left, Part};
 pub use index::{Image, LAYOUT_NAME};
 pub use layer::{Claim, Kind, LayerState, NewLayer};
 pub use list::Listed;
 pub use lock::{Lock, Wait};
-pub use prune::Freed;
 pub use spool::Spool;
+pub use sweep::Remove;
 pub use tree::{Size, measure};
 pub use verify::Finding;
 

@@ -7,7 +7,7 @@ use super::shelf::Shelf;
 use super::talk::Talk;
 use crate::image::archive::Form;
 use crate::image::job::{Event, Load};
-use crate::image::store::{LayerState, Store, Wait};
+use crate::image::store::{Kind, LayerState, Store, Wait};
 use crate::model::Digest;
 use std::collections::BTreeSet;
 
@@ -48,12 +48,8 @@ impl Fresh {
 
     /// Takes it out of the store again, as if it had never been tried.
     pub(super) fn discard(self, store: &Store) -> Result<(), String> {
-        let mut remove = |path: &std::path::Path| {
-            let parent = path.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
-            let parent = std::fs::File::open(parent)?;
-            let name = path.file_name().unwrap_or_default();
-            crate::image::unpack::remove_tree(std::os::fd::AsFd::as_fd(&parent), name).map_err(Into::into)
-        };
+        let mut remove =
+            |kind: &Kind, entries: &[String]| store.remove_remains(kind, entries).map_err(|e| e.to_string());
         store
             .discard(self.blobs, self.layers, &mut remove)
             .map_err(|e| e.to_string())
