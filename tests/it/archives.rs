@@ -67,7 +67,8 @@ impl Shop {
 fn walk(at: &Path, into: &mut Vec<String>) {
     for entry in std::fs::read_dir(at).expect("a directory") {
         let entry = entry.expect("an entry");
-        let metadata = entry.metadata().expect("a status");
+        // A worker may be at work.
+        let Ok(metadata) = entry.metadata() else { continue };
         into.push(format!(
             "{} {}",
             entry.path().display(),

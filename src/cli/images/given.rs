@@ -8,7 +8,7 @@ use crate::image::job::{GIVEN, STORE};
 use crate::image::limits::Limits;
 use crate::image::store::{Spool, Store};
 use std::fs::File;
-use std::io::{IsTerminal, Read, Write, stdin};
+use std::io::{BufWriter, IsTerminal, Read, Write, stdin};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -76,12 +76,56 @@ pub(super) fn given<'a>(
     }
     let real = path.canonicalize().map_err(failed)?;
     let metadata = real.metadata().map_err(failed)?;
+    let colon = real.as_os_str().as_bytes().contains(&b':');
+    if metadata.is_dir() {
+        // The worker of root is another user.
+        let foreign = owners.give_to.is_some() && !all_read(&real);
+        return match foreign || colon {
+            true => packed(&real, path, store, owners),
+            false => Ok(Given::Mounted(real)),
+        };
+    }
     let foreign = owners.give_to.is_some() && metadata.permissions().mode() & 0o004 == 0;
-    let mountable = !foreign && !real.as_os_str().as_bytes().contains(&b':');
-    if metadata.is_dir() || metadata.is_file() && mountable {
+    if metadata.is_file() && !foreign && !colon {
         return Ok(Given::Mounted(real));
     }
     copied(File::open(&real).map_err(failed)?, path, store, limits)
+}
+
+/// Whether everybody may read the files of a layout.
+fn all_read(layout: &Path) -> bool {
+    let blobs = layout.join("blobs/sha256");
+    let listed = std::fs::read_dir(&blobs).into_iter().flatten().flatten();
+    let files = [
+        blobs.clone(),
+        layout.to_owned(),
+        layout.join("blobs"),
+        layout.join("index.json"),
+    ];
+    files
+        .into_iter()
+        .chain(listed.map(|entry| entry.path()))
+        .all(|path| {
+            path.symlink_metadata().is_ok_and(|metadata| {
+                let wanted = if metadata.is_dir() { 0o005 } else { 0o004 };
+                metadata.permissions().mode() & wanted == wanted
+            })
+        })
+}
+
+/// A directory as a tar.
+fn packed<'a>(real: &Path, path: &Path, store: &'a Store, owners: &Owners) -> Result<Given<'a>, Report> {
+    let about = |why: &dyn std::fmt::Display| Report::sbx(format!("{}: {why}", shown(path)));
+    let directory = File::open(real).map_err(|e| about(&e))?;
+    let spool = store.spool().map_err(|e| about(&e))?;
+    let owners = archive::Owners {
+        kept: false,
+        kind: owners.kind,
+    };
+    let to = BufWriter::with_capacity(1 << 17, spool.file());
+    let (to, _) = archive::pack(&directory.into(), owners, to).map_err(|e| about(&e))?;
+    drop(to);
+    Ok(Given::Copied(spool))
 }
 
 fn copied<'a>(mut from: File, path: &Path, store: &'a Store, limits: &Limits) -> Result<Given<'a>, Report> {

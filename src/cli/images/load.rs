@@ -1,6 +1,6 @@
 //! `sbx load`, and the archives and layouts that `sbx run` takes.
 
-use super::given::{self, given};
+use super::given::{self, Given, given};
 use super::progress::Shown;
 use super::root::How;
 use super::{Owners, open, pull, start};
@@ -133,7 +133,7 @@ fn work(wanted: &Wanted<'_>, owners: &Owners, shown: &mut Shown) -> Result<Diges
     })?;
     let job = Job::Load(Box::new(Load {
         at: given.inside(),
-        form: wanted.form,
+        form: form(wanted, &given),
         wanted: wanted.name.clone(),
         all: wanted.all,
         platform: wanted.platform.clone().unwrap_or_else(Platform::host),
@@ -141,6 +141,14 @@ fn work(wanted: &Wanted<'_>, owners: &Owners, shown: &mut Shown) -> Result<Diges
         kind: owners.kind,
     }));
     start::work_with(&job, &store, owners, false, given.mount(), shown)
+}
+
+/// A layout that the worker could not open comes as a tar of it.
+fn form(wanted: &Wanted<'_>, given: &Given<'_>) -> Option<Form> {
+    match given {
+        Given::Copied(_) if wanted.form == Some(Form::Layout) && wanted.at.is_dir() => Some(Form::OciArchive),
+        _ => wanted.form,
+    }
 }
 
 /// A failure, with what it is about before it.

@@ -86,7 +86,8 @@ fn skopeo_and_sbx_understand_each_other() {
     let other = Shop::new();
     for file in ["sd.tar", "so.tar"] {
         let loaded = other.sbx(["load", "-q"]).args([shop.path(file)]).out().ok();
-        assert_eq!(other.id(&loaded), id, "{file}");
+        // skopeo writes a config anew when it makes docker's into OCI's.
+        assert!(file == "so.tar" || other.id(&loaded) == id, "{file}");
         assert_eq!(other.run(["localhost/s:1"]).ok(), "from the image", "{file}");
     }
     for tag in ["one", "two"] {
