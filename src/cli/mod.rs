@@ -46,6 +46,24 @@ enum Verb {
     Why(Box<why::WhyArgs>),
     /// Fetch an image from a registry
     Pull(images::pull::PullArgs),
+    /// List the images that are there
+    Images(images::list::ImagesArgs),
+    /// Give an image another name
+    Tag(images::tag::TagArgs),
+    /// Remove names of images, and images
+    Rmi(images::remove::RmiArgs),
+    /// Print what images say of themselves, as JSON
+    Inspect(images::inspect::InspectArgs),
+    /// Print how an image was made
+    History(images::history::HistoryArgs),
+    /// Remove everything that no image needs
+    Prune(images::prune::PruneArgs),
+    /// Read all images again, and say what is damaged
+    Verify(images::verify::VerifyArgs),
+    /// Keep a password for a registry, when it is right
+    Login(images::login::LoginArgs),
+    /// Forget a password for a registry
+    Logout(images::login::LogoutArgs),
     /// List, show, check and compare profiles
     Profile(profile::ProfileArgs),
     /// Say what this machine gives, what follows for a run, and what mends what is missing
@@ -104,6 +122,15 @@ fn main(verb: Verb) -> Result<u8, Report> {
         Verb::Plan(args) => plan::plan(&args),
         Verb::Why(args) => why::why(&args),
         Verb::Pull(args) => images::pull::pull(&args),
+        Verb::Images(args) => images::list::images(&args),
+        Verb::Tag(args) => images::tag::tag(&args),
+        Verb::Rmi(args) => images::remove::rmi(&args),
+        Verb::Inspect(args) => images::inspect::inspect(&args),
+        Verb::History(args) => images::history::history(&args),
+        Verb::Prune(args) => images::prune::prune(&args),
+        Verb::Verify(args) => images::verify::verify(&args),
+        Verb::Login(args) => images::login::login(&args),
+        Verb::Logout(args) => images::login::logout(&args),
         Verb::Profile(args) => profile::profile(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Man(args) => man::man(&args),

@@ -81,10 +81,37 @@ pub enum Job {
     Pull(Box<Pull>),
     /// Unpack an image that is there.
     Unpack(Unpack),
+    /// Remove directories of layers, whose files belong to the ids that the worker is mapped to.
+    Remove(Remove),
+    /// Ask a registry whether it is one, and takes the credentials.
+    Ping(Box<Ping>),
 }
 
 /// Where the worker finds the store.
 pub const STORE: &str = "/store";
+
+/// Directories of layers that are none any more, or never were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Remove {
+    /// Whose their files are.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+    /// Their names in the directory of that kind: `.old-HEX`, `.new-HEX`.
+    pub entries: Vec<String>,
+}
+
+/// A registry that somebody logs in to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Ping {
+    /// Where, and as whom.
+    pub endpoint: Endpoint,
+    /// How the network is reached.
+    pub transport: Transport,
+    /// How much is read.
+    pub limits: Limits,
+}
 
 /// An image of the store, to be unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +187,8 @@ pub enum Event {
     Note(String),
     /// The job is done; the manifest of the image.
     Done(Digest),
+    /// The job is done, and there is no image to name.
+    Finished,
     /// The job has failed; the store is as before. One line: what, where, what would be right.
     Failed(String),
 }

@@ -12,6 +12,9 @@ use std::process::{ChildStdin, ChildStdout};
 /// An event is some hundred bytes; a message is cut at some hundred letters.
 const LONGEST: u64 = 64 << 10;
 
+/// What a job has made: an image, or nothing that has a name.
+pub(super) type Made = Option<Digest>;
+
 /// Hands over the job and listens until the worker has done it; `None` when it ended without a word.
 ///
 /// # Errors
@@ -21,7 +24,7 @@ pub(super) fn hold(
     mut to: ChildStdin,
     from: ChildStdout,
     shown: &mut Shown,
-) -> Result<Option<Digest>, Report> {
+) -> Result<Option<Made>, Report> {
     let mut from = BufReader::new(from);
     if say(&mut to, job).is_none() {
         return Ok(None);
@@ -44,7 +47,8 @@ pub(super) fn hold(
             }
             Event::Progress(progress) => shown.progress(&progress),
             Event::Note(text) => shown.note(&text),
-            Event::Done(digest) => return Ok(Some(digest)),
+            Event::Done(digest) => return Ok(Some(Some(digest))),
+            Event::Finished => return Ok(Some(None)),
             Event::Failed(why) => return Err(Report::sbx(crate::cli::out::escaped(&why))),
         }
     }

@@ -2,10 +2,22 @@
 
 mod conversation;
 mod getent;
+pub mod history;
+pub mod inspect;
+pub mod list;
+pub mod login;
+mod named;
+mod password;
 mod progress;
+pub mod prune;
 pub mod pull;
+mod removal;
+pub mod remove;
 pub mod root;
+mod show;
 mod start;
+pub mod tag;
+pub mod verify;
 
 use super::report::Report;
 use crate::host;

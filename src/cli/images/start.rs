@@ -1,6 +1,6 @@
 //! Starts the worker: `sbx run` itself, under the profile `image-worker`, with the store and nothing else.
 
-use super::conversation;
+use super::conversation::{self, Made};
 use super::progress::Shown;
 use super::{Owners, real};
 use crate::cli::out;
@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The program, beside sbx itself.
@@ -21,7 +21,7 @@ const PROGRAM: &str = "sbx-image";
 /// Where the worker's sandbox has it.
 const INSIDE: &str = "/sbx-image";
 
-/// Has the worker do a job. The network is the host's, where the job needs one.
+/// Has the worker do a job that makes an image. The network is the host's, where the job needs one.
 ///
 /// # Errors
 /// When it cannot be started, or says what went wrong.
@@ -32,7 +32,22 @@ pub(super) fn work(
     network: bool,
     shown: &mut Shown,
 ) -> Result<Digest, Report> {
-    let said = said(store)?;
+    let made = task(job, Some(store), owners, network, shown)?;
+    made.ok_or_else(|| Report::sbx("the image worker has made no image"))
+}
+
+/// Has the worker do a job, with the store where the job needs it.
+///
+/// # Errors
+/// As [`work`].
+pub(super) fn task(
+    job: &Job,
+    store: Option<&Store>,
+    owners: &Owners,
+    network: bool,
+    shown: &mut Shown,
+) -> Result<Made, Report> {
+    let said = said(&store.map_or_else(std::env::temp_dir, Store::path))?;
     let mut child = command(store, owners, network)?
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -45,7 +60,7 @@ pub(super) fn work(
     let answer = conversation::hold(job, to, from, shown);
     let ended = child.wait().map_err(failed)?;
     match answer {
-        Ok(Some(digest)) => Ok(digest),
+        Ok(Some(made)) => Ok(made),
         Err(report) => Err(report),
         Ok(None) => {
             let report = Report::sbx(format!("the image worker ended without an answer ({ended})"));
@@ -61,14 +76,14 @@ fn failed(error: std::io::Error) -> Report {
 }
 
 /// What it says on standard error goes to a file without a name: a terminal would act on it.
-fn said(store: &Store) -> Result<File, Report> {
+fn said(place: &Path) -> Result<File, Report> {
     let mut file = File::options();
     let file = file
         .read(true)
         .write(true)
         .custom_flags(libc::O_TMPFILE)
         .mode(0o600);
-    file.open(store.path()).map_err(failed)
+    file.open(place).map_err(failed)
 }
 
 fn words(mut said: File) -> String {
@@ -85,7 +100,7 @@ fn words(mut said: File) -> String {
     clippy::disallowed_methods,
     reason = "it starts sbx, and sbx starts the worker"
 )]
-fn command(store: &Store, owners: &Owners, network: bool) -> Result<Command, Report> {
+fn command(store: Option<&Store>, owners: &Owners, network: bool) -> Result<Command, Report> {
     let bind = |source: PathBuf, target: &str| -> Result<OsString, Report> {
         let mut bind = source.into_os_string();
         if bind.as_encoded_bytes().contains(&b':') {
@@ -113,8 +128,10 @@ fn command(store: &Store, owners: &Owners, network: bool) -> Result<Command, Rep
     if network {
         command.args(["--network", "host"]);
     }
-    let store = real(store)?.as_path().to_owned();
-    command.arg("-v").arg(bind(store, &format!(":{STORE}"))?);
+    if let Some(store) = store {
+        let store = real(store)?.as_path().to_owned();
+        command.arg("-v").arg(bind(store, &format!(":{STORE}"))?);
+    }
     command.arg("-v").arg(bind(program()?, &format!(":{INSIDE}:ro"))?);
     command.args(["scratch", INSIDE]);
     Ok(command)

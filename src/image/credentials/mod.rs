@@ -104,6 +104,14 @@ pub enum CredentialsError {
     Busy(PathBuf),
 }
 
+/// What is kept for a registry is kept under this: `HOST[:PORT][/PATH]`, in one form however it was typed.
+///
+/// # Errors
+/// [`CredentialsError::Registry`].
+pub fn login_key(text: &str) -> Result<String, CredentialsError> {
+    place::login(text)
+}
+
 impl Accounts {
     /// The files and helpers of a user, by the environment.
     #[must_use]
@@ -145,6 +153,15 @@ impl Accounts {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a name and a password could be kept, as far as that is known beforehand.
+    ///
+    /// # Errors
+    /// What is wrong with them; there is no place.
+    pub fn can_keep(&self, name: &str, password: &str) -> Result<(), CredentialsError> {
+        place::fit(name, password)?;
+        self.primary().map(drop)
     }
 
     /// Keeps a name and a password for `HOST[:PORT][/PATH]`.

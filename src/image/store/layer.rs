@@ -158,7 +158,11 @@ impl Store {
     /// # Errors
     /// Its size.json cannot be read.
     pub fn layer_size(&self, kind: &Kind, diff_id: &Digest) -> Result<Option<Size>, Error> {
-        self.read_json(&format!("{}/{SIZE}", name(kind, "", diff_id)), 4096)
+        self.size_in(&name(kind, "", diff_id))
+    }
+
+    pub(super) fn size_in(&self, directory: &str) -> Result<Option<Size>, Error> {
+        self.read_json(&format!("{directory}/{SIZE}"), 4096)
     }
 
     /// The owners of a layer's files, as it names them; `None` when it is not unpacked.

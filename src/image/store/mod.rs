@@ -26,6 +26,7 @@
 
 mod blob;
 mod error;
+mod freed;
 mod index;
 mod layer;
 mod list;
@@ -41,11 +42,12 @@ mod tests;
 
 pub use blob::{Partial, PartialBlob};
 pub use error::Error;
+pub use freed::{Freed, Left, Part};
 pub use index::{Image, LAYOUT_NAME};
 pub use layer::{Claim, Kind, LayerState, NewLayer};
 pub use list::Listed;
 pub use lock::{Lock, Wait};
-pub use prune::Freed;
+pub use sweep::Remove;
 pub use tree::{Size, measure};
 pub use verify::Finding;
 

@@ -1,30 +1,14 @@
 //! Removing images, and what no image needs.
 
 use super::error::Error;
-use super::index;
+use super::freed::Freed;
+use super::index::{self, Image};
 use super::lock::{self, Holders};
 use super::sweep::{Marks, Remove, Scope, Sweep};
 use super::{Lock, Store, Wait};
 use crate::image::descriptor::Descriptor;
 use crate::model::Digest;
 use std::collections::BTreeSet;
-
-/// What has been removed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Freed {
-    /// Names that lead nowhere any more.
-    pub names: Vec<String>,
-    /// Images, by their manifests.
-    pub images: Vec<Digest>,
-    /// Blobs.
-    pub blobs: u64,
-    /// Unpacked layers.
-    pub layers: u64,
-    /// Blobs that had been fetched in part.
-    pub partials: u64,
-    /// Bytes on the disk.
-    pub bytes: u64,
-}
 
 /// Images that go, each with the lock that keeps anybody from using it.
 type Victims = Vec<(Digest, Lock)>;
@@ -36,13 +20,20 @@ fn image_lock(store: &Store, manifest: &Digest) -> Result<Option<Lock>, Error> {
 
 impl Store {
     /// Removes images without a name (with `all`, those with one too) that no sandbox uses, and every blob and layer that no image needs.
+    /// What is `only_told` is not done.
     ///
-    /// `remove` removes a directory under a map of ids, which the caller alone could not: a layer of [`super::Kind::Mapped`].
+    /// `remove` removes layers of [`super::Kind::Mapped`] under their map of ids, which the caller alone could not; see [`Remove`].
     ///
     /// # Errors
     /// [`Error::Busy`] while something is pulled and that must not be waited for. An image that stays cannot be read: then nothing is
     /// removed, since nobody knows what it needs.
-    pub fn prune(&self, all: bool, wait: Wait<'_>, remove: Remove<'_>) -> Result<Freed, Error> {
+    pub fn prune(
+        &self,
+        all: bool,
+        only_told: bool,
+        wait: Wait<'_>,
+        remove: Remove<'_>,
+    ) -> Result<Freed, Error> {
         let alone = lock::take(&self.root, "store", Holders::Alone, wait)?;
         let _alone = alone.ok_or(Error::Busy)?;
         let entries = index::read(&self.root)?.manifests;
@@ -52,27 +43,61 @@ impl Store {
             .map(|e| e.digest)
             .collect();
         let mut victims = Victims::new();
+        let mut used = BTreeSet::new();
         for entry in &entries {
             let seen = victims.iter().any(|(victim, _)| *victim == entry.digest);
-            if seen || !all && named.contains(&entry.digest) {
+            if seen || used.contains(&entry.digest) || !all && named.contains(&entry.digest) {
                 continue;
             }
-            if let Some(lock) = image_lock(self, &entry.digest)? {
-                victims.push((entry.digest, lock));
+            match image_lock(self, &entry.digest)? {
+                Some(lock) => victims.push((entry.digest, lock)),
+                None => drop(used.insert(entry.digest)),
             }
         }
         let keep = self.needed(&entries, &victims)?;
-        let freed = self.forget(&victims)?;
+        let mut freed = match only_told {
+            true => going(&entries, &victims),
+            false => self.forget(&victims)?,
+        };
+        freed.used = used.into_iter().collect();
         let freed = Sweep {
             store: self,
             keep: &keep,
             scope: Scope::Everything,
+            only_told,
             remove,
             freed,
         }
         .run()?;
-        self.unlock(victims)?;
+        if !only_told {
+            self.unlock(victims)?;
+        }
         Ok(freed)
+    }
+
+    /// Takes a name away; an image that had no other is removed with what it alone needs. For `remove` see [`Remove`].
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`]; [`Error::InUse`], and the name stays; otherwise as [`Store::prune`].
+    pub fn remove_name(&self, name: &str, wait: Wait<'_>, remove: Remove<'_>) -> Result<Freed, Error> {
+        let alone = lock::take(&self.root, "store", Holders::Alone, wait)?;
+        let _alone = alone.ok_or(Error::Busy)?;
+        let entries = index::read(&self.root)?.manifests;
+        let has_name = |e: &&Descriptor| index::name_of(e) == Some(name);
+        let Some(entry) = entries.iter().find(has_name) else {
+            return Err(Error::NoSuchImage(name.to_owned()));
+        };
+        let same = entries.iter().filter(|e| e.digest == entry.digest);
+        let mut names = same.filter_map(index::name_of);
+        if names.any(|other| other != name) {
+            self.unname(name)?;
+            let names = vec![name.to_owned()];
+            return Ok(Freed {
+                names,
+                ..Freed::default()
+            });
+        }
+        self.remove_one(&entries, entry, remove)
     }
 
     /// Removes an image with all its names, and what it alone needs. For `remove` see [`Store::prune`].
@@ -86,17 +111,29 @@ impl Store {
         let Some(entry) = entries.iter().find(|e| e.digest == *manifest) else {
             return Err(Error::NoSuchImage(manifest.to_string()));
         };
+        self.remove_one(&entries, entry, remove)
+    }
+
+    /// The caller holds the store alone.
+    fn remove_one(
+        &self,
+        entries: &[Descriptor],
+        entry: &Descriptor,
+        remove: Remove<'_>,
+    ) -> Result<Freed, Error> {
+        let manifest = &entry.digest;
         let mut own = Marks::default();
         // One that is damaged goes as far as it can be read; the rest is for prune.
         let _ = own.image(self, manifest, Some(&entry.media_type));
         let lock = image_lock(self, manifest)?.ok_or(Error::InUse(*manifest))?;
         let victims = vec![(*manifest, lock)];
-        let keep = self.needed(&entries, &victims)?;
+        let keep = self.needed(entries, &victims)?;
         let freed = self.forget(&victims)?;
         let freed = Sweep {
             store: self,
             keep: &keep,
             scope: Scope::Only(&own),
+            only_told: false,
             remove,
             freed,
         }
@@ -135,19 +172,29 @@ impl Store {
 
     /// Takes images out of index.json: from here on nobody finds them.
     fn forget(&self, victims: &Victims) -> Result<Freed, Error> {
-        let mut freed = Freed {
-            images: victims.iter().map(|(digest, _)| *digest).collect(),
-            ..Freed::default()
-        };
         index::update(&self.root, |entries| {
-            entries.retain(|entry| {
-                let goes = freed.images.contains(&entry.digest);
-                if goes {
-                    freed.names.extend(index::name_of(entry).map(str::to_owned));
-                }
-                !goes
-            });
-        })?;
-        Ok(freed)
+            let freed = going(entries, victims);
+            entries.retain(|entry| !freed.images.contains(&entry.digest));
+            freed
+        })
+    }
+
+    /// Which processes hold an image, as far as /proc tells.
+    ///
+    /// # Errors
+    /// As stat(2).
+    pub fn users(&self, image: &Image) -> Result<Vec<u32>, Error> {
+        lock::holders(&self.root, &format!("image-{}", image.manifest.hex()))
+    }
+}
+
+/// Images that go, and their names.
+fn going(entries: &[Descriptor], victims: &Victims) -> Freed {
+    let goes = |entry: &&Descriptor| victims.iter().any(|(victim, _)| *victim == entry.digest);
+    let gone = entries.iter().filter(goes);
+    Freed {
+        names: gone.filter_map(index::name_of).map(str::to_owned).collect(),
+        images: victims.iter().map(|(digest, _)| *digest).collect(),
+        ..Freed::default()
     }
 }

@@ -2,19 +2,28 @@
 
 use super::blob::{BLOBS, PARTIAL, blob_name};
 use super::error::Error;
+use super::freed::{Freed, Left, Part};
 use super::layer::{Kind, LAYERS, NEW, OLD, lock_name, name};
 use super::lock::{self, Holders};
-use super::prune::Freed;
-use super::{Store, Wait, tree};
+use super::{Lock, Store, Wait, tree};
 use crate::image::document::{self, Config, Document};
 use crate::image::limits::Limits;
 use crate::model::Digest;
 use std::collections::BTreeSet;
-use std::io;
-use std::path::Path;
+use std::os::fd::AsFd;
 
-/// Removes a directory whose files belong to ids that only a process inside their map has rights over.
-pub(super) type Remove<'a> = &'a mut dyn FnMut(&Path) -> io::Result<()>;
+/// Removes directories of layers whose files belong to ids that only a process inside their map has rights over; they are named as
+/// [`Store::remove_remains`] takes them. What is still there afterwards is told with the reason that this gives.
+pub type Remove<'a> = &'a mut dyn FnMut(&Kind, &[String]) -> Result<(), String>;
+
+/// A directory that is to be removed.
+struct Doomed {
+    entry: String,
+    part: Part,
+    bytes: u64,
+    lock: String,
+    _held: Lock,
+}
 
 /// Blobs, and layers by their diff ids.
 #[derive(Debug, Default)]
@@ -80,6 +89,8 @@ pub(super) struct Sweep<'a> {
     pub(super) store: &'a Store,
     pub(super) keep: &'a Marks,
     pub(super) scope: Scope<'a>,
+    /// Nothing is removed.
+    pub(super) only_told: bool,
     pub(super) remove: Remove<'a>,
     pub(super) freed: Freed,
 }
@@ -92,6 +103,8 @@ impl Sweep<'_> {
         }
         if matches!(self.scope, Scope::Everything) {
             self.partials()?;
+        }
+        if matches!(self.scope, Scope::Everything) && !self.only_told {
             self.locks()?;
         }
         Ok(self.freed)
@@ -108,65 +121,136 @@ impl Sweep<'_> {
                 continue;
             }
             let name = blob_name(&digest);
-            self.freed.bytes += root.status(&name)?.map_or(0, |stat| tree::disk(&stat));
-            root.unlink(&name)?;
-            self.freed.blobs += 1;
+            let bytes = root.status(&name)?.map_or(0, |stat| tree::disk(&stat));
+            if !self.only_told {
+                root.unlink(&name)?;
+            }
+            self.freed.parts.push((Part::Blob(digest), bytes));
         }
         Ok(())
     }
 
+    /// First what was never finished: a layer that is to go needs the name of what is left of it from an earlier time. Each state by
+    /// itself, since the directories of one layer have one lock.
     fn layers(&mut self, kind: &Kind) -> Result<(), Error> {
+        let (mut new, mut old, mut whole) = (Vec::new(), Vec::new(), Vec::new());
         for entry in self.store.root.list(&format!("{LAYERS}/{kind}"))? {
             let state = [NEW, OLD].into_iter().find(|state| entry.starts_with(state));
-            let hex = state
-                .and_then(|state| entry.strip_prefix(state))
-                .unwrap_or(&entry);
-            let Ok(diff_id) = format!("sha256:{hex}").parse::<Digest>() else {
+            let Ok(diff_id) = digest_of(entry.strip_prefix(state.unwrap_or_default())) else {
                 continue;
             };
             let goes = match &self.scope {
-                Scope::Everything => true,
-                Scope::Only(marks) => state.is_none() && marks.layers.contains(&diff_id),
+                Scope::Everything => state.is_some() || !self.keep.layers.contains(&diff_id),
+                Scope::Only(marks) => {
+                    state != Some(NEW)
+                        && marks.layers.contains(&diff_id)
+                        && !self.keep.layers.contains(&diff_id)
+                }
             };
-            // What was never finished goes, whether the layer is needed or not.
-            if !goes || state.is_none() && self.keep.layers.contains(&diff_id) {
+            match state {
+                _ if !goes => {}
+                Some(NEW) => new.push((entry, diff_id)),
+                Some(_) => old.push((entry, diff_id)),
+                None => whole.push(diff_id),
+            }
+        }
+        for remains in [new, old] {
+            let mut doomed = Vec::new();
+            for (entry, diff_id) in remains {
+                doomed.extend(self.doom(kind, entry, Part::Unfinished(*kind, diff_id))?);
+            }
+            self.directories(kind, doomed)?;
+        }
+        let mut doomed = Vec::new();
+        for diff_id in whole {
+            doomed.extend(self.layer(kind, diff_id)?);
+        }
+        self.directories(kind, doomed)
+    }
+
+    /// `None` when another process holds the layer.
+    fn doom(&self, kind: &Kind, entry: String, part: Part) -> Result<Option<Doomed>, Error> {
+        let (Part::Layer(_, diff_id) | Part::Unfinished(_, diff_id)) = part else {
+            return Ok(None);
+        };
+        let lock = lock_name(kind, &diff_id);
+        let held = lock::take(&self.store.root, &lock, Holders::Alone, Wait::Never)?;
+        let bytes = self.size(kind, &entry)?;
+        Ok(held.map(|held| Doomed {
+            entry,
+            part,
+            bytes,
+            lock,
+            _held: held,
+        }))
+    }
+
+    /// What the directory of a layer takes, as far as it can be known.
+    fn size(&self, kind: &Kind, entry: &str) -> Result<u64, Error> {
+        let directory = format!("{LAYERS}/{kind}/{entry}");
+        if let Ok(Some(size)) = self.store.size_in(&directory) {
+            return Ok(size.disk);
+        }
+        let folder = self.store.root.folder(&directory)?;
+        Ok(folder.map_or(0, |folder| {
+            tree::measure(folder.as_fd()).map_or(0, |size| size.disk)
+        }))
+    }
+
+    /// A layer half removed must not be taken for a whole one.
+    fn layer(&mut self, kind: &Kind, diff_id: Digest) -> Result<Option<Doomed>, Error> {
+        let root = &self.store.root;
+        let whole = name(kind, "", &diff_id);
+        let entry = diff_id.hex();
+        let Some(mut doomed) = self.doom(kind, entry, Part::Layer(*kind, diff_id))? else {
+            return Ok(None);
+        };
+        let old = name(kind, OLD, &diff_id);
+        if self.only_told {
+            return Ok(Some(doomed));
+        }
+        if root.status(&old)?.is_some() {
+            self.freed.left.push(Left {
+                kind: *kind,
+                path: root.path(&whole),
+                why: format!("{OLD}{} beside it must go first", diff_id.hex()),
+            });
+            return Ok(None);
+        }
+        root.rename(&whole, &old)?;
+        root.sync(&format!("{LAYERS}/{kind}"))?;
+        doomed.entry = format!("{OLD}{}", diff_id.hex());
+        Ok(Some(doomed))
+    }
+
+    fn directories(&mut self, kind: &Kind, doomed: Vec<Doomed>) -> Result<(), Error> {
+        let root = &self.store.root;
+        let entries: Vec<String> = doomed.iter().map(|one| one.entry.clone()).collect();
+        let removed = match kind {
+            _ if self.only_told || entries.is_empty() => Ok(()),
+            Kind::Single => {
+                let removed = self.store.remove_remains(kind, &entries);
+                removed.map_err(|e| e.to_string())
+            }
+            Kind::Mapped { .. } => (self.remove)(kind, &entries),
+        };
+        let why = removed.err().unwrap_or_else(|| "it was not removed".to_owned());
+        for one in doomed {
+            let directory = format!("{LAYERS}/{kind}/{}", one.entry);
+            if !self.only_told && root.status(&directory)?.is_some() {
+                self.freed.left.push(Left {
+                    kind: *kind,
+                    path: root.path(&directory),
+                    why: why.clone(),
+                });
                 continue;
             }
-            self.layer(kind, &diff_id, state.unwrap_or_default())?;
+            if !self.only_told {
+                root.unlink(&format!("locks/{}", one.lock))?;
+            }
+            self.freed.parts.push((one.part, one.bytes));
         }
         Ok(())
-    }
-
-    fn layer(&mut self, kind: &Kind, diff_id: &Digest, state: &str) -> Result<(), Error> {
-        let root = &self.store.root;
-        let lock = lock_name(kind, diff_id);
-        let Some(_held) = lock::take(root, &lock, Holders::Alone, Wait::Never)? else {
-            return Ok(());
-        };
-        let mut from = name(kind, state, diff_id);
-        if state.is_empty() {
-            let size = self.store.layer_size(kind, diff_id);
-            // A layer half removed must not be taken for a whole one.
-            let old = name(kind, OLD, diff_id);
-            if root.status(&old)?.is_some() {
-                self.tree(kind, &old)?;
-            }
-            root.rename(&from, &old)?;
-            root.sync(&format!("{LAYERS}/{kind}"))?;
-            from = old;
-            self.freed.layers += 1;
-            self.freed.bytes += size.ok().flatten().map_or(0, |size| size.disk);
-        }
-        self.tree(kind, &from)?;
-        root.unlink(&format!("locks/{lock}"))
-    }
-
-    fn tree(&mut self, kind: &Kind, name: &str) -> Result<(), Error> {
-        if matches!(kind, Kind::Single) {
-            return self.store.remove_tree(name);
-        }
-        let path = self.store.root.path(name);
-        (self.remove)(&path).map_err(|e| Error::io("remove", &path, e))
     }
 
     fn partials(&mut self) -> Result<(), Error> {
@@ -177,9 +261,11 @@ impl Sweep<'_> {
                 continue;
             };
             if lock::hold(&file, Holders::Alone, &mut Wait::Never, &root.path(&name))? {
-                self.freed.bytes += root.status(&name)?.map_or(0, |stat| tree::disk(&stat));
-                root.unlink(&name)?;
-                self.freed.partials += 1;
+                let bytes = root.status(&name)?.map_or(0, |stat| tree::disk(&stat));
+                if !self.only_told {
+                    root.unlink(&name)?;
+                }
+                self.freed.parts.push((Part::Partial(digest), bytes));
             }
         }
         Ok(())
@@ -198,7 +284,32 @@ impl Sweep<'_> {
     }
 }
 
+/// What the name of a layer's directory says, without what stands before it.
+fn digest_of(hex: Option<&str>) -> Result<Digest, Error> {
+    let no = || Error::NoSuchImage(hex.unwrap_or_default().to_owned());
+    format!("sha256:{}", hex.unwrap_or_default())
+        .parse()
+        .map_err(|_| no())
+}
+
 impl Store {
+    /// Removes directories of layers that are none: `.old-HEX`, on its way out, and `.new-HEX`, never finished. For the process that may
+    /// remove their files; whoever asks it to holds the layers' locks. Each is tried, whatever becomes of the others.
+    ///
+    /// # Errors
+    /// Of the first that could not be removed; a name that is none of these.
+    pub fn remove_remains(&self, kind: &Kind, entries: &[String]) -> Result<(), Error> {
+        let mut first = Ok(());
+        for entry in entries {
+            let hex = [NEW, OLD].iter().find_map(|state| entry.strip_prefix(state));
+            let removed = digest_of(hex).and_then(|_| self.remove_tree(&format!("{LAYERS}/{kind}/{entry}")));
+            if first.is_ok() {
+                first = removed;
+            }
+        }
+        first
+    }
+
     /// The kinds that layers have been unpacked for.
     pub(super) fn kinds(&self) -> Result<Vec<Kind>, Error> {
         let names = self.root.list(LAYERS)?;

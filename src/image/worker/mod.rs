@@ -5,7 +5,8 @@ mod fetch;
 mod layers;
 mod talk;
 
-use super::job::{Event, Job, STORE};
+use super::job::{Event, Job, Ping, STORE};
+use super::registry;
 use super::store::{Open, Store};
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,11 +29,22 @@ pub fn serve() -> ExitCode {
 }
 
 fn work(job: Job, talk: &Arc<Talk>) -> Result<Event, String> {
-    let store = Store::open(Path::new(STORE), Open::Existing).map_err(|e| e.to_string())?;
+    let store = || Store::open(Path::new(STORE), Open::Existing).map_err(|e| e.to_string());
     match job {
-        Job::Pull(pull) => fetch::pull(&store, &pull, talk).map(Event::Done),
+        Job::Pull(pull) => fetch::pull(&store()?, &pull, talk).map(Event::Done),
         Job::Unpack(unpack) => {
-            layers::unpack_image(&store, &unpack, talk).map(|()| Event::Done(unpack.manifest))
+            layers::unpack_image(&store()?, &unpack, talk).map(|()| Event::Done(unpack.manifest))
         }
+        Job::Remove(remove) => {
+            let removed = store()?.remove_remains(&remove.kind, &remove.entries);
+            removed.map(|()| Event::Finished).map_err(|e| e.to_string())
+        }
+        Job::Ping(job) => ping(&job, talk).map(|()| Event::Finished),
     }
+}
+
+fn ping(job: &Ping, talk: &Arc<Talk>) -> Result<(), String> {
+    let resolve: Arc<dyn registry::Resolve> = talk.clone();
+    let client = registry::Client::new(&job.endpoint, &job.transport, &job.limits, resolve);
+    client.and_then(|client| client.ping()).map_err(|e| e.to_string())
 }

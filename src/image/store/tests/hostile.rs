@@ -62,7 +62,7 @@ fn no_link_is_followed() {
         let _ = store.new_layer(Kind::Single, &Digest::of(b"more"), Wait::Never);
         let _ = store.verify(&mut |_, _, _| {});
         let _ = store.images();
-        let _ = store.prune(true, Wait::Never, &mut |_| Ok(()));
+        let _ = store.prune(true, false, Wait::Never, &mut |_, _| Ok(()));
         let _ = Store::open(&dir.path().join("store"), Open::Create { give_to: None });
         assert_eq!(tree_of(&outside), before, "{name}");
         for file in before {

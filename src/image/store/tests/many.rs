@@ -204,7 +204,7 @@ fn crowd(place: &Path, mut random: Random) {
             4 => drop(store.unname(&name).expect("index.json")),
             5 => drop(prune(&store, random.below(2) == 0)),
             6 => {
-                let gone = store.remove(&made.manifest.digest, Wait::Silently, &mut |_| Ok(()));
+                let gone = store.remove(&made.manifest.digest, Wait::Silently, &mut |_, _| Ok(()));
                 assert!(
                     matches!(gone, Ok(_) | Err(Error::NoSuchImage(_) | Error::InUse(_))),
                     "{gone:?}"
@@ -266,7 +266,7 @@ fn victim(place: &Path, mut random: Random) {
             }
             6 => {
                 println!("remove {n}");
-                let _ = store.remove(&made.manifest.digest, Wait::Silently, &mut |_| Ok(()));
+                let _ = store.remove(&made.manifest.digest, Wait::Silently, &mut |_, _| Ok(()));
                 println!("removed {n}");
             }
             _ => drop(prune(&store, false)),

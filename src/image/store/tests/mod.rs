@@ -120,7 +120,7 @@ pub(super) fn file(new: &NewLayer<'_>, name: &str, bytes: &[u8]) {
 
 pub(super) fn prune(store: &Store, all: bool) -> Freed {
     store
-        .prune(all, Wait::Silently, &mut |path| panic!("{}", path.display()))
+        .prune(all, false, Wait::Silently, &mut |kind, _| panic!("{kind}"))
         .expect("pruned")
 }
 

@@ -225,10 +225,10 @@ fn a_name_moves_and_what_loses_its_last_one_stays_without() {
     assert!(store.unname(Y).expect("taken") && !store.unname(Y).expect("gone"));
     let freed = prune(&store, false);
     assert_eq!(
-        (freed.images, freed.blobs, freed.layers),
+        (freed.images.clone(), freed.blobs(), freed.layers()),
         (vec![one.manifest.digest], 3, 1)
     );
-    assert!(freed.bytes > 0);
+    assert!(freed.bytes() > 0);
     assert_eq!(store.all().expect("read").len(), 1);
     assert_eq!(findings(&store), [""; 0]);
     store.load(&two.manifest.digest).expect("the other is whole");
@@ -329,7 +329,7 @@ fn a_fetch_goes_on_where_it_stopped() {
     };
     assert_eq!(open.have().expect("a size"), 0, "more than all is thrown away");
     drop(open);
-    assert_eq!(prune(&store, false).partials, 1);
+    assert_eq!(prune(&store, false).partials(), 1);
 }
 
 #[test]
@@ -386,17 +386,41 @@ fn a_layer_is_there_when_it_is_whole() {
         store.new_layer(MAPPED, &layer, Wait::Never),
         Ok(Claim::Ready(_))
     ));
+    let kept = |_: &Kind, _: &[String]| -> Result<(), String> { panic!("nothing is done") };
+    let told = store
+        .prune(false, true, Wait::Never, &mut { kept })
+        .expect("told");
+    assert_eq!((told.layers(), told.bytes()), (1, size.disk));
+    // Nobody can remove it: it is no layer any more, and tried again.
+    let freed = store.prune(false, false, Wait::Never, &mut |_, _| Err("why".to_owned()));
+    let freed = freed.expect("pruned");
+    let old = format!(".old-{}", layer.hex());
+    let path = dir.path().join(format!("store/layers/{MAPPED}/{old}"));
+    let left = Left {
+        kind: MAPPED,
+        path: path.clone(),
+        why: "why".to_owned(),
+    };
+    assert_eq!((freed.parts, freed.left), (vec![], vec![left]));
+    assert_eq!(store.layer(&MAPPED, &layer).expect("read"), LayerState::Absent);
+    unpack(&store, MAPPED, &layer);
     let mut asked = Vec::new();
-    let freed = store.prune(false, Wait::Never, &mut |path| {
-        asked.push(path.to_owned());
-        std::fs::remove_dir_all(path)
+    let freed = store.prune(false, false, Wait::Never, &mut |kind, entries| {
+        asked.push((*kind, entries.to_vec()));
+        store.remove_remains(kind, entries).map_err(|e| e.to_string())
     });
     let freed = freed.expect("pruned");
-    assert_eq!((freed.layers, freed.bytes), (1, size.disk));
-    let old = dir
-        .path()
-        .join(format!("store/layers/{MAPPED}/.old-{}", layer.hex()));
-    assert_eq!(asked, [old]);
+    assert_eq!((freed.left.len(), freed.layers(), freed.parts.len()), (0, 1, 2));
+    assert_eq!(asked, [(MAPPED, vec![old.clone()]), (MAPPED, vec![old])]);
+    assert!(!path.exists());
+    for entry in [
+        layer.hex(),
+        ".old-..".to_owned(),
+        ".old-/x".to_owned(),
+        "..".to_owned(),
+    ] {
+        assert!(store.remove_remains(&MAPPED, &[entry]).is_err());
+    }
     assert_eq!(store.layer(&MAPPED, &layer).expect("read"), LayerState::Absent);
 }
 

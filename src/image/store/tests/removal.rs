@@ -11,7 +11,7 @@ fn what_is_used_is_not_removed() {
     put(&store, &one, X);
     put(&store, &two, Y);
     let used = store.use_image(&one.manifest.digest).expect("the lock");
-    let mut never = |path: &Path| -> std::io::Result<()> { panic!("{}", path.display()) };
+    let mut never = |kind: &Kind, _: &[String]| -> Result<(), String> { panic!("{kind}") };
     let error = store.remove(&one.manifest.digest, Wait::Never, &mut never);
     assert!(matches!(error, Err(Error::InUse(_))), "{error:?}");
     store.unname(X).expect("a name may always go");
@@ -27,12 +27,12 @@ fn what_is_used_is_not_removed() {
     ));
     // Another program has written index.json.
     index::update(&store.root, Vec::clear).expect("written");
-    assert_eq!(prune(&store, true).blobs, 0);
+    assert_eq!(prune(&store, true).blobs(), 0);
     // Whoever has inherited the file keeps the lock.
     let inherited = used.into_file().try_clone().expect("another descriptor");
-    assert_eq!(prune(&store, true).blobs, 0);
+    assert_eq!(prune(&store, true).blobs(), 0);
     drop(inherited);
-    assert_eq!(prune(&store, true).blobs, 4);
+    assert_eq!(prune(&store, true).blobs(), 4);
     assert!(store.load(&one.manifest.digest).is_err());
 }
 
@@ -45,7 +45,7 @@ fn one_image_is_removed_and_the_rest_stays() {
     let half = descriptor("", b"half of another");
     drop(store.partial(&half, Wait::Never).expect("begun"));
     let fetched = store.put_blob(b"a blob of an image on its way").expect("put");
-    let mut never = |path: &Path| -> std::io::Result<()> { panic!("{}", path.display()) };
+    let mut never = |kind: &Kind, _: &[String]| -> Result<(), String> { panic!("{kind}") };
     {
         let _pulling = store.pulling(Wait::Never).expect("the lock");
         assert!(matches!(
@@ -53,7 +53,7 @@ fn one_image_is_removed_and_the_rest_stays() {
             Err(Error::Busy)
         ));
         assert!(matches!(
-            store.prune(true, Wait::Never, &mut never),
+            store.prune(true, false, Wait::Never, &mut never),
             Err(Error::Busy)
         ));
     }
@@ -61,7 +61,12 @@ fn one_image_is_removed_and_the_rest_stays() {
         .remove(&one.manifest.digest, Wait::Never, &mut never)
         .expect("removed");
     assert_eq!(
-        (freed.names, freed.blobs, freed.layers, freed.partials),
+        (
+            freed.names.clone(),
+            freed.blobs(),
+            freed.layers(),
+            freed.partials()
+        ),
         (vec![X.to_owned()], 3, 1, 0)
     );
     assert!(
@@ -74,7 +79,7 @@ fn one_image_is_removed_and_the_rest_stays() {
         store.remove(&one.manifest.digest, Wait::Never, &mut never),
         Err(Error::NoSuchImage(_))
     ));
-    assert_eq!(prune(&store, true).blobs, 5);
+    assert_eq!(prune(&store, true).blobs(), 5);
     let left = tree_of(&dir.path().join("store"));
     let expected = [
         "blobs",
@@ -99,8 +104,10 @@ fn an_image_that_cannot_be_read_stops_removal_and_can_be_removed() {
     put(&store, &one, X);
     put(&store, &two, Y);
     std::fs::remove_file(store.blob(&one.id)).expect("removed");
-    let mut never = |path: &Path| -> std::io::Result<()> { panic!("{}", path.display()) };
-    assert!(matches!(store.prune(false, Wait::Never, &mut never), Err(Error::Missing(id)) if id == one.id));
+    let mut never = |kind: &Kind, _: &[String]| -> Result<(), String> { panic!("{kind}") };
+    assert!(
+        matches!(store.prune(false, false, Wait::Never, &mut never), Err(Error::Missing(id)) if id == one.id)
+    );
     assert!(store.find(Y).expect("read").is_some());
     let listed = store.images().expect("listed");
     assert!(listed[0].damage.is_some() && listed[1].damage.is_none());
@@ -109,6 +116,67 @@ fn an_image_that_cannot_be_read_stops_removal_and_can_be_removed() {
         .expect("removed");
     prune(&store, false);
     assert_eq!(findings(&store), [""; 0]);
+}
+
+#[test]
+fn a_name_goes_and_the_last_one_takes_the_image_along() {
+    let (_dir, store) = create();
+    let made = image(&["one"], "1");
+    put(&store, &made, X);
+    store.name(Y, &made.manifest, None).expect("a name");
+    let mut never = |kind: &Kind, _: &[String]| -> Result<(), String> { panic!("{kind}") };
+    let used = store.use_image(&made.manifest.digest).expect("the lock");
+    let image = store.find(X).expect("read").expect("there");
+    assert_eq!(store.users(&image).expect("read"), [std::process::id()]);
+    let freed = store
+        .remove_name(X, Wait::Never, &mut never)
+        .expect("a name may go");
+    assert_eq!((freed.names, freed.images.len()), (vec![X.to_owned()], 0));
+    let error = store.remove_name(Y, Wait::Never, &mut never);
+    assert!(matches!(error, Err(Error::InUse(_))), "{error:?}");
+    assert!(
+        store.find(Y).expect("read").is_some(),
+        "refused is as if not asked"
+    );
+    drop(used);
+    assert_eq!(store.users(&image).expect("read"), [0; 0]);
+    let freed = store.remove_name(Y, Wait::Never, &mut never).expect("removed");
+    assert_eq!((freed.images.len(), freed.blobs(), freed.layers()), (1, 3, 1));
+    let error = store.remove_name(Y, Wait::Never, &mut never);
+    assert!(matches!(error, Err(Error::NoSuchImage(_))), "{error:?}");
+}
+
+#[test]
+fn what_is_only_told_is_not_done() {
+    let (dir, store) = create();
+    let (one, two) = (image(&["base", "one"], "1"), image(&["base", "two"], "2"));
+    put(&store, &one, X);
+    put(&store, &two, Y);
+    store.put_blob(b"of nobody").expect("put");
+    drop(
+        store
+            .partial(&descriptor("", b"half"), Wait::Never)
+            .expect("begun"),
+    );
+    let _used = store.use_image(&one.manifest.digest).expect("the lock");
+    let before = tree_of(&dir.path().join("store"));
+    let mut never = |kind: &Kind, _: &[String]| -> Result<(), String> { panic!("{kind}") };
+    let told = store.prune(true, true, Wait::Never, &mut never).expect("told");
+    let mut after = tree_of(&dir.path().join("store"));
+    // It has to ask whether anybody holds them.
+    after.retain(|name| !name.starts_with("locks/layer-") && !name.starts_with("locks/image-"));
+    let mut expected = before;
+    expected.retain(|name| !name.starts_with("locks/layer-") && !name.starts_with("locks/image-"));
+    assert_eq!(after, expected);
+    assert_eq!(
+        store.prune(true, false, Wait::Never, &mut never).expect("done"),
+        told
+    );
+    assert_eq!(
+        (told.names.as_slice(), told.used),
+        (&[Y.to_owned()][..], vec![one.manifest.digest])
+    );
+    assert_eq!((told.left.len(), told.parts.len()), (0, 3 + 1 + 1 + 1));
 }
 
 #[test]

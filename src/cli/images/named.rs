@@ -1,0 +1,70 @@
+//! An image of the store by what was typed: as `run` understands it, but nothing is fetched.
+
+use super::{existing, pull};
+use crate::cli::report::Report;
+use crate::image::source::{Named, Source};
+use crate::image::store::{Image, Store};
+use crate::model::reference::shown;
+
+/// An image that is there.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) image: Image,
+    /// The full name that it was found by; `None` when it was an id.
+    pub(super) name: Option<String>,
+}
+
+/// The store, which must be there.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub(super) fn store() -> Result<Store, Report> {
+    existing()?.ok_or_else(|| Report::sbx("no image has been pulled yet").hint("sbx pull NAME fetches one"))
+}
+
+/// Finds the image.
+///
+/// # Errors
+/// The text is no name of an image, or nothing has it.
+pub(super) fn find(store: &Store, text: &str) -> Result<Found, Report> {
+    look_up(store, text)?.ok_or_else(|| absent(text))
+}
+
+/// What is said when nothing has a name.
+pub(super) fn absent(text: &str) -> Report {
+    Report::sbx(format!("image {}: not in the store", shown(text))).hint("`sbx images` lists what is there")
+}
+
+/// Finds the image; `None` when nothing has the name.
+///
+/// # Errors
+/// The text is no name of an image, or the beginning of several ids.
+pub(super) fn look_up(store: &Store, text: &str) -> Result<Option<Found>, Report> {
+    match Source::named(text).map_err(Report::usage)? {
+        Source::Id(digest) => by_id(store, &digest.to_string()),
+        Source::Registry(named) => by_name(store, &named),
+        _ => Ok(None),
+    }
+}
+
+fn by_id(store: &Store, digits: &str) -> Result<Option<Found>, Report> {
+    let found = store.find(digits).map_err(Report::sbx)?;
+    Ok(found.map(|image| Found { image, name: None }))
+}
+
+/// Ids first, as `run` does; then the names that it may mean.
+fn by_name(store: &Store, named: &Named) -> Result<Option<Found>, Report> {
+    if let Some(found) = named.id_prefix().map(|digits| by_id(store, digits)).transpose()? {
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    for name in pull::candidates(named)? {
+        let name = name.to_string();
+        if let Some(image) = store.find(&name).map_err(Report::sbx)? {
+            let name = Some(name);
+            return Ok(Some(Found { image, name }));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,92 @@
+//! Removing layers whose files belong to other ids than the caller's: the worker does it, mapped as they are.
+
+use super::progress::Shown;
+use super::{Owners, start};
+use crate::cli::out;
+use crate::cli::report::Report;
+use crate::host;
+use crate::image::job::{Job, Remove};
+use crate::image::store::{Freed, Kind, Left, Store};
+use crate::model::Host;
+use crate::profile::schema::MapKind;
+use std::collections::BTreeMap;
+
+/// Removes directories of layers for the store.
+pub(super) struct Remover {
+    host: Host,
+}
+
+impl Remover {
+    pub(super) fn new() -> Result<Self, Report> {
+        let host = host::presumed().map_err(Report::sbx)?;
+        Ok(Self { host })
+    }
+
+    /// By the worker, where this user can have such a map; otherwise by this process, as far as it may.
+    pub(super) fn remove(&mut self, store: &Store, kind: &Kind, entries: &[String]) -> Result<(), String> {
+        let maps = [MapKind::Auto, MapKind::HostRoot].map(|map| Owners::of(map, &mut self.host));
+        let Some(owners) = maps.iter().find(|owners| owners.kind == *kind) else {
+            return store
+                .remove_remains(kind, entries)
+                .map_err(|e| format!("ids that you cannot have any more own its files: {e}"));
+        };
+        let job = Job::Remove(Remove {
+            kind: *kind,
+            entries: entries.to_vec(),
+        });
+        let done = start::task(&job, Some(store), owners, false, &mut Shown::new(true));
+        done.map(drop).map_err(|report| report.message)
+    }
+}
+
+/// What is said when another process has to be waited for.
+pub(super) fn waiting() -> impl FnMut() {
+    || out::words("sbx: waiting for another sbx, which pulls or removes images")
+}
+
+/// Says what could not be removed, and the command that would; whether there was nothing.
+pub(super) fn tell_left(freed: &Freed) -> bool {
+    let mut kinds: BTreeMap<Kind, Vec<&Left>> = BTreeMap::new();
+    for left in &freed.left {
+        kinds.entry(left.kind).or_default().push(left);
+    }
+    for (kind, all) in &kinds {
+        let why = all.first().map_or("", |left| left.why.as_str());
+        let paths: Vec<String> = all
+            .iter()
+            .map(|left| quoted(&left.path.display().to_string()))
+            .collect();
+        let report = Report::sbx(format!(
+            "{} unpacked layers for {kind} could not be removed: {}",
+            all.len(),
+            out::escaped(why)
+        ));
+        out::words(report.hint(format_args!("as root: rm -rf -- {}", paths.join(" "))));
+    }
+    kinds.is_empty()
+}
+
+/// As a shell reads it.
+fn quoted(path: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+".contains(&b);
+    match path.bytes().all(plain) {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        for (path, expected) in [
+            ("/a/.old-0", "/a/.old-0"),
+            ("/a b", "'/a b'"),
+            ("/a'; rm x", r"'/a'\''; rm x'"),
+        ] {
+            assert_eq!(quoted(path), expected);
+        }
+    }
+}

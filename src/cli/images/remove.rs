@@ -1,0 +1,104 @@
+//! `sbx rmi`: names and images go.
+
+use super::progress::size;
+use super::removal::{Remover, tell_left, waiting};
+use super::{named, show};
+use crate::cli::out;
+use crate::cli::report::Report;
+use crate::image::store::{Error, Freed, Image, Store, Wait};
+use clap::Args;
+
+/// Arguments of `rmi`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+By a name, the name goes, and the image with its last one; by an id, the image with all its names. An image that a running sandbox uses
+stays, and so does its last name, whatever is said.
+
+Examples:
+  sbx rmi debian:12           this name, and the image if it had no other
+  sbx rmi -f 3f2a9c01b7de     this image, whatever it is called
+  sbx rmi $(sbx images -q)    all that are not in use")]
+pub struct RmiArgs {
+    /// By an id, also an image with several names; one that is not there is no failure
+    #[arg(short, long)]
+    force: bool,
+    /// Names and ids
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+}
+
+/// Removes each; one that fails does not keep the others.
+///
+/// # Errors
+/// With what the last one that failed says.
+pub fn rmi(args: &RmiArgs) -> Result<u8, Report> {
+    let mut remover = Remover::new()?;
+    let mut failed: Option<Report> = None;
+    let mut whole = true;
+    for text in &args.images {
+        match one(text, args.force, &mut remover) {
+            Ok(all) => whole &= all,
+            Err(report) => {
+                if let Some(earlier) = failed.replace(report) {
+                    out::words(earlier);
+                }
+            }
+        }
+    }
+    failed.map_or(Ok(u8::from(!whole)), Err)
+}
+
+/// Whether everything of it could be removed.
+fn one(text: &str, force: bool, remover: &mut Remover) -> Result<bool, Report> {
+    let found = match super::existing()? {
+        Some(store) => named::look_up(&store, text)?.map(|found| (store, found)),
+        None => None,
+    };
+    let Some((store, found)) = found else {
+        return if force { Ok(true) } else { Err(named::absent(text)) };
+    };
+    let (image, mut say) = (found.image, waiting());
+    let mut remove = |kind: &_, entries: &[String]| remover.remove(&store, kind, entries);
+    let freed = match &found.name {
+        Some(name) => store.remove_name(name, Wait::Saying(&mut say), &mut remove),
+        None if image.names.len() > 1 && !force => {
+            let names = image.names.join(", ");
+            return Err(Report::sbx(format!(
+                "image {} has several names ({}): remove it by one of them, or all with -f",
+                show::called(&image),
+                names.escape_debug()
+            )));
+        }
+        None => store.remove(&image.manifest, Wait::Saying(&mut say), &mut remove),
+    };
+    match freed {
+        Ok(freed) => told(&freed, &image),
+        Err(Error::InUse(_)) => Err(in_use(&store, &image)),
+        // Another process was faster.
+        Err(Error::NoSuchImage(_)) if force => Ok(true),
+        Err(error) => Err(Report::sbx(error)),
+    }
+}
+
+fn told(freed: &Freed, image: &Image) -> Result<bool, Report> {
+    for name in &freed.names {
+        show::print(&format!("untagged {}", out::escaped(name)))?;
+    }
+    if !freed.images.is_empty() {
+        let id = image.id.unwrap_or(image.manifest).short();
+        show::print(&format!("removed {id}, {} freed", size(freed.bytes())))?;
+    }
+    Ok(tell_left(freed))
+}
+
+/// Says which sandboxes.
+fn in_use(store: &Store, image: &Image) -> Report {
+    let users = store.users(image).unwrap_or_default();
+    let pids: Vec<String> = users.iter().map(ToString::to_string).collect();
+    let by = match pids.as_slice() {
+        [] => "a running sandbox".to_owned(),
+        [one] => format!("the running sandbox of process {one}"),
+        several => format!("the running sandboxes of processes {}", several.join(", ")),
+    };
+    Report::sbx(format!("image {} is in use by {by}", show::called(image))).hint("end it first")
+}
