@@ -1,14 +1,17 @@
 //! The edge: everything that a run takes from its surroundings is read here, once.
 
+use super::images::copy::{self, Copied};
 use super::images::root::{self, How};
 use super::images::{Owners, pull};
+use super::out;
 use super::report::Report;
 use super::run_args::SandboxArgs;
 use super::text_file::text_file;
 use crate::host;
 use crate::image::source::Source;
 use crate::image::store::Lock;
-use crate::model::{Host, HostPath, Origin, Protection};
+use crate::model::host::Fact;
+use crate::model::{Digest, Host, HostPath, Origin, Protection};
 use crate::plan::{self, Facts, Plan};
 use crate::policy::{self, Policy, Request, Root};
 use crate::profile::Profile;
@@ -27,8 +30,20 @@ pub struct Asked {
     pub policy: Policy,
     /// The host, as far as it was looked at.
     pub host: Host,
+    /// What there is besides, where the root is an image.
+    image: Option<Held>,
+}
+
+/// An image that is the root of a run.
+#[derive(Debug)]
+struct Held {
+    manifest: Digest,
+    owners: Owners,
+    /// Where it is copied to, where overlay is refused.
+    place: Option<HostPath>,
+    copy: Option<Copied>,
     /// Held as long as this process lives: nobody removes the image meanwhile.
-    _kept: Option<Lock>,
+    _kept: Lock,
 }
 
 /// Reads profiles, flags and surroundings.
@@ -51,7 +66,7 @@ pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> R
         .map(|file| read_seccomp(file, &chosen.profile, &host))
         .transpose()?;
     let ignored = seccomp.as_ref().map_or(0, |s| s.ignored.len());
-    let (root, kept) = root(args, current.as_deref(), &chosen.profile, &mut host)?;
+    let (root, image) = root(args, current.as_deref(), &chosen.profile, &mut host)?;
     let request = Request {
         root,
         entrypoint: args.entrypoint.clone(),
@@ -74,7 +89,7 @@ pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> R
         profile: chosen.profile,
         policy,
         host,
-        _kept: kept,
+        image,
     })
 }
 
@@ -87,13 +102,13 @@ fn command(args: &SandboxArgs) -> Vec<OsString> {
     rest.cloned().collect()
 }
 
-/// What to run in, and what keeps an image from being removed meanwhile.
+/// What to run in.
 fn root(
     args: &SandboxArgs,
     current: Option<&Path>,
     profile: &Profile,
     host: &mut Host,
-) -> Result<(Root, Option<Lock>), Report> {
+) -> Result<(Root, Option<Held>), Report> {
     let source = pull::source(&args.image)?;
     Ok(match source {
         Source::Host => (Root::Host, None),
@@ -115,7 +130,14 @@ fn root(
                 uid: host.caller.uid,
             };
             let ready = root::ready(&source, &how)?;
-            (Root::Image(ready.image), Some(ready.kept))
+            let held = Held {
+                manifest: ready.manifest,
+                owners,
+                place: None,
+                copy: None,
+                _kept: ready.kept,
+            };
+            (Root::Image(ready.image), Some(held))
         }
     })
 }
@@ -168,7 +190,12 @@ fn read_seccomp(file: &str, profile: &Profile, host: &Host) -> Result<Imported, 
 /// # Errors
 /// When a required protection cannot be enforced.
 pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
-    let Asked { policy, host, .. } = asked;
+    let Asked {
+        policy,
+        host,
+        image: held,
+        ..
+    } = asked;
     let groups = policy.enforcement.wants(Protection::Groups) && !host.caller.groups.is_empty();
     let image = matches!(policy.root, Root::Image(_));
     if image {
@@ -181,6 +208,7 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
     }
     let facts = Facts {
         terminal,
+        copy: held.as_ref().and_then(|held| held.place.clone()),
         ..host::sources::look_up(
             policy,
             &host.tree,
@@ -203,6 +231,64 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
 /// As a run with them has, before anything happens.
 pub fn planned(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
     let mut asked = ask(args)?;
+    // A run learns it from the kernel's refusal; here nothing is mounted.
+    if let Root::Image(image) = &asked.policy.root
+        && asked.host.image_overlay.works()
+    {
+        asked.host.image_overlay = host::overlay_over(image.layers.within.as_path());
+    }
+    asked.choose_place()?;
     let plan = plan(&mut asked, Streams::of_this_process().any())?;
     Ok((asked, plan))
+}
+
+impl Asked {
+    /// Where overlay is refused and the root is an image: decides where it would be copied to.
+    fn choose_place(&mut self) -> Result<bool, Report> {
+        let Some(held) = self.image.as_mut().filter(|held| held.place.is_none()) else {
+            return Ok(false);
+        };
+        if self.host.image_overlay.works() {
+            return Ok(false);
+        }
+        held.place = Some(copy::place(&held.owners)?);
+        Ok(true)
+    }
+
+    /// Where overlay is refused and the root is an image: has it copied, once it is known that the rest of the plan can be made.
+    ///
+    /// # Errors
+    /// As [`plan`], and where it cannot be copied.
+    pub fn copy_image(&mut self, terminal: bool, quiet: bool) -> Result<(), Report> {
+        if !self.choose_place()? {
+            return Ok(());
+        }
+        plan(self, terminal)?;
+        let (Some(held), Root::Image(image)) = (&mut self.image, &self.policy.root) else {
+            return Ok(());
+        };
+        if let (Fact::Missing(why), false) = (&self.host.image_overlay, quiet) {
+            let why = out::escaped(why);
+            out::words(format_args!(
+                "sbx: overlay is refused here ({why}): the image is copied for this run, which takes its time and its space; `sbx doctor overlay` says what mends it"
+            ));
+        }
+        let made = copy::make(&held.manifest, &image.layers, &held.owners, quiet)?;
+        held.place = Some(made.path.clone());
+        held.copy = Some(made);
+        Ok(())
+    }
+
+    /// Whether there is something to remove at the end.
+    #[must_use]
+    pub fn leaves_copy(&self) -> bool {
+        self.image.as_ref().is_some_and(|held| held.copy.is_some())
+    }
+
+    /// Removes the copy of the image, where one was made.
+    pub fn remove_copy(&mut self) {
+        if let Some(copy) = self.image.as_mut().and_then(|held| held.copy.take()) {
+            copy.remove();
+        }
+    }
 }

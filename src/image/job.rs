@@ -83,6 +83,8 @@ pub enum Job {
     Unpack(Unpack),
     /// Remove directories of layers, whose files belong to the ids that the worker is mapped to.
     Remove(Remove),
+    /// Merge the layers of an image into one directory.
+    Copy(Copy),
     /// Ask a registry whether it is one, and takes the credentials.
     Ping(Box<Ping>),
 }
@@ -90,14 +92,29 @@ pub enum Job {
 /// Where the worker finds the store.
 pub const STORE: &str = "/store";
 
-/// Directories of layers that are none any more, or never were.
+/// Layers that are to become the root of one run, where the kernel refuses overlay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Copy {
+    /// The manifest, for whoever looks on.
+    pub image: Digest,
+    /// Whose the files are.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+    /// The layers by their diff ids, the topmost first.
+    pub layers: Vec<Digest>,
+    /// What the copy is called in the store.
+    pub name: String,
+}
+
+/// Directories of layers that are none any more, or never were; and copies that nobody uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Remove {
     /// Whose their files are.
     #[serde(with = "as_text")]
     pub kind: Kind,
-    /// Their names in the directory of that kind: `.old-HEX`, `.new-HEX`.
+    /// Their names in the directories of that kind: `.old-HEX`, `.new-HEX`, `copy-ID`.
     pub entries: Vec<String>,
 }
 
@@ -217,6 +234,8 @@ pub enum Stage {
     Transfer,
     /// It is unpacked.
     Unpack,
+    /// It is copied.
+    Copy,
     /// It is done with.
     Complete,
 }

@@ -1,6 +1,7 @@
 //! Images at the command line: where they are looked for, and the process that fetches them.
 
 mod conversation;
+pub mod copy;
 mod getent;
 pub mod history;
 pub mod inspect;

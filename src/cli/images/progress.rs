@@ -65,12 +65,15 @@ fn line(p: &Progress) -> String {
         Stage::Present => "already there",
         Stage::Transfer => "downloading",
         Stage::Unpack => "unpacking",
+        Stage::Copy => "copying",
         Stage::Complete => "complete",
     };
     let share = (p.bytes.min(p.total) * 100).checked_div(p.total).unwrap_or(100);
     let size = size(p.total);
     match p.stage {
-        Stage::Transfer | Stage::Unpack => format!("{}: {word} {share:>3}% of {size}", p.blob.short()),
+        Stage::Transfer | Stage::Unpack | Stage::Copy => {
+            format!("{}: {word} {share:>3}% of {size}", p.blob.short())
+        }
         Stage::Present | Stage::Complete => format!("{}: {word}, {size}", p.blob.short()),
     }
 }

@@ -30,6 +30,7 @@ pub(in crate::cli) struct How<'a> {
 pub(in crate::cli) struct Ready {
     pub(in crate::cli) image: Image,
     pub(in crate::cli) kept: Lock,
+    pub(in crate::cli) manifest: Digest,
 }
 
 /// Makes an image ready to run.
@@ -62,6 +63,7 @@ pub(in crate::cli) fn ready(source: &Source, how: &How<'_>) -> Result<Ready, Rep
             config: defaults(config),
         },
         kept,
+        manifest: found,
     })
 }
 

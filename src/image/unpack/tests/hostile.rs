@@ -363,5 +363,8 @@ fn entries_are_counted() {
             .unpack(&four, Ownership::Single, &limits)
             .expect_err("refused"),
     );
-    assert_eq!(why, "the layer has too many entries: the limit is 3 (see --image-limit)");
+    assert_eq!(
+        why,
+        "the layer has too many entries: the limit is 3 (see --image-limit)"
+    );
 }

@@ -142,7 +142,10 @@ fn limits_hold_while_unpacking() {
         ..Limits::default()
     };
     let why = packed(&layer(), Compression::None, &small).expect_err("refused");
-    assert_eq!(why, "the layer has too many packed bytes: the limit is 1000 (see --image-limit)");
+    assert_eq!(
+        why,
+        "the layer has too many packed bytes: the limit is 1000 (see --image-limit)"
+    );
     let small = Limits {
         unpacked: Bytes(1 << 18),
         ..Limits::default()
@@ -162,7 +165,10 @@ fn limits_hold_while_unpacking() {
     for (compression, pack) in &packings()[1..] {
         let bytes = pack(&bomb);
         let why = packed(&bytes, *compression, &Limits::default()).expect_err("refused");
-        assert!(why.ends_with("and goes on: the limit is 200 to 1 (see --image-limit)"), "{why}");
+        assert!(
+            why.ends_with("and goes on: the limit is 200 to 1 (see --image-limit)"),
+            "{why}"
+        );
         let loose = Limits {
             ratio: 100_000,
             ..Limits::default()
