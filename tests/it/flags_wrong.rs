@@ -1,6 +1,6 @@
 //! A flag with a wrong value: exit code 125, one line that names the flag and says what would be right, and nothing has run.
 
-use crate::util::{Dir, Sbx};
+use crate::util::{Dir, Out, Sbx};
 
 /// Flags, and what the line says.
 const WRONG: &[(&[&str], &[&str])] = &[
@@ -152,7 +152,9 @@ fn a_wrong_variable_in_a_file_is_told_with_its_line() {
 #[test]
 fn an_image_that_is_none_is_told() {
     for (image, words) in [
-        ("debian:12", "registries"),
+        ("dir:/etc", "not supported"),
+        ("Debian", "lower case"),
+        ("debian:12:13", "image name"),
         ("/no/such", "o such file"),
         ("/etc/passwd", "not a directory"),
         ("/", "host's whole tree"),
@@ -163,6 +165,17 @@ fn an_image_that_is_none_is_told() {
             .code(125)
             .says(words);
     }
+}
+
+#[test]
+fn an_image_that_is_not_there_is_told() {
+    let (mut sbx, home) = Sbx::run("default")
+        .args(["--pull", "never", "debian:12", "--", "true"])
+        .into_command();
+    sbx.env("XDG_DATA_HOME", home.path());
+    let out = Out::from(sbx.output().expect("sbx"));
+    out.code(125).says("image debian:12: not in the store");
+    assert!(!home.path().join("sbx").exists(), "nothing was made");
 }
 
 #[test]

@@ -14,6 +14,7 @@
 mod util;
 
 mod answers;
+mod archives;
 mod doctor;
 mod escape;
 mod extremes;
@@ -32,4 +33,5 @@ mod streams;
 mod terminal;
 mod unpack;
 mod users;
+mod verbs;
 mod workspace;

@@ -4,8 +4,8 @@ mod blobs;
 mod credentials;
 mod documents;
 mod places;
-mod real;
-mod server;
+pub mod real;
+pub mod server;
 mod uploads;
 
 use sbx::image::descriptor::Descriptor;

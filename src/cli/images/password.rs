@@ -68,10 +68,11 @@ pub(super) fn ask(question: &str) -> Result<String, Report> {
 /// A line of keys. The terminal sends no signals meanwhile: whoever was killed by one would leave it without echo.
 fn typed(mut terminal: File, question: &str, seen: bool) -> Result<Vec<u8>, Report> {
     let failed = |e: std::io::Error| Report::sbx(format!("the terminal: {e}"));
-    terminal.write_all(question.as_bytes()).map_err(failed)?;
     let before = tty::modes(terminal.as_fd()).map_err(|e| failed(e.into()))?;
+    // First: who answers faster than the modes change is seen.
     tty::set_modes(terminal.as_fd(), &before.raw()).map_err(|e| failed(e.into()))?;
-    let line = keys(&mut terminal, seen);
+    let asked = terminal.write_all(question.as_bytes());
+    let line = asked.and_then(|()| keys(&mut terminal, seen));
     let restored = tty::set_modes(terminal.as_fd(), &before);
     let _ = terminal.write_all(b"\n");
     restored.map_err(|e| failed(e.into()))?;

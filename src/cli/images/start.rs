@@ -5,7 +5,7 @@ use super::progress::Shown;
 use super::{Owners, real};
 use crate::cli::out;
 use crate::cli::report::Report;
-use crate::image::job::{Job, STORE};
+use crate::image::job::{GIVEN, Job, STORE};
 use crate::image::store::Store;
 use crate::model::Digest;
 use crate::profile::schema::MapKind;
@@ -32,7 +32,22 @@ pub(super) fn work(
     network: bool,
     shown: &mut Shown,
 ) -> Result<Digest, Report> {
-    let made = task(job, Some(store), owners, network, shown)?;
+    work_with(job, store, owners, network, None, shown)
+}
+
+/// As [`work`], with a file or a directory of the caller's, which the worker may read.
+///
+/// # Errors
+/// As [`work`].
+pub(super) fn work_with(
+    job: &Job,
+    store: &Store,
+    owners: &Owners,
+    network: bool,
+    given: Option<&Path>,
+    shown: &mut Shown,
+) -> Result<Digest, Report> {
+    let made = converse(job, Some(store), owners, network, given, shown)?;
     made.ok_or_else(|| Report::sbx("the image worker has made no image"))
 }
 
@@ -47,8 +62,19 @@ pub(super) fn task(
     network: bool,
     shown: &mut Shown,
 ) -> Result<Made, Report> {
+    converse(job, store, owners, network, None, shown)
+}
+
+fn converse(
+    job: &Job,
+    store: Option<&Store>,
+    owners: &Owners,
+    network: bool,
+    given: Option<&Path>,
+    shown: &mut Shown,
+) -> Result<Made, Report> {
     let said = said(&store.map_or_else(std::env::temp_dir, Store::path))?;
-    let mut child = command(store, owners, network)?
+    let mut child = command(store, owners, network, given)?
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(said.try_clone().map_err(failed)?)
@@ -100,7 +126,12 @@ fn words(mut said: File) -> String {
     clippy::disallowed_methods,
     reason = "it starts sbx, and sbx starts the worker"
 )]
-fn command(store: Option<&Store>, owners: &Owners, network: bool) -> Result<Command, Report> {
+fn command(
+    store: Option<&Store>,
+    owners: &Owners,
+    network: bool,
+    given: Option<&Path>,
+) -> Result<Command, Report> {
     let bind = |source: PathBuf, target: &str| -> Result<OsString, Report> {
         let mut bind = source.into_os_string();
         if bind.as_encoded_bytes().contains(&b':') {
@@ -133,6 +164,11 @@ fn command(store: Option<&Store>, owners: &Owners, network: bool) -> Result<Comm
         command.arg("-v").arg(bind(store, &format!(":{STORE}"))?);
     }
     command.arg("-v").arg(bind(program()?, &format!(":{INSIDE}:ro"))?);
+    if let Some(given) = given {
+        command
+            .arg("-v")
+            .arg(bind(given.to_owned(), &format!(":{GIVEN}:ro"))?);
+    }
     command.args(["scratch", INSIDE]);
     Ok(command)
 }

@@ -26,6 +26,8 @@ pub enum Part {
     Blob(Digest),
     /// A blob that had been fetched in part.
     Partial(Digest),
+    /// What had come through a pipe, to be loaded.
+    Spool,
     /// An unpacked layer.
     Layer(Kind, Digest),
     /// A layer that was never unpacked whole, or never removed whole.

@@ -5,6 +5,7 @@
 //! oci-layout  index.json         what other tools read; index.json names the images
 //! blobs/sha256/HEX               manifests, configs, packed layers: whole, and checked before they got here
 //! partial/HEX                    blobs on their way; whoever writes one holds its lock
+//! partial/.spool-…               an archive on its way to the worker, likewise
 //! layers/KIND/HEX/               an unpacked layer, by its diff id: tree/, owners.json, size.json
 //! layers/KIND/.new-HEX/          one that is being unpacked
 //! layers/KIND/.old-HEX/          one that is being removed
@@ -35,6 +36,7 @@ mod list;
 mod lock;
 mod prune;
 mod root;
+mod spool;
 mod sweep;
 mod tree;
 mod verify;
@@ -50,6 +52,7 @@ pub use index::{Image, LAYOUT_NAME};
 pub use layer::{Claim, Kind, LayerState, NewLayer};
 pub use list::Listed;
 pub use lock::{Lock, Wait};
+pub use spool::Spool;
 pub use sweep::Remove;
 pub use tree::{Size, measure};
 pub use verify::Finding;

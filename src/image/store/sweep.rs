@@ -6,6 +6,7 @@ use super::error::Error;
 use super::freed::{Freed, Left, Part};
 use super::layer::{Kind, LAYERS, NEW, OLD, lock_name, name};
 use super::lock::{self, Holders};
+use super::spool::SPOOL;
 use super::{Lock, Store, Wait, tree};
 use crate::image::document::{self, Config, Document};
 use crate::image::limits::Limits;
@@ -287,8 +288,13 @@ impl Sweep<'_> {
 
     fn partials(&mut self) -> Result<(), Error> {
         let root = &self.store.root;
-        for digest in self.store.digests(PARTIAL)? {
-            let name = format!("{PARTIAL}/{}", digest.hex());
+        let part = |name: &str| match name.starts_with(SPOOL) {
+            true => Some(Part::Spool),
+            false => digest_of(Some(name)).ok().map(Part::Partial),
+        };
+        for name in root.list(PARTIAL)? {
+            let Some(part) = part(&name) else { continue };
+            let name = format!("{PARTIAL}/{name}");
             let Some(file) = root.writable(&name)? else {
                 continue;
             };
@@ -297,7 +303,7 @@ impl Sweep<'_> {
                 if !self.only_told {
                     root.unlink(&name)?;
                 }
-                self.freed.parts.push((Part::Partial(digest), bytes));
+                self.freed.parts.push((part, bytes));
             }
         }
         Ok(())

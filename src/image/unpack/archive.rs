@@ -302,6 +302,11 @@ impl<'a> Archive<'a> {
         self.stream.pieces(left, || format!("entry {entry}"), each)
     }
 
+    /// Where the contents of the entry begin that [`Self::next`] has given, counted from the beginning of the stream.
+    pub(super) fn offset(&self) -> u64 {
+        self.stream.taken()
+    }
+
     /// Reads to the very end of the stream.
     pub(super) fn finish(self) -> Result<Digest> {
         self.stream.finish()

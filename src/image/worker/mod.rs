@@ -2,8 +2,15 @@
 //! caller's. It may have threads; nothing here is ever part of the process that clones.
 
 mod copies;
+mod docker;
 mod fetch;
+mod import;
 mod layers;
+mod layout;
+mod load;
+mod origin;
+mod push;
+mod shelf;
 mod talk;
 
 use super::job::{Event, Job, Ping, STORE};
@@ -33,6 +40,9 @@ fn work(job: Job, talk: &Arc<Talk>) -> Result<Event, String> {
     let store = || Store::open(Path::new(STORE), Open::Existing).map_err(|e| e.to_string());
     match job {
         Job::Pull(pull) => fetch::pull(&store()?, &pull, talk).map(Event::Done),
+        Job::Load(load) => load::load(&store()?, &load, talk).map(Event::Done),
+        Job::Import(import) => import::import(&store()?, &import, talk).map(Event::Done),
+        Job::Push(push) => push::push(&store()?, &push, talk).map(Event::Done),
         Job::Unpack(unpack) => {
             layers::unpack_image(&store()?, &unpack, talk).map(|()| Event::Done(unpack.manifest))
         }

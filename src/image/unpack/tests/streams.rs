@@ -204,7 +204,7 @@ fn a_failing_source_is_not_taken_for_damage() {
         };
         let reader = Failing(u64::from(compression == Compression::Gzip));
         let error = unpack(reader, into.as_fd(), &options, &mut |_| {}).expect_err("refused");
-        assert_eq!(said(&error), "the layer cannot be read: the disk is gone");
+        assert_eq!(said(&error), "it cannot be read: the disk is gone");
     }
 }
 
