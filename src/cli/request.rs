@@ -1,7 +1,9 @@
 //! The edge: everything that a run takes from its surroundings is read here, once.
 
+use super::images::copy::{self, Copied};
 use super::images::root::{self, How};
 use super::images::{Owners, pull};
+use super::out;
 use super::report::Report;
 use super::run_args::SandboxArgs;
 use super::text_file::text_file;
@@ -10,6 +12,7 @@ use crate::host;
 use crate::image::source::Source;
 use crate::image::store::Lock;
 use crate::model::facts::Found;
+use crate::model::host::Fact;
 use crate::model::{Digest, Host, HostPath, Origin, Protection};
 use crate::plan::{self, Facts, Kind, Plan};
 use crate::policy::{self, Flags, Policy, Request, Root};
@@ -31,7 +34,7 @@ pub struct Asked {
     pub host: Host,
     /// The volumes that are asked for, which may not be there yet.
     pub volumes: Vec<Asking>,
-    /// The image.
+    /// What there is besides, where the root is an image.
     pub(super) image: Option<HeldImage>,
 }
 
@@ -42,6 +45,9 @@ pub(super) struct HeldImage {
     pub(super) manifest: Digest,
     /// Whose its files are.
     pub(super) owners: Owners,
+    /// Where it is copied to, where overlay is refused.
+    place: Option<HostPath>,
+    copy: Option<Copied>,
     /// Held as long as this process lives: nobody removes the image meanwhile.
     _kept: Lock,
 }
@@ -115,7 +121,7 @@ fn command(args: &SandboxArgs) -> Vec<OsString> {
     rest.cloned().collect()
 }
 
-/// What to run in, and what keeps an image from being removed meanwhile.
+/// What to run in.
 fn root(
     args: &SandboxArgs,
     current: Option<&Path>,
@@ -146,8 +152,10 @@ fn root(
             let ready = root::ready(&source, &how)?;
             let held = HeldImage {
                 manifest: ready.manifest,
-                _kept: ready.kept,
                 owners,
+                place: None,
+                copy: None,
+                _kept: ready.kept,
             };
             (Root::Image(ready.image), Some(held))
         }
@@ -206,6 +214,7 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
         policy,
         host,
         volumes,
+        image: held,
         ..
     } = asked;
     let groups = policy.enforcement.wants(Protection::Groups) && !host.caller.groups.is_empty();
@@ -224,6 +233,7 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
     }
     let mut facts = Facts {
         terminal,
+        copy: held.as_ref().and_then(|held| held.place.clone()),
         ..host::sources::look_up(
             policy,
             &host.tree,
@@ -252,6 +262,64 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
 /// As a run with them has, before anything happens.
 pub fn planned(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
     let mut asked = ask(args, false)?;
+    // A run learns it from the kernel's refusal; here nothing is mounted.
+    if let Root::Image(image) = &asked.policy.root
+        && asked.host.image_overlay.works()
+    {
+        asked.host.image_overlay = host::overlay_over(image.layers.within.as_path());
+    }
+    asked.choose_place()?;
     let plan = plan(&mut asked, Streams::of_this_process().any())?;
     Ok((asked, plan))
+}
+
+impl Asked {
+    /// Where overlay is refused and the root is an image: decides where it would be copied to.
+    fn choose_place(&mut self) -> Result<bool, Report> {
+        let Some(held) = self.image.as_mut().filter(|held| held.place.is_none()) else {
+            return Ok(false);
+        };
+        if self.host.image_overlay.works() {
+            return Ok(false);
+        }
+        held.place = Some(copy::place(&held.owners)?);
+        Ok(true)
+    }
+
+    /// Where overlay is refused and the root is an image: has it copied, once it is known that the rest of the plan can be made.
+    ///
+    /// # Errors
+    /// As [`plan`], and where it cannot be copied.
+    pub fn copy_image(&mut self, terminal: bool, quiet: bool) -> Result<(), Report> {
+        if !self.choose_place()? {
+            return Ok(());
+        }
+        plan(self, terminal)?;
+        let (Some(held), Root::Image(image)) = (&mut self.image, &self.policy.root) else {
+            return Ok(());
+        };
+        if let (Fact::Missing(why), false) = (&self.host.image_overlay, quiet) {
+            let why = out::escaped(why);
+            out::words(format_args!(
+                "sbx: overlay is refused here ({why}): the image is copied for this run, which takes its time and its space; `sbx doctor overlay` says what mends it"
+            ));
+        }
+        let made = copy::make(&held.manifest, &image.layers, &held.owners, quiet)?;
+        held.place = Some(made.path.clone());
+        held.copy = Some(made);
+        Ok(())
+    }
+
+    /// Whether there is something to remove at the end.
+    #[must_use]
+    pub fn leaves_copy(&self) -> bool {
+        self.image.as_ref().is_some_and(|held| held.copy.is_some())
+    }
+
+    /// Removes the copy of the image, where one was made.
+    pub fn remove_copy(&mut self) {
+        if let Some(copy) = self.image.as_mut().and_then(|held| held.copy.take()) {
+            copy.remove();
+        }
+    }
 }

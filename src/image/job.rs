@@ -85,6 +85,8 @@ pub enum Job {
     Unpack(Unpack),
     /// Remove directories of layers, whose files belong to the ids that the worker is mapped to.
     Remove(Remove),
+    /// Merge the layers of an image into one directory.
+    Copy(Copy),
     /// Ask a registry whether it is one, and takes the credentials.
     Ping(Box<Ping>),
     /// Bring images of an archive or a layout into the store.
@@ -115,14 +117,29 @@ pub struct Fill {
 /// Where the worker finds the store.
 pub const STORE: &str = "/store";
 
-/// Directories of layers that are none any more, or never were.
+/// Layers that are to become the root of one run, where the kernel refuses overlay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Copy {
+    /// The manifest, for whoever looks on.
+    pub image: Digest,
+    /// Whose the files are.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+    /// The layers by their diff ids, the topmost first.
+    pub layers: Vec<Digest>,
+    /// What the copy is called in the store.
+    pub name: String,
+}
+
+/// Directories of layers that are none any more, or never were; and copies that nobody uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Remove {
     /// Whose their files are.
     #[serde(with = "as_text")]
     pub kind: Kind,
-    /// Their names in the directory of that kind: `.old-HEX`, `.new-HEX`.
+    /// Their names in the directories of that kind: `.old-HEX`, `.new-HEX`, `copy-ID`.
     pub entries: Vec<String>,
 }
 
@@ -312,6 +329,8 @@ pub enum Stage {
     Send,
     /// It is unpacked.
     Unpack,
+    /// It is copied.
+    Copy,
     /// It is done with.
     Complete,
 }

@@ -2,6 +2,7 @@
 
 mod change;
 mod conversation;
+pub mod copy;
 mod getent;
 mod given;
 pub mod history;

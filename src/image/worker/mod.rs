@@ -1,6 +1,7 @@
 //! The worker: a program of its own (`sbx-image`), started by `sbx` inside a sandbox that holds the store and nothing else of the
 //! caller's. It may have threads; nothing here is ever part of the process that clones.
 
+mod copies;
 mod docker;
 mod fetch;
 mod import;
@@ -52,6 +53,7 @@ fn work(job: Job, talk: &Arc<Talk>) -> Result<Event, String> {
         }
         Job::Fill(fill) => volume::fill(&fill).map(|()| Event::Finished),
         Job::Empty => volume::empty().map(|()| Event::Finished),
+        Job::Copy(copy) => copies::copy(&store()?, &copy, talk).map(|()| Event::Done(copy.image)),
         Job::Ping(job) => ping(&job, talk).map(|()| Event::Finished),
     }
 }
