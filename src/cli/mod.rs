@@ -68,6 +68,14 @@ enum Verb {
     Login(images::login::LoginArgs),
     /// Forget a password for a registry
     Logout(images::login::LogoutArgs),
+    /// Send an image to a registry
+    Push(images::push::PushArgs),
+    /// Bring the images of an archive or a layout into the store
+    Load(images::load::LoadArgs),
+    /// Write images into one file
+    Save(images::save::SaveArgs),
+    /// Make an image of a root file system
+    Import(images::import::ImportArgs),
     /// Make, list and remove volumes: directories that outlive sandboxes
     Volume(volume::VolumeArgs),
     /// List, show, check and compare profiles
@@ -137,6 +145,10 @@ fn main(verb: Verb) -> Result<u8, Report> {
         Verb::Verify(args) => images::verify::verify(&args),
         Verb::Login(args) => images::login::login(&args),
         Verb::Logout(args) => images::login::logout(&args),
+        Verb::Push(args) => images::push::push(&args),
+        Verb::Load(args) => images::load::load(&args),
+        Verb::Save(args) => images::save::save(&args),
+        Verb::Import(args) => images::import::import(&args),
         Verb::Volume(args) => volume::volume(&args),
         Verb::Profile(args) => profile::profile(&args),
         Verb::Doctor(args) => doctor::doctor(&args),

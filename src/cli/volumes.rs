@@ -143,7 +143,8 @@ fn fill(asking: &Asking, filling: &Filling, asked: &mut Asked, plan: &Plan) -> R
     let Some(ids) = Ids::of(plan) else { return Ok(()) };
     let as_root = asked.host.caller.writes_maps;
     let own = (asked.host.caller.uid, asked.host.caller.gid);
-    if let Some((image, owners)) = asked.image.clone() {
+    let image = asked.image.as_ref();
+    if let Some((image, owners)) = image.map(|held| (held.manifest, held.owners.clone())) {
         begin(filling, &mut asked.host)?;
         if let (true, Some(first)) = (as_root, ids.to_host((0, 0))) {
             give(&filling.path(), first)?;

@@ -46,6 +46,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
         add(&mut sources, &path, real(path.as_path()));
     }
     Facts {
+        copy: None,
         sources,
         places: real_directories(policy, places),
         apt: apt(policy),

@@ -3,12 +3,14 @@
 //! The worker has no home, no environment and no configuration: what it needs of them (credentials for the hosts that it may speak to,
 //! certificates, proxies) is in the job, which comes through a pipe. Names are resolved outside, by the host's own rules.
 
+use super::archive::Form;
 use super::descriptor::Platform;
 use super::limits::Limits;
 use super::store::Kind;
 use crate::model::Digest;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// Where an image may be had.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,8 +85,16 @@ pub enum Job {
     Unpack(Unpack),
     /// Remove directories of layers, whose files belong to the ids that the worker is mapped to.
     Remove(Remove),
+    /// Merge the layers of an image into one directory.
+    Copy(Copy),
     /// Ask a registry whether it is one, and takes the credentials.
     Ping(Box<Ping>),
+    /// Bring images of an archive or a layout into the store.
+    Load(Box<Load>),
+    /// Make an image of a root file system's tar.
+    Import(Box<Import>),
+    /// Send an image to a registry.
+    Push(Box<Push>),
     /// Fill a volume with what the root that the worker runs in has at a place. The volume is at [`VOLUME`]; there is no store.
     Fill(Fill),
     /// Remove everything in the directory at [`VOLUME`]. There is no store.
@@ -107,14 +117,29 @@ pub struct Fill {
 /// Where the worker finds the store.
 pub const STORE: &str = "/store";
 
-/// Directories of layers that are none any more, or never were.
+/// Layers that are to become the root of one run, where the kernel refuses overlay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Copy {
+    /// The manifest, for whoever looks on.
+    pub image: Digest,
+    /// Whose the files are.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+    /// The layers by their diff ids, the topmost first.
+    pub layers: Vec<Digest>,
+    /// What the copy is called in the store.
+    pub name: String,
+}
+
+/// Directories of layers that are none any more, or never were; and copies that nobody uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Remove {
     /// Whose their files are.
     #[serde(with = "as_text")]
     pub kind: Kind,
-    /// Their names in the directory of that kind: `.old-HEX`, `.new-HEX`.
+    /// Their names in the directories of that kind: `.old-HEX`, `.new-HEX`, `copy-ID`.
     pub entries: Vec<String>,
 }
 
@@ -123,6 +148,67 @@ pub struct Remove {
 #[serde(rename_all = "kebab-case")]
 pub struct Ping {
     /// Where, and as whom.
+    pub endpoint: Endpoint,
+    /// How the network is reached.
+    pub transport: Transport,
+    /// How much is read.
+    pub limits: Limits,
+}
+
+/// Where the worker finds what the caller names on the command line: a file or a directory, read-only.
+pub const GIVEN: &str = "/given";
+
+/// Images of an archive or a layout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Load {
+    /// [`GIVEN`], or a file below [`STORE`].
+    pub at: PathBuf,
+    /// What it must be; `None` when that is to be found out.
+    pub form: Option<Form>,
+    /// The name that one image has there; `None` for the only one, or for all.
+    pub wanted: Option<String>,
+    /// Whether all of them are loaded, under the names that they have there; else one, under its digest alone.
+    pub all: bool,
+    /// Which image of an index.
+    pub platform: Platform,
+    /// How much is read.
+    pub limits: Limits,
+    /// Whose the unpacked files are.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+}
+
+/// A root file system that becomes an image of one layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Import {
+    /// [`GIVEN`], or a file below [`STORE`].
+    pub at: PathBuf,
+    /// The full name of the image, if it is to have one.
+    pub name: Option<String>,
+    /// Its config, without `rootfs`.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// What it runs on.
+    pub platform: Platform,
+    /// How much is read.
+    pub limits: Limits,
+    /// Whose the unpacked files are.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+}
+
+/// An image of the store, to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Push {
+    /// Which.
+    pub manifest: Digest,
+    /// What its manifest is said to be.
+    pub media_type: String,
+    /// The tag that it gets; `None` for its digest alone.
+    pub tag: Option<String>,
+    /// Where it goes.
     pub endpoint: Endpoint,
     /// How the network is reached.
     pub transport: Transport,
@@ -202,6 +288,13 @@ pub enum Event {
     Progress(Progress),
     /// Something the user should know.
     Note(String),
+    /// An image of an archive is in the store, under these names.
+    Loaded {
+        /// Its manifest.
+        manifest: Digest,
+        /// Full names, perhaps none.
+        names: Vec<String>,
+    },
     /// The job is done; the manifest of the image.
     Done(Digest),
     /// The job is done, and there is no image to name.
@@ -232,8 +325,12 @@ pub enum Stage {
     Present,
     /// It is transferred.
     Transfer,
+    /// It is sent.
+    Send,
     /// It is unpacked.
     Unpack,
+    /// It is copied.
+    Copy,
     /// It is done with.
     Complete,
 }

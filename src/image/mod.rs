@@ -3,6 +3,8 @@
 //! What reads bytes of strangers (a registry's answers, manifests, layers, archives) runs in the worker, a program of its own inside a
 //! sandbox of its own; see [`job`] for what is said between it and `sbx`.
 
+pub mod archive;
+pub mod copy;
 pub mod credentials;
 pub mod descriptor;
 pub mod document;

@@ -55,6 +55,8 @@ pub struct Owned {
 /// Facts about the paths that a policy names, looked up before the plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// Where the image is copied to, where overlay is refused.
+    pub copy: Option<HostPath>,
     /// Sources of mounts and devices; those that do not exist are not in it.
     pub sources: BTreeMap<HostPath, Found>,
     /// What a user's name or number means in a root with a passwd of its own, or why it means nothing.

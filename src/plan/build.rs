@@ -64,6 +64,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     limits_without_cgroup(policy, &mut ledger)?;
     let mut notes = policy.notes.clone();
     notes.extend(workspace_of_root(policy, &identity, facts));
+    notes.extend(unbounded_copy(&steps));
     Ok(Plan {
         steps,
         losses: ledger.losses,
@@ -91,6 +92,15 @@ fn workspace_of_root(policy: &Policy, identity: &Identity, facts: &Facts) -> Opt
     let of_root = facts.workspace.is_some_and(|w| w.uid == 0 && w.mode & 0o002 == 0);
     (written && of_root && command != 0).then(|| {
         format!("{source} belongs to root and the command runs as uid {command} of the host, so it writes only what everyone may: chown it, or use --map host-root")
+    })
+}
+
+/// An overlay's writes go to a tmpfs that filesystem.tmp bounds; those to a copy go to the disk.
+fn unbounded_copy(steps: &[Planned]) -> Option<String> {
+    let copied = steps.iter().any(|p| matches!(p.step, Step::RootCopy(_)));
+    (copied && !super::step::sealed(steps)).then(|| {
+        "what is written to the root goes to the disk, until the end and without a limit: overlay is refused here, and the root is a copy"
+            .to_owned()
     })
 }
 

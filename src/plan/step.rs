@@ -159,7 +159,9 @@ pub enum Step {
     RootBind(HostPath),
     /// The root is directories of the host under a layer that vanishes.
     RootOverlay(Layers, Bytes, LayerOption),
-    /// What is no directory goes away, so that one, or a file of ours, can be made in its place. Only in an overlay.
+    /// The root is a directory of the host that nobody else uses: a copy of an image, made for this run.
+    RootCopy(HostPath),
+    /// What is no directory goes away, so that one, or a file of ours, can be made in its place. Only in an overlay or a copy.
     Clear(InRoot),
     /// A directory in our own tmpfs.
     Directory(InRoot, u32),
@@ -269,6 +271,7 @@ impl Step {
             Self::RootTmpfs(_)
             | Self::RootBind(_)
             | Self::RootOverlay(..)
+            | Self::RootCopy(_)
             | Self::SealRoot
             | Self::PivotRoot => "root",
             Self::Clear(_) | Self::Directory(..) | Self::Link(..) | Self::File(..) | Self::Point(_) => "make",
@@ -333,6 +336,7 @@ impl fmt::Display for Step {
             Self::RootTmpfs(size) => write!(f, "tmpfs {size}"),
             Self::RootBind(source) => write!(f, "host {source}, read-only nosuid nodev"),
             Self::RootOverlay(layers, size, _) => write!(f, "overlay of {layers} and a tmpfs of {size}"),
+            Self::RootCopy(at) => write!(f, "copy of the image's layers in {at}, nosuid nodev"),
             Self::Clear(at) => write!(f, "no {at} but a directory"),
             Self::Directory(at, mode) => write!(f, "directory {at} {mode:o}"),
             Self::Link(at, target) => write!(f, "link {at} -> {}", target.display()),

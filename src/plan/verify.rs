@@ -173,6 +173,6 @@ impl Plan {
 fn is_root(step: &Step) -> bool {
     matches!(
         step,
-        Step::RootTmpfs(_) | Step::RootBind(_) | Step::RootOverlay(..)
+        Step::RootTmpfs(_) | Step::RootBind(_) | Step::RootOverlay(..) | Step::RootCopy(_)
     )
 }

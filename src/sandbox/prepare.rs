@@ -122,6 +122,7 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
             Step::Bind(source, _, attributes) => (path(source.as_path())?, bits(*attributes)),
             Step::Device { source, .. } => (path(source.as_path())?, bits(Attributes::DEVICE)),
             Step::RootBind(source) => (path(source.as_path())?, bits(Attributes::READ_EXECUTE)),
+            Step::RootCopy(source) => (path(source.as_path())?, NO_SET_ID_NO_DEVICES),
             Step::RootOverlay(layers, ..) => (path(layers.within.as_path())?, NO_SET_ID_NO_DEVICES),
             Step::WorkspaceOverlay(lower, _, _, attributes) => (path(lower.as_path())?, bits(*attributes)),
             _ => continue,
@@ -181,7 +182,7 @@ impl Prepared {
             Step::RootTmpfs(size) => {
                 self.put(index, Operation::RootTmpfs(TmpfsOptions::new(*size, 0o755, None)))
             }
-            Step::RootBind(_) => {
+            Step::RootBind(_) | Step::RootCopy(_) => {
                 self.put(index, Operation::RootBind(*slot));
                 *slot += 1;
             }
@@ -334,6 +335,7 @@ impl Prepared {
             | Step::RootTmpfs(_)
             | Step::RootBind(_)
             | Step::RootOverlay(..)
+            | Step::RootCopy(_)
             | Step::Clear(_)
             | Step::Directory(..)
             | Step::Link(..)

@@ -14,12 +14,14 @@
 mod util;
 
 mod answers;
+mod archives;
 mod doctor;
 mod escape;
 mod extremes;
 mod faults;
 mod flags;
 mod flags_wrong;
+mod image;
 mod links;
 mod programs;
 mod pty;

@@ -46,6 +46,7 @@ pub(super) fn hold(
                 }
             }
             Event::Progress(progress) => shown.progress(&progress),
+            Event::Loaded { manifest, names } => shown.loaded(manifest, names),
             Event::Note(text) => shown.note(&text),
             Event::Done(digest) => return Ok(Some(Some(digest))),
             Event::Finished => return Ok(Some(None)),

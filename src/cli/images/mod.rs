@@ -1,21 +1,29 @@
 //! Images at the command line: where they are looked for, and the process that fetches them.
 
+mod change;
 mod conversation;
+pub mod copy;
 mod getent;
+mod given;
 pub mod history;
+pub mod import;
 pub mod inspect;
 pub mod list;
+pub mod load;
 pub mod login;
 mod named;
 mod password;
 mod progress;
 pub mod prune;
 pub mod pull;
+pub mod push;
 mod removal;
 pub mod remove;
 pub mod root;
+pub mod save;
 mod show;
 pub(in crate::cli) mod start;
+mod stored;
 pub mod tag;
 pub mod verify;
 

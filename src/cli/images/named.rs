@@ -54,10 +54,9 @@ fn by_id(store: &Store, digits: &str) -> Result<Option<Found>, Report> {
 
 /// Ids first, as `run` does; then the names that it may mean.
 fn by_name(store: &Store, named: &Named) -> Result<Option<Found>, Report> {
-    if let Some(found) = named.id_prefix().map(|digits| by_id(store, digits)).transpose()? {
-        if found.is_some() {
-            return Ok(found);
-        }
+    let by_id = named.id_prefix().map(|digits| by_id(store, digits)).transpose()?;
+    if let Some(found) = by_id.flatten() {
+        return Ok(Some(found));
     }
     for name in pull::candidates(named)? {
         let name = name.to_string();

@@ -12,6 +12,8 @@ pub(super) struct Shown {
     lines: Vec<(Digest, Progress)>,
     /// How many lines stand on the terminal, to be drawn over.
     drawn: usize,
+    /// What a load has brought.
+    loaded: Vec<(Digest, Vec<String>)>,
 }
 
 impl Shown {
@@ -21,7 +23,17 @@ impl Shown {
             terminal: out::on_terminal(),
             lines: Vec::new(),
             drawn: 0,
+            loaded: Vec::new(),
         }
+    }
+
+    pub(super) fn loaded(&mut self, manifest: Digest, names: Vec<String>) {
+        self.loaded.push((manifest, names));
+    }
+
+    /// The images that a load has brought.
+    pub(super) fn into_loaded(self) -> Vec<(Digest, Vec<String>)> {
+        self.loaded
     }
 
     pub(super) fn note(&mut self, text: &str) {
@@ -64,13 +76,17 @@ fn line(p: &Progress) -> String {
     let word = match p.stage {
         Stage::Present => "already there",
         Stage::Transfer => "downloading",
+        Stage::Send => "uploading",
         Stage::Unpack => "unpacking",
+        Stage::Copy => "copying",
         Stage::Complete => "complete",
     };
     let share = (p.bytes.min(p.total) * 100).checked_div(p.total).unwrap_or(100);
     let size = size(p.total);
     match p.stage {
-        Stage::Transfer | Stage::Unpack => format!("{}: {word} {share:>3}% of {size}", p.blob.short()),
+        Stage::Transfer | Stage::Send | Stage::Unpack | Stage::Copy => {
+            format!("{}: {word} {share:>3}% of {size}", p.blob.short())
+        }
         Stage::Present | Stage::Complete => format!("{}: {word}, {size}", p.blob.short()),
     }
 }

@@ -1,7 +1,7 @@
 //! An image as the root of a run: found in the store, or fetched first.
 
 use super::pull::{self, When};
-use super::{Owners, existing, start};
+use super::{Owners, existing, load, start};
 use crate::cli::images::progress::Shown;
 use crate::cli::report::Report;
 use crate::image::descriptor::Platform;
@@ -10,7 +10,7 @@ use crate::image::job::{Job, Unpack};
 use crate::image::limits::Limits;
 use crate::image::source::{Named, Source};
 use crate::image::store::{LayerState, Lock, Store};
-use crate::model::{Digest, HostPath, Layers};
+use crate::model::{Digest, HostPath, Layers, Reference};
 use crate::policy::{Image, ImageConfig};
 use std::path::{Path, PathBuf};
 
@@ -46,12 +46,7 @@ pub(in crate::cli) fn ready(source: &Source, how: &How<'_>) -> Result<Ready, Rep
             let absent = || Report::sbx(format!("image {}: not in the store", digest.short()));
             (digest.short(), found.ok_or_else(absent)?)
         }
-        _ => {
-            return Err(
-                Report::sbx("images from archives and layouts are not supported yet")
-                    .hint("`skopeo copy` brings them to a registry"),
-            );
-        }
+        archive => load::one(archive, how)?,
     };
     let store = existing()?.ok_or_else(|| Report::sbx("the image store is gone"))?;
     let kept = store.use_image(&found).map_err(Report::sbx)?;
@@ -76,13 +71,22 @@ fn find(store: Option<&Store>, wanted: &str) -> Result<Option<Digest>, Report> {
         .map(|image| image.manifest))
 }
 
+/// What a short name means in the store besides: an image that was loaded or imported without a host, as podman has it.
+pub(super) fn local(named: &Named) -> Option<String> {
+    let local = format!("localhost/{}", named.text()).parse::<Reference>();
+    local
+        .ok()
+        .filter(|_| named.reference().is_short())
+        .map(|name| name.to_string())
+}
+
 fn by_name(named: &Named, how: &How<'_>) -> Result<Digest, Report> {
     let candidates = pull::candidates(named)?;
     if how.when != When::Always {
         let store = existing()?;
         let id = named.id_prefix().map(str::to_owned);
         let names = candidates.iter().map(ToString::to_string);
-        for wanted in id.into_iter().chain(names) {
+        for wanted in id.into_iter().chain(names).chain(local(named)) {
             if let Some(found) = find(store.as_ref(), &wanted)? {
                 return Ok(found);
             }
@@ -136,6 +140,7 @@ fn layers(store: &Store, manifest: &Digest, config: &Config, how: &How<'_>) -> R
 }
 
 /// Relative to the one directory that holds them all. A layer whose root is opaque hides what is below it, which overlay does not see.
+/// A layer that stands there twice is left out below: overlay refuses it (ELOOP), and the upper one has all that it shows or hides.
 fn below(paths: &[PathBuf]) -> Result<Layers, Report> {
     let odd = || Report::sbx("a layer of the image is not where it should be");
     let within = paths
@@ -149,6 +154,9 @@ fn below(paths: &[PathBuf]) -> Result<Layers, Report> {
             .ok()
             .and_then(Path::to_str)
             .ok_or_else(odd)?;
+        if names.iter().any(|there| there == name) {
+            continue;
+        }
         names.push(name.to_owned());
         if crate::sys::fs::path_has_attribute(path, c"user.overlay.opaque").unwrap_or(false) {
             break;

@@ -5,7 +5,7 @@ use super::progress::Shown;
 use super::{Owners, real};
 use crate::cli::out;
 use crate::cli::report::Report;
-use crate::image::job::{Job, STORE, VOLUME};
+use crate::image::job::{GIVEN, Job, STORE, VOLUME};
 use crate::image::store::Store;
 use crate::model::Digest;
 use std::ffi::OsString;
@@ -26,10 +26,26 @@ struct Place<'a> {
     root: OsString,
     /// Directories of the host that it may write, and where they are inside.
     binds: Vec<(PathBuf, &'a str)>,
+    /// What the caller has named, for it to read.
+    reads: Option<PathBuf>,
     owners: &'a Owners,
     network: bool,
     /// Where a file without a name may be made.
     temporary: PathBuf,
+}
+
+impl<'a> Place<'a> {
+    fn of_store(store: Option<&Store>, owners: &'a Owners, network: bool) -> Result<Self, Report> {
+        let bind = |store| Ok::<_, Report>((real(store)?.as_path().to_owned(), STORE));
+        Ok(Self {
+            root: "scratch".into(),
+            binds: store.map(bind).transpose()?.into_iter().collect(),
+            reads: None,
+            owners,
+            network,
+            temporary: store.map_or_else(std::env::temp_dir, Store::path),
+        })
+    }
 }
 
 /// Has the worker do a job that makes an image. The network is the host's, where the job needs one.
@@ -43,7 +59,24 @@ pub(super) fn work(
     network: bool,
     shown: &mut Shown,
 ) -> Result<Digest, Report> {
-    let made = task(job, Some(store), owners, network, shown)?;
+    work_with(job, store, owners, network, None, shown)
+}
+
+/// As [`work`], with a file or a directory of the caller's, which the worker may read.
+///
+/// # Errors
+/// As [`work`].
+pub(super) fn work_with(
+    job: &Job,
+    store: &Store,
+    owners: &Owners,
+    network: bool,
+    given: Option<&Path>,
+    shown: &mut Shown,
+) -> Result<Digest, Report> {
+    let mut place = Place::of_store(Some(store), owners, network)?;
+    place.reads = given.map(Path::to_owned);
+    let made = at(&place, job, shown)?;
     made.ok_or_else(|| Report::sbx("the image worker has made no image"))
 }
 
@@ -58,15 +91,7 @@ pub(super) fn task(
     network: bool,
     shown: &mut Shown,
 ) -> Result<Made, Report> {
-    let bind = |store| Ok::<_, Report>((real(store)?.as_path().to_owned(), STORE));
-    let place = Place {
-        root: "scratch".into(),
-        binds: store.map(bind).transpose()?.into_iter().collect(),
-        owners,
-        network,
-        temporary: store.map_or_else(std::env::temp_dir, Store::path),
-    };
-    at(&place, job, shown)
+    at(&Place::of_store(store, owners, network)?, job, shown)
 }
 
 /// Has the worker do a job on a directory that a volume is made of, in a root of nothing or in that of an image.
@@ -84,6 +109,7 @@ pub(in crate::cli) fn on_volume(
         root: image.map_or("scratch".into(), |digest| digest.to_string().into()),
         temporary: real.parent().unwrap_or(&real).to_owned(),
         binds: vec![(real, VOLUME)],
+        reads: None,
         owners,
         network: false,
     };
@@ -175,6 +201,9 @@ fn command(place: &Place<'_>) -> Result<Command, Report> {
     }
     for (source, target) in &place.binds {
         command.arg("-v").arg(bind(source, &format!(":{target}"))?);
+    }
+    if let Some(given) = &place.reads {
+        command.arg("-v").arg(bind(given, &format!(":{GIVEN}:ro"))?);
     }
     command
         .arg("-v")

@@ -19,6 +19,10 @@ pub(super) fn blob_name(digest: &Digest) -> String {
     format!("{BLOBS}/{}", digest.hex())
 }
 
+pub(super) fn partial_name(digest: &Digest) -> String {
+    format!("{PARTIAL}/{}", digest.hex())
+}
+
 fn same(a: &FileStat, b: &FileStat) -> bool {
     (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
 }
@@ -78,7 +82,7 @@ impl Store {
     /// # Errors
     /// As open(2) and flock(2); [`Error::Busy`] when another process fetches it and must not be waited for.
     pub fn partial(&self, blob: &Descriptor, mut wait: Wait<'_>) -> Result<Partial<'_>, Error> {
-        let name = format!("{PARTIAL}/{}", blob.digest.hex());
+        let name = partial_name(&blob.digest);
         loop {
             // A blob of the wrong size is damaged, or the descriptor lies; a new one takes its place, or none.
             if self.blob_size(&blob.digest)? == Some(blob.size) {
@@ -167,7 +171,7 @@ impl Store {
 
 impl PartialBlob<'_> {
     fn name(&self) -> String {
-        format!("{PARTIAL}/{}", self.digest.hex())
+        partial_name(&self.digest)
     }
 
     fn path(&self) -> PathBuf {

@@ -226,6 +226,34 @@ impl Store {
         check_name(name)?;
         // Between the look at the blobs and the name nobody may remove them.
         let _kept = self.pulling(Wait::Silently)?;
+        let mut entry = self.entry(manifest)?;
+        entry.annotations.insert(LAYOUT_NAME.to_owned(), name.to_owned());
+        if let Some(source) = source {
+            entry.annotations.insert(SOURCE.to_owned(), source.to_string());
+        }
+        update(&self.root, |entries| {
+            release(entries, name);
+            entries.retain(|e| e.digest != entry.digest || name_of(e).is_some());
+            entries.push(entry);
+        })
+    }
+
+    /// Keeps an image, all of whose blobs are there, under its digest: it has no name, unless it has one already.
+    ///
+    /// # Errors
+    /// A blob is missing.
+    pub fn keep(&self, manifest: &Descriptor) -> Result<(), Error> {
+        let _kept = self.pulling(Wait::Silently)?;
+        let entry = self.entry(manifest)?;
+        update(&self.root, |entries| {
+            if entries.iter().all(|e| e.digest != entry.digest) {
+                entries.push(entry);
+            }
+        })
+    }
+
+    /// The entry of an image that is whole, without a name.
+    fn entry(&self, manifest: &Descriptor) -> Result<Descriptor, Error> {
         let (read, _, id) = self.load(&manifest.digest)?;
         self.check_type(manifest)?;
         let blobs = read.layers.iter().map(|layer| &layer.descriptor);
@@ -234,21 +262,9 @@ impl Store {
                 return Err(Error::Missing(blob.digest));
             }
         }
-        let mut annotations = BTreeMap::from([
-            (LAYOUT_NAME.to_owned(), name.to_owned()),
-            (CONFIG.to_owned(), id.to_string()),
-        ]);
-        if let Some(source) = source {
-            annotations.insert(SOURCE.to_owned(), source.to_string());
-        }
-        let entry = Descriptor {
-            annotations,
+        Ok(Descriptor {
+            annotations: BTreeMap::from([(CONFIG.to_owned(), id.to_string())]),
             ..manifest.clone()
-        };
-        update(&self.root, |entries| {
-            release(entries, name);
-            entries.retain(|e| e.digest != entry.digest || name_of(e).is_some());
-            entries.push(entry);
         })
     }
 

@@ -1,8 +1,10 @@
 //! Removing images, and what no image needs.
 
+use super::blob::partial_name;
 use super::error::Error;
 use super::freed::Freed;
 use super::index::{self, Image};
+use super::layer::lock_name;
 use super::lock::{self, Holders};
 use super::sweep::{Marks, Remove, Scope, Sweep};
 use super::{Lock, Store, Wait};
@@ -140,6 +142,43 @@ impl Store {
         .run()?;
         self.unlock(victims)?;
         Ok(freed)
+    }
+
+    /// Removes blobs and layers that were put here for an image which then was refused, unless another image needs them. While another
+    /// process uses the store they stay, until they are pruned.
+    ///
+    /// # Errors
+    /// As [`Store::prune`].
+    pub fn discard(
+        &self,
+        blobs: BTreeSet<Digest>,
+        layers: BTreeSet<Digest>,
+        remove: Remove<'_>,
+    ) -> Result<(), Error> {
+        let Some(_alone) = lock::take(&self.root, "store", Holders::Alone, Wait::Never)? else {
+            return Ok(());
+        };
+        let entries = index::read(&self.root)?.manifests;
+        let keep = self.needed(&entries, &Victims::new())?;
+        let marks = Marks { blobs, layers };
+        let sweep = Sweep {
+            store: self,
+            keep: &keep,
+            scope: Scope::Only(&marks),
+            only_told: false,
+            remove,
+            freed: Freed::default(),
+        };
+        sweep.run()?;
+        for blob in &marks.blobs {
+            self.root.unlink(&partial_name(blob))?;
+        }
+        for kind in self.kinds()? {
+            for layer in marks.layers.difference(&keep.layers) {
+                self.root.unlink(&format!("locks/{}", lock_name(&kind, layer)))?;
+            }
+        }
+        Ok(())
     }
 
     /// The locks of images that are no more go with them.

@@ -7,8 +7,11 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The bytes of the layer cannot be had.
-    #[error("the layer cannot be read: {0}")]
+    #[error("it cannot be read: {0}")]
     Read(io::Error),
+    /// What was unpacked cannot be kept.
+    #[error("it cannot be written: {0}")]
+    Write(io::Error),
     /// They are no gzip or zstd, or end early, or something follows.
     #[error("{0} data is damaged, ends early or is followed by something else: {1}")]
     Packing(&'static str, String),

@@ -14,6 +14,7 @@ mod pax;
 mod remove;
 mod sparse;
 mod stream;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -28,6 +29,7 @@ pub use error::Error;
 pub use remove::remove_tree;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
+pub use survey::{Place, decompress, diff_id, name_shown, survey};
 
 /// How a layer is unpacked.
 #[derive(Debug, Clone)]

@@ -62,7 +62,10 @@ pub(super) struct Stream<'a> {
     at: usize,
     end: usize,
     unpacked: u64,
-    hash: sha2::Sha256,
+    /// `None` where nobody asks what it all hashes to.
+    hash: Option<sha2::Sha256>,
+    /// What is read, for messages.
+    what: &'static str,
 }
 
 impl<'a> Stream<'a> {
@@ -102,8 +105,21 @@ impl<'a> Stream<'a> {
             at: 0,
             end: 0,
             unpacked: 0,
-            hash: sha2::Sha256::new(),
+            hash: Some(sha2::Sha256::new()),
+            what: "the layer",
         })
+    }
+
+    /// The same bytes as an archive of images: nobody asks what it hashes to, and it holds all the layers that there are.
+    pub(super) fn of_images(mut self) -> Self {
+        self.hash = None;
+        self.what = "the archive";
+        self
+    }
+
+    /// How many bytes have been taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.unpacked - (self.end - self.at) as u64
     }
 
     /// Whatever is in the buffer, at least a byte; nothing at the end.
@@ -135,23 +151,27 @@ impl<'a> Stream<'a> {
         let fresh = self.buffer.get(..self.end).unwrap_or_default();
         self.unpacked += fresh.len() as u64;
         let (packed, limits) = (self.packed.read.get(), self.limits);
-        if packed > limits.packed.0 {
-            return Err(limit("the layer has too many packed bytes", limits.packed));
+        let what = self.what;
+        let (most_packed, most) = match self.hash {
+            Some(_) => (limits.packed, limits.unpacked),
+            None => (limits.image, limits.image),
+        };
+        if packed > most_packed.0 {
+            return Err(limit(format!("{what} has too many packed bytes"), most_packed));
         }
-        if self.unpacked > limits.unpacked.0 {
-            return Err(limit(
-                "the layer has too many bytes when unpacked",
-                limits.unpacked,
-            ));
+        if self.unpacked > most.0 {
+            return Err(limit(format!("{what} has too many bytes when unpacked"), most));
         }
         if self.unpacked > SMALL && self.unpacked / limits.ratio.max(1) > packed {
             let what = format!(
-                "the layer has unpacked to {} bytes from {packed} and goes on",
+                "{what} has unpacked to {} bytes from {packed} and goes on",
                 self.unpacked
             );
             return Err(limit(what, format!("{} to 1", limits.ratio)));
         }
-        self.hash.update(fresh);
+        if let Some(hash) = &mut self.hash {
+            hash.update(fresh);
+        }
         if packed > self.told {
             self.told = packed;
             (self.progress)(packed);
@@ -211,7 +231,8 @@ impl<'a> Stream<'a> {
         loop {
             let n = self.fill()?.len();
             if n == 0 {
-                return Ok(Digest::of_hash(self.hash.finalize().into()));
+                let hash = self.hash.unwrap_or_default();
+                return Ok(Digest::of_hash(hash.finalize().into()));
             }
             self.consume(n);
         }

@@ -1,16 +1,27 @@
 //! A pull: what a name is at a registry, then every blob of it, then the name.
 
-use super::layers;
+use super::origin::{self, Found, Origin, Target, bring};
 use super::talk::Talk;
 use crate::image::descriptor::Descriptor;
-use crate::image::document::{self, Config, Document, Layer, Manifest};
-use crate::image::job::{Endpoint, Pull, Stage};
-use crate::image::platform;
+use crate::image::document::Document;
+use crate::image::job::{Endpoint, Pull};
 use crate::image::registry::{self, Client};
-use crate::image::store::{LayerState, Partial, Store, Wait};
+use crate::image::store::{LayerState, Store, Wait};
 use crate::model::Digest;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
+
+impl Origin for Client {
+    fn manifest(&self, wanted: &Descriptor) -> Result<Vec<u8>, String> {
+        let answer = Self::manifest(self, &wanted.digest.to_string());
+        answer.map(|document| document.bytes).map_err(|e| e.to_string())
+    }
+
+    fn blob(&self, wanted: &Descriptor, into: &File, progress: &(dyn Fn(u64) + Sync)) -> Result<(), String> {
+        Self::blob(self, wanted, into, progress).map_err(|e| e.to_string())
+    }
+}
 
 /// Fetches an image from the first place that has it.
 pub(super) fn pull(store: &Store, job: &Pull, talk: &Arc<Talk>) -> Result<Digest, String> {
@@ -34,15 +45,6 @@ pub(super) fn pull(store: &Store, job: &Pull, talk: &Arc<Talk>) -> Result<Digest
     Err(why)
 }
 
-/// An image as one place has it.
-struct Found {
-    /// What the name is there: an index, where there is one.
-    source: Digest,
-    descriptor: Descriptor,
-    bytes: Vec<u8>,
-    manifest: Manifest,
-}
-
 fn from(store: &Store, job: &Pull, endpoint: &Endpoint, talk: &Arc<Talk>) -> Result<Digest, String> {
     let text = |e: registry::Error| e.to_string();
     let resolve: Arc<dyn registry::Resolve> = talk.clone();
@@ -50,24 +52,19 @@ fn from(store: &Store, job: &Pull, endpoint: &Endpoint, talk: &Arc<Talk>) -> Res
     if let Some(there) = unchanged(store, job, &client)? {
         return Ok(there);
     }
-    let found = look_up(job, &client)?;
-    let config = config(store, job, &client, &found.manifest)?;
-    if let Some(note) = other_platform(&config, job) {
-        talk.note(note);
-    }
-    let wanted: Vec<_> = found
-        .manifest
-        .layers
-        .iter()
-        .zip(config.diff_ids.iter().copied())
-        .collect();
-    let fetch = |layer: &Layer| blob(store, &client, &layer.descriptor, talk);
-    layers::all(store, &wanted, job.kind, &job.limits, &fetch, talk)?;
-    let stored = store.put_blob(&found.bytes).map_err(|e| e.to_string())?;
+    let (source, found) = look_up(job, &client)?;
+    let into = Target {
+        store,
+        kind: job.kind,
+        limits: &job.limits,
+        platform: &job.platform,
+        talk,
+    };
+    bring(&client, &found, &into)?;
     store
-        .name(&job.name, &found.descriptor, Some(&found.source))
+        .name(&job.name, &found.descriptor, Some(&source))
         .map_err(|e| e.to_string())?;
-    Ok(stored)
+    Ok(found.descriptor.digest)
 }
 
 /// The image, when the registry answers for the name what it answered when it was pulled, and everything of it is there.
@@ -102,118 +99,28 @@ fn unchanged(store: &Store, job: &Pull, client: &Client) -> Result<Option<Digest
     Ok(Some(image.manifest))
 }
 
-fn look_up(job: &Pull, client: &Client) -> Result<Found, String> {
+/// What the name is at the registry (an index, where there is one), and the image that it means here.
+fn look_up(job: &Pull, client: &Client) -> Result<(Digest, Found), String> {
     let asked = match (&job.digest, &job.tag) {
         (Some(digest), _) => digest.to_string(),
         (None, Some(tag)) => tag.clone(),
         (None, None) => "latest".to_owned(),
     };
     let first = client.manifest(&asked).map_err(|e| e.to_string())?;
-    let refused = |digest: &Digest, e: document::Error| format!("manifest {}: {e}", digest.short());
-    let parsed = document::parse(&first.bytes, &first.media_type, &job.limits);
-    match parsed.map_err(|e| refused(&first.digest, e))? {
-        Document::Manifest(manifest) => Ok(Found {
-            source: first.digest,
-            descriptor: Descriptor {
-                media_type: first.media_type,
-                digest: first.digest,
-                size: first.bytes.len() as u64,
-                platform: None,
-                annotations: BTreeMap::new(),
-            },
+    let announced = Descriptor {
+        media_type: first.media_type,
+        digest: first.digest,
+        size: first.bytes.len() as u64,
+        platform: None,
+        annotations: BTreeMap::new(),
+    };
+    let found = match origin::parse(&first.bytes, &announced, &job.limits)? {
+        Document::Manifest(manifest) => Found {
+            descriptor: announced,
             bytes: first.bytes,
             manifest,
-        }),
-        Document::Index(index) => {
-            let chosen = platform::choose(&index.manifests, &job.platform).map_err(|e| e.to_string())?;
-            let second = client
-                .manifest(&chosen.digest.to_string())
-                .map_err(|e| e.to_string())?;
-            if second.bytes.len() as u64 != chosen.size {
-                return Err(format!(
-                    "manifest {}: it has {} bytes, and the index says {}: refused",
-                    chosen.digest.short(),
-                    second.bytes.len(),
-                    chosen.size
-                ));
-            }
-            // What the index calls it: a registry that calls it otherwise is not asked twice.
-            let parsed = document::parse(&second.bytes, &chosen.media_type, &job.limits);
-            match parsed.map_err(|e| refused(&chosen.digest, e))? {
-                Document::Manifest(manifest) => Ok(Found {
-                    source: first.digest,
-                    descriptor: Descriptor {
-                        platform: Some(job.platform.clone()),
-                        annotations: BTreeMap::new(),
-                        ..chosen.clone()
-                    },
-                    bytes: second.bytes,
-                    manifest,
-                }),
-                Document::Index(_) => Err(format!(
-                    "manifest {}: an index inside an index: refused",
-                    chosen.digest.short()
-                )),
-            }
-        }
-    }
-}
-
-fn config(store: &Store, job: &Pull, client: &Client, manifest: &Manifest) -> Result<Config, String> {
-    let wanted = &manifest.config;
-    let about = |why: String| format!("config {}: {why}", wanted.digest.short());
-    if wanted.size > job.limits.document.0 {
-        return Err(about(format!(
-            "it has {} bytes, and at most {} are read",
-            wanted.size, job.limits.document
-        )));
-    }
-    fetch(store, client, wanted, &|_| ())?;
-    let bytes = store
-        .document(&wanted.digest, &job.limits)
-        .map_err(|e| about(e.to_string()))?;
-    Config::parse(&bytes, manifest.layers.len(), &job.limits).map_err(|e| about(e.to_string()))
-}
-
-fn other_platform(config: &Config, job: &Pull) -> Option<String> {
-    let wanted = &job.platform;
-    (config.os != wanted.os || config.architecture != wanted.architecture).then(|| {
-        format!(
-            "the image is made for {}/{}, not for {wanted}",
-            config.os.escape_debug(),
-            config.architecture.escape_debug()
-        )
-    })
-}
-
-fn blob(store: &Store, client: &Client, wanted: &Descriptor, talk: &Talk) -> Result<(), String> {
-    let there = store.has_blob(&wanted.digest).unwrap_or(false);
-    if there {
-        talk.stage(wanted, Stage::Present, wanted.size);
-        return Ok(());
-    }
-    let tick = talk.ticker(wanted, Stage::Transfer);
-    fetch(store, client, wanted, &tick)
-}
-
-/// Fetches a blob, unless it is there; the client has checked its size and digest when it is committed.
-fn fetch(
-    store: &Store,
-    client: &Client,
-    wanted: &Descriptor,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<(), String> {
-    let about = |why: String| format!("blob {}: {why}", wanted.digest.short());
-    match store
-        .partial(wanted, Wait::Silently)
-        .map_err(|e| about(e.to_string()))?
-    {
-        Partial::Complete => Ok(()),
-        Partial::Open(open) => {
-            client
-                .blob(wanted, open.file(), progress)
-                .map_err(|e| e.to_string())?;
-            open.commit().map_err(|e| about(e.to_string()))
-        }
-    }
+        },
+        Document::Index(index) => origin::choose(client, &index, &job.platform, &job.limits)?,
+    };
+    Ok((first.digest, found))
 }

@@ -1,8 +1,16 @@
 //! The worker: a program of its own (`sbx-image`), started by `sbx` inside a sandbox that holds the store and nothing else of the
 //! caller's. It may have threads; nothing here is ever part of the process that clones.
 
+mod copies;
+mod docker;
 mod fetch;
+mod import;
 mod layers;
+mod layout;
+mod load;
+mod origin;
+mod push;
+mod shelf;
 mod talk;
 mod volume;
 
@@ -33,6 +41,9 @@ fn work(job: Job, talk: &Arc<Talk>) -> Result<Event, String> {
     let store = || Store::open(Path::new(STORE), Open::Existing).map_err(|e| e.to_string());
     match job {
         Job::Pull(pull) => fetch::pull(&store()?, &pull, talk).map(Event::Done),
+        Job::Load(load) => load::load(&store()?, &load, talk).map(Event::Done),
+        Job::Import(import) => import::import(&store()?, &import, talk).map(Event::Done),
+        Job::Push(push) => push::push(&store()?, &push, talk).map(Event::Done),
         Job::Unpack(unpack) => {
             layers::unpack_image(&store()?, &unpack, talk).map(|()| Event::Done(unpack.manifest))
         }
@@ -42,6 +53,7 @@ fn work(job: Job, talk: &Arc<Talk>) -> Result<Event, String> {
         }
         Job::Fill(fill) => volume::fill(&fill).map(|()| Event::Finished),
         Job::Empty => volume::empty().map(|()| Event::Finished),
+        Job::Copy(copy) => copies::copy(&store()?, &copy, talk).map(|()| Event::Done(copy.image)),
         Job::Ping(job) => ping(&job, talk).map(|()| Event::Finished),
     }
 }

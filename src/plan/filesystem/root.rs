@@ -2,7 +2,7 @@
 
 use super::{Builder, at};
 use crate::model::facts::{APT, RESOLVER};
-use crate::model::host::TopEntry;
+use crate::model::host::{Fact, TopEntry};
 use crate::model::{Bytes, HostPath, InRoot, Layers};
 use crate::plan::generated;
 use crate::plan::identity::Identity;
@@ -61,24 +61,31 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Its layers under one that vanishes. A place of ours that the image has as a link, or as a file, is made anew.
+    /// Its layers under one that vanishes, or a copy of them. A place of ours that the image has as a link, or as a file, is made anew.
     fn image(&mut self, image: &Image) -> Result<(), Refusal> {
-        if !self.host.overlay.works() {
-            return Err(Refusal::Value {
-                what: format!("image {}", image.name.escape_debug()),
-                origin: self.policy.root_mode.origin.clone(),
-                why: "its layers need overlay, which this host refuses to unprivileged users".into(),
-            });
+        let name = format!("image {}", image.name.escape_debug());
+        match (&self.host.image_overlay, &self.facts.copy) {
+            (Fact::Works, _) => {
+                let by = if self.host.kernel.at_least(6, 5) {
+                    LayerOption::Each
+                } else {
+                    LayerOption::Joined
+                };
+                let layers = image.layers.clone();
+                self.add(Step::RootOverlay(layers, self.policy.tmp.value, by), name);
+            }
+            (Fact::Missing(why), Some(copy)) => self.add(
+                Step::RootCopy(copy.clone()),
+                format!("{name}; overlay is refused here ({why}), so a copy, removed at the end"),
+            ),
+            (Fact::Missing(why), None) => {
+                return Err(Refusal::Value {
+                    what: name,
+                    origin: self.policy.root_mode.origin.clone(),
+                    why: format!("its layers need overlay, which this host refuses ({why})"),
+                });
+            }
         }
-        let by = if self.host.kernel.at_least(6, 5) {
-            LayerOption::Each
-        } else {
-            LayerOption::Joined
-        };
-        self.add(
-            Step::RootOverlay(image.layers.clone(), self.policy.tmp.value, by),
-            format!("image {}", image.name.escape_debug()),
-        );
         self.mounts.push((InRoot::root(), true));
         for place in crate::plan::places(self.policy) {
             if !self.facts.places.contains(&place) {
@@ -133,6 +140,18 @@ impl Builder<'_> {
     /// Whether names are asked for where the host asks.
     fn asks_as_the_host(&self) -> bool {
         self.policy.network.value == NetworkMode::Host && self.policy.dns.is_empty()
+    }
+
+    /// Docker makes the directory that a command starts in where the image lacks it.
+    pub(super) fn image_start(&mut self) {
+        if !matches!(self.policy.root, Root::Image(_)) {
+            return;
+        }
+        let there = self.steps.len();
+        self.directory(&self.policy.start_in.clone(), 0o755);
+        for made in self.steps.iter_mut().skip(there) {
+            made.reason = "to start in".to_owned();
+        }
     }
 
     fn no_overlay(&self, source: &HostPath, missing: Option<InRoot>) -> Result<(), Refusal> {

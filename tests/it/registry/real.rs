@@ -14,15 +14,15 @@ use std::time::Duration;
 const HTPASSWD: &str = "user:$2b$04$XKPY7p/acBZeU/46Wx6Ws.Mlq56KufdbtgQcl2.irSCKJQna6fIqm\n";
 
 /// A registry of one's own; gone with the test.
-struct Registry {
+pub struct Registry {
     process: Child,
-    port: u16,
+    pub port: u16,
     dir: Dir,
 }
 
 impl Registry {
     /// `None`, and a skip, where none is installed.
-    fn start(options: &str) -> Option<Self> {
+    pub fn start(options: &str) -> Option<Self> {
         let dir = Dir::new();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -68,7 +68,7 @@ impl Drop for Registry {
     }
 }
 
-const PLAIN: &str = "http:\n  addr: 127.0.0.1:PORT\n";
+pub const PLAIN: &str = "http:\n  addr: 127.0.0.1:PORT\n";
 const TLS: &str = "http:\n  addr: 127.0.0.1:PORT\n  tls:\n    certificate: AT/host.pem\n    key: AT/host.key\n\
                    auth:\n  htpasswd:\n    realm: x\n    path: AT/htpasswd\n";
 

@@ -1,0 +1,151 @@
+//! `sbx import`: a root file system, in a tar or a directory, as an image.
+
+use super::change::change;
+use super::given::{Given, given, shown};
+use super::progress::Shown;
+use super::{Owners, load, open, pull, start};
+use crate::cli::out;
+use crate::cli::report::Report;
+use crate::host;
+use crate::image::archive::{self, Owners as Packed};
+use crate::image::descriptor::Platform;
+use crate::image::job::{Import, Job};
+use crate::image::source::Source;
+use crate::image::store::{Spool, Store};
+use crate::profile::schema::MapKind;
+use clap::Args;
+use serde_json::{Map, Value, json};
+use std::io::BufWriter;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `import`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  sbx import rootfs.tar.gz mine:1                                  a tar, plain or packed by gzip or zstd
+  sbx import -c 'CMD [\"/bin/bash\"]' -c 'ENV LANG=C.UTF-8' rootfs/ mine
+  mmdebstrap bookworm | sbx import - debian:mine
+
+The same files make the same image. A name without a host is one below localhost/.")]
+pub struct ImportArgs {
+    /// A tar, a directory, or - for standard input
+    #[arg(value_name = "FILE|DIR|-")]
+    from: PathBuf,
+    /// The image's name
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// An instruction of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR
+    #[arg(short, long, value_name = "CHANGE")]
+    change: Vec<String>,
+    /// What it runs on: OS/ARCH[/VARIANT]; this machine when not given
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+    /// How ids are mapped where it will run: auto, caller, range, host-root
+    #[arg(long, value_name = "MAP", default_value = "auto")]
+    map: String,
+    /// Raise or lower how much is read, as for `pull`: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE")]
+    image_limit: Vec<String>,
+    /// Print the digest only
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Imports, and prints the digest of the image.
+///
+/// # Errors
+/// When anything of it breaks the rules for layers.
+pub fn import(args: &ImportArgs) -> Result<u8, Report> {
+    let mut host = host::presumed().map_err(Report::sbx)?;
+    let map = crate::cli::run_args::word::<MapKind>("--map", &args.map)?;
+    let platform = pull::platform(args.platform.as_deref())?.unwrap_or_else(Platform::host);
+    let config = config(&args.change, &platform)?;
+    let limits = pull::limits(&args.image_limit)?;
+    let name = args.name.as_deref().map(name).transpose()?;
+    let owners = Owners::of(map.value, None, &mut host)?;
+    let store = open(&owners)?;
+    let mut progress = Shown::new(args.quiet);
+    let given = if args.from.is_dir() {
+        let packed = Packed {
+            kept: host.caller.uid == 0,
+            kind: owners.kind,
+        };
+        Given::Copied(packed_directory(&args.from, &store, packed, &mut progress)?)
+    } else {
+        given(&args.from, &store, &owners, &limits)?
+    };
+    let job = Job::Import(Box::new(Import {
+        at: given.inside(),
+        name,
+        config,
+        platform,
+        limits,
+        kind: owners.kind,
+    }));
+    let digest = start::work_with(&job, &store, &owners, false, given.mount(), &mut progress)
+        .map_err(|report| load::about(&shown(&args.from), report))?;
+    out::data(digest).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+    Ok(0)
+}
+
+/// A name without a host is nobody's but the caller's.
+fn name(text: &str) -> Result<String, Report> {
+    let Source::Registry(named) = Source::named(text).map_err(Report::usage)? else {
+        return Err(Report::usage("an id cannot be the name of an image"));
+    };
+    let reference = named.reference();
+    if reference.digest().is_some() {
+        return Err(Report::usage(
+            "the name of a new image has no digest: write NAME[:TAG]",
+        ));
+    }
+    if !reference.is_short() {
+        return Ok(reference.to_string());
+    }
+    let local = format!("localhost/{}", named.text()).parse::<crate::model::Reference>();
+    local
+        .map(|name| name.to_string())
+        .map_err(|e| Report::usage(e.to_string()))
+}
+
+fn config(changes: &[String], platform: &Platform) -> Result<Map<String, Value>, Report> {
+    let mut run = Map::new();
+    for text in changes {
+        let shown: String = text.chars().take(100).collect();
+        change(&mut run, text)
+            .map_err(|why| Report::usage(format!("--change `{}`: {why}", shown.escape_debug())))?;
+    }
+    let mut config = Map::new();
+    config.insert("architecture".to_owned(), json!(platform.architecture));
+    config.insert("os".to_owned(), json!(platform.os));
+    if let Some(variant) = &platform.variant {
+        config.insert("variant".to_owned(), json!(variant));
+    }
+    config.insert("config".to_owned(), Value::Object(run));
+    // No time: the same files make the same image.
+    config.insert("history".to_owned(), json!([{ "created_by": "sbx import" }]));
+    Ok(config)
+}
+
+fn packed_directory<'a>(
+    path: &Path,
+    store: &'a Store,
+    owners: Packed,
+    progress: &mut Shown,
+) -> Result<Spool<'a>, Report> {
+    let about = |why: &dyn std::fmt::Display| Report::sbx(format!("{}: {why}", shown(path)));
+    let directory = std::fs::File::open(path).map_err(|e| about(&e))?;
+    let spool = store.spool().map_err(|e| about(&e))?;
+    let to = BufWriter::with_capacity(1 << 17, spool.file());
+    let (to, left_out) = archive::pack(&OwnedFd::from(directory), owners, to).map_err(|e| about(&e))?;
+    drop(to);
+    if left_out.special > 0 {
+        progress.note(&format!(
+            "{}: {} devices and sockets are left out",
+            shown(path),
+            left_out.special
+        ));
+    }
+    Ok(spool)
+}

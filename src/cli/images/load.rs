@@ -1,0 +1,158 @@
+//! `sbx load`, and the archives and layouts that `sbx run` takes.
+
+use super::given::{self, Given, given};
+use super::progress::Shown;
+use super::root::How;
+use super::{Owners, open, pull, start};
+use crate::cli::out;
+use crate::cli::report::Report;
+use crate::host;
+use crate::image::archive::Form;
+use crate::image::descriptor::Platform;
+use crate::image::job::{Job, Load};
+use crate::image::limits::Limits;
+use crate::image::source::Source;
+use crate::model::Digest;
+use crate::profile::schema::MapKind;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `load`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  sbx load -i debian.tar                an archive of docker, podman, skopeo or sbx, packed or not
+  docker save debian:12 | sbx load      the same through a pipe
+  sbx load layout/                      an OCI image layout, as umoci and skopeo make it
+
+Prints the digest of each image and its names.")]
+pub struct LoadArgs {
+    /// The archive, or the directory of a layout; - for standard input
+    #[arg(value_name = "FILE", default_value = "-", conflicts_with = "input")]
+    file: PathBuf,
+    /// The same, as docker and podman have it
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+    /// How ids are mapped where it will run: auto, caller, range, host-root
+    #[arg(long, value_name = "MAP", default_value = "auto")]
+    map: String,
+    /// Raise or lower how much of an image is read, as for `pull`: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE")]
+    image_limit: Vec<String>,
+    /// Print the digests only
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Loads, and prints what has been loaded.
+///
+/// # Errors
+/// When anything of it is not as it should be: nothing is loaded then.
+pub fn load(args: &LoadArgs) -> Result<u8, Report> {
+    let mut host = host::presumed().map_err(Report::sbx)?;
+    let map = crate::cli::run_args::word::<MapKind>("--map", &args.map)?;
+    let owners = Owners::of(map.value, None, &mut host)?;
+    let file = args.input.as_deref().unwrap_or(&args.file);
+    let wanted = Wanted {
+        at: file,
+        form: None,
+        name: None,
+        all: true,
+        platform: pull::platform(args.platform.as_deref())?,
+        limits: pull::limits(&args.image_limit)?,
+    };
+    let mut progress = Shown::new(args.quiet);
+    work(&wanted, &owners, &mut progress).map_err(|report| about(&given::shown(file), report))?;
+    for (manifest, names) in progress.into_loaded() {
+        let mut line = manifest.to_string();
+        for name in names.iter().filter(|_| !args.quiet) {
+            line.push(' ');
+            line.push_str(&out::escaped(name));
+        }
+        out::data(line).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+    }
+    Ok(0)
+}
+
+/// What is loaded.
+struct Wanted<'a> {
+    at: &'a Path,
+    form: Option<Form>,
+    name: Option<String>,
+    all: bool,
+    platform: Option<Platform>,
+    limits: Limits,
+}
+
+/// Loads the one image that `run` is given, under its digest alone; also says what it is called in messages.
+///
+/// # Errors
+/// When it cannot be had.
+pub(super) fn one(source: &Source, how: &How<'_>) -> Result<(String, Digest), Report> {
+    let (word, form, at, name) = match source {
+        Source::OciLayout { dir, tag } => ("oci", Form::Layout, dir, tag.clone()),
+        Source::OciArchive { file, tag } => ("oci-archive", Form::OciArchive, file, tag.clone()),
+        Source::DockerArchive { file, tag } => (
+            "docker-archive",
+            Form::DockerArchive,
+            file,
+            tag.as_ref().map(ToString::to_string),
+        ),
+        _ => return Err(Report::sbx("this is no archive of images")),
+    };
+    let mut shown = format!("{word}:{}", given::shown(at));
+    if let Some(name) = &name {
+        shown = format!("{shown}:{}", name.escape_debug());
+    }
+    let wanted = Wanted {
+        at,
+        form: Some(form),
+        name,
+        all: false,
+        platform: how.platform.clone(),
+        limits: how.limits.clone(),
+    };
+    let digest = work(&wanted, how.owners, &mut Shown::new(how.quiet));
+    digest
+        .map(|digest| (shown.clone(), digest))
+        .map_err(|report| about(&format!("image {shown}"), report))
+}
+
+fn work(wanted: &Wanted<'_>, owners: &Owners, shown: &mut Shown) -> Result<Digest, Report> {
+    let store = open(owners)?;
+    let given = given(wanted.at, &store, owners, &wanted.limits).map_err(|mut report| {
+        // Whoever called names it.
+        let named = format!("{}: ", given::shown(wanted.at));
+        if let Some(rest) = report.message.strip_prefix(&named) {
+            report.message = rest.to_owned();
+        }
+        report
+    })?;
+    let job = Job::Load(Box::new(Load {
+        at: given.inside(),
+        form: form(wanted, &given),
+        wanted: wanted.name.clone(),
+        all: wanted.all,
+        platform: wanted.platform.clone().unwrap_or_else(Platform::host),
+        limits: wanted.limits.clone(),
+        kind: owners.kind,
+    }));
+    start::work_with(&job, &store, owners, false, given.mount(), shown)
+}
+
+/// A layout that the worker could not open comes as a tar of it.
+fn form(wanted: &Wanted<'_>, given: &Given<'_>) -> Option<Form> {
+    match given {
+        Given::Copied(_) if wanted.form == Some(Form::Layout) && wanted.at.is_dir() => Some(Form::OciArchive),
+        _ => wanted.form,
+    }
+}
+
+/// A failure, with what it is about before it.
+pub(super) fn about(what: &str, mut report: Report) -> Report {
+    report.message = format!("{what}: {}", report.message);
+    report
+}

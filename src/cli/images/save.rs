@@ -1,0 +1,144 @@
+//! `sbx save`: images of the store as one file.
+
+use super::stored::{Stored, stored};
+use crate::cli::report::Report;
+use crate::image::archive::{self, Format, SaveError, Saved};
+use crate::image::store::Store;
+use clap::{Args, ValueEnum};
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+/// How the file is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Written {
+    /// A tar of an OCI image layout
+    #[default]
+    OciArchive,
+    /// What docker loads
+    DockerArchive,
+}
+
+/// Arguments of `save`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  sbx save -o debian.tar debian:12                        podman, skopeo and sbx read it
+  sbx save --format docker-archive debian:12 | docker load
+  sbx save -o both.tar debian:12 alpine:3                 several images, what they share once
+
+The same images make the same bytes.")]
+pub struct SaveArgs {
+    /// The images, by name or id
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+    /// The file, which gets its name when it is whole; standard output when not given
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// How it is written
+    #[arg(long, value_enum, default_value = "oci-archive")]
+    format: Written,
+}
+
+/// Saves.
+///
+/// # Errors
+/// When an image is not there or damaged, or the file cannot be written.
+pub fn save(args: &SaveArgs) -> Result<u8, Report> {
+    let (mut images, mut store, mut kept) = (Vec::<Saved>::new(), None, Vec::new());
+    for text in &args.images {
+        let found = stored(text)?;
+        kept.push(
+            found
+                .store
+                .use_image(&found.image.manifest)
+                .map_err(Report::sbx)?,
+        );
+        add(&mut images, &found);
+        store = Some(found.store);
+    }
+    let store = store.ok_or_else(|| Report::usage("name an image"))?;
+    let format = match args.format {
+        Written::OciArchive => Format::OciArchive,
+        Written::DockerArchive => Format::DockerArchive,
+    };
+    match &args.output {
+        Some(path) => to_file(path, &store, &images, format)?,
+        None => {
+            let out = std::io::stdout().as_fd().try_clone_to_owned();
+            let out = File::from(out.map_err(|e| Report::sbx(format!("standard output: {e}")))?);
+            write(out, "standard output", &store, &images, format)?;
+        }
+    }
+    Ok(0)
+}
+
+fn add(images: &mut Vec<Saved>, found: &Stored) {
+    let manifest = found.image.manifest;
+    let at = images.iter().position(|image| image.manifest == manifest);
+    let at = at.unwrap_or_else(|| {
+        images.push(Saved {
+            manifest,
+            media_type: found.image.media_type.clone(),
+            names: Vec::new(),
+        });
+        images.len() - 1
+    });
+    if let Some(image) = images.get_mut(at) {
+        let new = found.name.iter().filter(|name| !image.names.contains(name));
+        let new: Vec<_> = new.cloned().collect();
+        image.names.extend(new);
+    }
+}
+
+fn write(to: File, name: &str, store: &Store, images: &[Saved], format: Format) -> Result<File, Report> {
+    if to.is_terminal() {
+        return Err(Report::usage(format!(
+            "{name} is a terminal, and an archive is no text: write -o FILE, or use a pipe"
+        )));
+    }
+    let failed = |e: SaveError| match e {
+        SaveError::Store(e) => Report::sbx(e),
+        SaveError::Write(e) => Report::sbx(format!("{name}: {e}")),
+    };
+    let written = archive::save(store, images, format, BufWriter::with_capacity(1 << 17, to));
+    let written = written.map_err(failed)?.into_inner();
+    written.map_err(|e| Report::sbx(format!("{name}: {}", e.error())))
+}
+
+/// A file that is there is replaced when the new one is whole; what is no regular file is written to.
+fn to_file(path: &Path, store: &Store, images: &[Saved], format: Format) -> Result<(), Report> {
+    let shown = path.display().to_string().escape_debug().to_string();
+    let failed = |e: std::io::Error| Report::sbx(format!("{shown}: {e}"));
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if std::fs::metadata(&real).is_ok_and(|metadata| !metadata.is_file()) {
+        let to = File::options().write(true).open(&real).map_err(failed)?;
+        return write(to, &shown, store, images, format).map(drop);
+    }
+    let name = real
+        .file_name()
+        .ok_or_else(|| Report::usage(format!("{shown}: no name of a file")))?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".sbx-{}", std::process::id()));
+    let new = Unfinished(real.with_file_name(hidden));
+    let mut options = File::options();
+    let to = options
+        .write(true)
+        .create_new(true)
+        .open(&new.0)
+        .map_err(failed)?;
+    let to = write(to, &shown, store, images, format)?;
+    to.sync_all().map_err(failed)?;
+    std::fs::rename(&new.0, &real).map_err(failed)
+}
+
+/// A file that is removed unless it has got another name.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

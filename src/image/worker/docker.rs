@@ -1,0 +1,200 @@
+//! Images of what `docker save` writes: they have no manifests, so that each gets one.
+
+use super::layout::Image;
+use super::origin::{Found, Origin};
+use super::shelf::{Shelf, copy, digest, packing};
+use crate::image::descriptor::{Compression, Descriptor};
+use crate::image::document::{self, Config, Document, OCI_MANIFEST};
+use crate::image::limits::Limits;
+use crate::image::unpack::name_shown;
+use crate::model::{Digest, Reference};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    config: String,
+    repo_tags: Option<Vec<String>>,
+    layers: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest<'a> {
+    schema_version: u8,
+    media_type: &'static str,
+    config: &'a Descriptor,
+    layers: &'a [Descriptor],
+}
+
+/// The archive, and under which name each blob lies.
+pub(super) struct Docker<'a> {
+    shelf: &'a Shelf,
+    limits: &'a Limits,
+    blobs: BTreeMap<Digest, String>,
+}
+
+impl Origin for Docker<'_> {
+    fn manifest(&self, wanted: &Descriptor) -> Result<Vec<u8>, String> {
+        Err(format!("manifest {}: it is not there", wanted.digest.short()))
+    }
+
+    fn blob(&self, wanted: &Descriptor, into: &File, progress: &(dyn Fn(u64) + Sync)) -> Result<(), String> {
+        let name = self.blobs.get(&wanted.digest);
+        let name = name.ok_or_else(|| format!("blob {}: it is not there", wanted.digest.short()))?;
+        copy(self.shelf.get(name)?, wanted, into, progress)
+    }
+}
+
+fn list(shelf: &Shelf, limits: &Limits) -> Result<Vec<Listed>, String> {
+    let bytes = shelf.document("manifest.json", limits)?;
+    serde_json::from_slice(&bytes).map_err(|e| format!("`manifest.json`: {}", name_shown(&e.to_string())))
+}
+
+/// Whether an archive that is a layout too names the same images in both ways, by their configs: else it would be one image here and
+/// another elsewhere.
+pub(super) fn agrees(shelf: &Shelf, limits: &Limits, images: &[Image]) -> Result<(), String> {
+    if shelf.find("manifest.json")?.is_none() {
+        return Ok(());
+    }
+    for listed in list(shelf, limits)? {
+        let id = Digest::of(&shelf.document(&listed.config, limits)?);
+        if !images
+            .iter()
+            .any(|image| image.found.manifest.config.digest == id)
+        {
+            return Err(format!(
+                "manifest.json has an image {} that index.json does not have: refused",
+                id.short()
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl<'a> Docker<'a> {
+    /// Images of an archive: one, by its name or because there is no other, or all of them.
+    pub(super) fn images(
+        shelf: &'a Shelf,
+        wanted: Option<&str>,
+        all: bool,
+        limits: &'a Limits,
+    ) -> Result<(Self, Vec<Image>), String> {
+        let mut archive = Self {
+            shelf,
+            limits,
+            blobs: BTreeMap::new(),
+        };
+        let mut named = Vec::new();
+        for listed in list(shelf, limits)? {
+            named.push((names(&listed)?, listed));
+        }
+        let there = named.len();
+        if let Some(wanted) = wanted {
+            named.retain(|(names, _)| names.iter().any(|name| name == wanted));
+        }
+        match (named.len(), wanted) {
+            (0, Some(_)) => return Err("no image in it is named so".to_owned()),
+            (0, None) => return Err("there is no image in it".to_owned()),
+            (2.., None) if !all => {
+                return Err(format!("it has {there} images: write which, as FILE:NAME"));
+            }
+            (2.., Some(_)) => return Err("two images in it have this name".to_owned()),
+            _ => {}
+        }
+        let mut images = Vec::new();
+        for (names, listed) in named {
+            images.push(archive.image(names, &listed)?);
+        }
+        Ok((archive, images))
+    }
+
+    fn image(&mut self, names: Vec<String>, listed: &Listed) -> Result<Image, String> {
+        let bytes = self.shelf.document(&listed.config, self.limits)?;
+        let id = Digest::of(&bytes);
+        check_name(&listed.config, &id)?;
+        let files = listed.layers.as_deref().unwrap_or_default();
+        let config = Config::parse(&bytes, files.len(), self.limits);
+        let config = config.map_err(|e| format!("config {}: {e}", id.short()))?;
+        let descriptor = descriptor(CONFIG.to_owned(), id, bytes.len() as u64);
+        self.blobs.insert(id, listed.config.clone());
+        let mut layers = Vec::new();
+        for (file, diff_id) in files.iter().zip(&config.diff_ids) {
+            layers.push(self.layer(file, diff_id)?);
+        }
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: OCI_MANIFEST,
+            config: &descriptor,
+            layers: &layers,
+        };
+        let bytes = serde_json::to_vec(&manifest).map_err(|e| e.to_string())?;
+        let descriptor = self::descriptor(OCI_MANIFEST.to_owned(), Digest::of(&bytes), bytes.len() as u64);
+        let parsed = document::parse(&bytes, OCI_MANIFEST, self.limits).map_err(|e| e.to_string())?;
+        let Document::Manifest(manifest) = parsed else {
+            return Err("it cannot have a manifest".to_owned());
+        };
+        Ok(Image {
+            found: Found {
+                descriptor,
+                bytes,
+                manifest,
+            },
+            names,
+            diff_ids: config.diff_ids,
+        })
+    }
+
+    /// A plain tar must hash to its diff id, which is checked when it is copied; a packed one has a digest of its own.
+    fn layer(&mut self, file: &str, diff_id: &Digest) -> Result<Descriptor, String> {
+        let about = |why: String| format!("layer `{}`: {why}", name_shown(file));
+        let open = || self.shelf.get(file).map_err(about);
+        let size = open()?.size;
+        let (ending, digest) = match packing(open()?).map_err(about)? {
+            Compression::None => ("", *diff_id),
+            Compression::Gzip => ("+gzip", digest(open()?)?),
+            Compression::Zstd => ("+zstd", digest(open()?)?),
+        };
+        self.blobs.insert(digest, file.to_owned());
+        Ok(descriptor(format!("{LAYER}{ending}"), digest, size))
+    }
+}
+
+fn descriptor(media_type: String, digest: Digest, size: u64) -> Descriptor {
+    Descriptor {
+        media_type,
+        digest,
+        size,
+        platform: None,
+        annotations: BTreeMap::new(),
+    }
+}
+
+/// `HEX.json`, `sha256:HEX` and `blobs/sha256/HEX` say what the config hashes to.
+fn check_name(name: &str, id: &Digest) -> Result<(), String> {
+    let last = name.rsplit(['/', ':']).next().unwrap_or(name);
+    let hex = last.strip_suffix(".json").unwrap_or(last);
+    let said: Option<Digest> = format!("sha256:{hex}").parse().ok();
+    match said.filter(|said| said != id) {
+        Some(_) => Err(format!(
+            "config `{}`: its bytes hash to {}: refused",
+            name_shown(name),
+            id.short()
+        )),
+        None => Ok(()),
+    }
+}
+
+fn names(listed: &Listed) -> Result<Vec<String>, String> {
+    let tags = listed.repo_tags.as_deref().unwrap_or_default();
+    let name = |text: &String| {
+        let parsed: Result<Reference, _> = text.parse();
+        parsed.map(|name| name.to_string()).map_err(|e| e.to_string())
+    };
+    tags.iter().map(name).collect()
+}

@@ -1,0 +1,137 @@
+//! An import: the tar of a root file system becomes an image of one layer.
+
+use super::layout::Image;
+use super::load::Fresh;
+use super::origin::{self, Found, Origin, Target};
+use super::shelf::{self, copy, open_file, packing};
+use super::talk::Talk;
+use crate::image::descriptor::{Compression, Descriptor};
+use crate::image::document::{self, Document, OCI_MANIFEST};
+use crate::image::job::{Import, Stage};
+use crate::image::store::{Store, Wait};
+use crate::image::unpack;
+use crate::model::Digest;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+/// The tar, and the config that is made for it.
+struct Tar {
+    file: File,
+    config: Vec<u8>,
+}
+
+impl Origin for Tar {
+    fn manifest(&self, wanted: &Descriptor) -> Result<Vec<u8>, String> {
+        Err(format!("manifest {}: it is not there", wanted.digest.short()))
+    }
+
+    fn blob(
+        &self,
+        wanted: &Descriptor,
+        mut into: &File,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), String> {
+        if wanted.digest == Digest::of(&self.config) {
+            return into
+                .set_len(0)
+                .and_then(|()| into.write_all(&self.config))
+                .map_err(|e| format!("config {}: {e}", wanted.digest.short()));
+        }
+        copy(shelf::whole(&self.file)?, wanted, into, progress)
+    }
+}
+
+/// Imports a tar.
+pub(super) fn import(store: &Store, job: &Import, talk: &Talk) -> Result<Digest, String> {
+    let mut fresh = Fresh::default();
+    let done = try_import(store, job, talk, &mut fresh);
+    if done.is_err() {
+        let _ = fresh.discard(store);
+    }
+    done
+}
+
+fn try_import(store: &Store, job: &Import, talk: &Talk, fresh: &mut Fresh) -> Result<Digest, String> {
+    let file = open_file(&job.at)?;
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err("it is no regular file".to_owned());
+    }
+    let (tar, image) = image(file, job, talk)?;
+    let _kept = store.pulling(Wait::Silently).map_err(|e| e.to_string())?;
+    let into = Target {
+        store,
+        kind: job.kind,
+        limits: &job.limits,
+        platform: &job.platform,
+        talk,
+    };
+    fresh.note(store, &into, &image)?;
+    origin::bring(&tar, &image.found, &into)?;
+    let descriptor = &image.found.descriptor;
+    match &job.name {
+        Some(name) => store.name(name, descriptor, None),
+        None => store.keep(descriptor),
+    }
+    .map_err(|e| e.to_string())?;
+    Ok(descriptor.digest)
+}
+
+fn descriptor(media_type: String, digest: Digest, size: u64) -> Descriptor {
+    Descriptor {
+        media_type,
+        digest,
+        size,
+        platform: None,
+        annotations: BTreeMap::new(),
+    }
+}
+
+fn image(file: File, job: &Import, talk: &Talk) -> Result<(Tar, Image), String> {
+    let whole = || shelf::whole(&file);
+    let compression = packing(whole()?)?;
+    let ending = match compression {
+        Compression::None => "",
+        Compression::Gzip => "+gzip",
+        Compression::Zstd => "+zstd",
+    };
+    let size = whole()?.size;
+    let layer = descriptor(format!("{LAYER}{ending}"), shelf::digest(whole()?)?, size);
+    let tick = talk.ticker(&layer, Stage::Transfer);
+    let diff_id = unpack::diff_id(whole()?, compression, &job.limits, &mut |bytes| tick(bytes));
+    let diff_id = diff_id.map_err(|e| e.to_string())?;
+    let mut config = job.config.clone();
+    let rootfs = json!({ "type": "layers", "diff_ids": [diff_id.to_string()] });
+    config.insert("rootfs".to_owned(), rootfs);
+    let failed = |e: serde_json::Error| e.to_string();
+    let config = serde_json::to_vec(&Value::Object(config)).map_err(failed)?;
+    // As strict with what is made here as with what strangers make.
+    let checked = document::Config::parse(&config, 1, &job.limits);
+    checked.map_err(|e| format!("the config that is asked for: {e}"))?;
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": descriptor(CONFIG.to_owned(), Digest::of(&config), config.len() as u64),
+        "layers": [layer],
+    });
+    let bytes = serde_json::to_vec(&manifest).map_err(failed)?;
+    let parsed = document::parse(&bytes, OCI_MANIFEST, &job.limits).map_err(|e| e.to_string())?;
+    let Document::Manifest(manifest) = parsed else {
+        return Err("it cannot have a manifest".to_owned());
+    };
+    let found = Found {
+        descriptor: descriptor(OCI_MANIFEST.to_owned(), Digest::of(&bytes), bytes.len() as u64),
+        bytes,
+        manifest,
+    };
+    let image = Image {
+        found,
+        names: Vec::new(),
+        diff_ids: vec![diff_id],
+    };
+    Ok((Tar { file, config }, image))
+}

@@ -1,0 +1,162 @@
+//! A load: images of an archive or a layout, all of which are checked and unpacked before any has a name.
+
+use super::docker::{self, Docker};
+use super::layout::{Image, Layout};
+use super::origin::{self, Origin, Target};
+use super::shelf::Shelf;
+use super::talk::Talk;
+use crate::image::archive::Form;
+use crate::image::job::{Event, Load};
+use crate::image::store::{Kind, LayerState, Store, Wait};
+use crate::model::Digest;
+use std::collections::BTreeSet;
+
+/// What was not in the store before.
+#[derive(Default)]
+pub(super) struct Fresh {
+    blobs: BTreeSet<Digest>,
+    layers: BTreeSet<Digest>,
+}
+
+impl Fresh {
+    /// What of an image is not there.
+    pub(super) fn note(&mut self, store: &Store, into: &Target<'_>, image: &Image) -> Result<(), String> {
+        let found = &image.found;
+        let blobs = found.manifest.layers.iter().map(|layer| layer.descriptor.digest);
+        for blob in blobs.chain([found.manifest.config.digest, found.descriptor.digest]) {
+            if !store.has_blob(&blob).map_err(|e| e.to_string())? {
+                self.blobs.insert(blob);
+            }
+        }
+        for diff_id in &image.diff_ids {
+            let state = store.layer(&into.kind, diff_id).map_err(|e| e.to_string())?;
+            if state == LayerState::Absent {
+                self.layers.insert(*diff_id);
+            }
+        }
+        Ok(())
+    }
+
+    fn holds(&self, image: &Image) -> bool {
+        let found = &image.found;
+        let blobs = found.manifest.layers.iter().map(|layer| layer.descriptor.digest);
+        blobs
+            .chain([found.manifest.config.digest, found.descriptor.digest])
+            .any(|blob| self.blobs.contains(&blob))
+            || image.diff_ids.iter().any(|diff_id| self.layers.contains(diff_id))
+    }
+
+    /// Takes it out of the store again, as if it had never been tried.
+    pub(super) fn discard(self, store: &Store) -> Result<(), String> {
+        let mut remove =
+            |kind: &Kind, entries: &[String]| store.remove_remains(kind, entries).map_err(|e| e.to_string());
+        store
+            .discard(self.blobs, self.layers, &mut remove)
+            .map_err(|e| e.to_string())
+    }
+}
+
+/// Loads images.
+pub(super) fn load(store: &Store, job: &Load, talk: &Talk) -> Result<Digest, String> {
+    let mut fresh = Fresh::default();
+    let done = try_load(store, job, talk, &mut fresh);
+    if done.is_err() {
+        // What is wrong with the archive is the message; what could not be removed is for prune.
+        let _ = fresh.discard(store);
+    }
+    done
+}
+
+fn try_load(store: &Store, job: &Load, talk: &Talk, fresh: &mut Fresh) -> Result<Digest, String> {
+    let shelf = Shelf::open(&job.at, store, &job.limits)?;
+    let form = shelf.form()?;
+    if job.form.is_some_and(|said| said != form && !holds(&shelf, said)) {
+        return Err(match job.form {
+            Some(Form::Layout) => "it is no directory: write oci-archive:FILE or docker-archive:FILE",
+            Some(Form::OciArchive) => {
+                "it is no archive of an OCI layout: write docker-archive:FILE, or oci:DIR for a directory"
+            }
+            _ => "it is no archive as docker writes it: write oci-archive:FILE, or oci:DIR for a directory",
+        }
+        .to_owned());
+    }
+    let (wanted, limits) = (job.wanted.as_deref(), &job.limits);
+    match job.form.unwrap_or(form) {
+        Form::Layout | Form::OciArchive => {
+            let layout = Layout {
+                shelf: &shelf,
+                limits,
+            };
+            let images = layout.images(wanted, job.all, &job.platform)?;
+            if job.form.is_none() {
+                docker::agrees(&shelf, limits, &images)?;
+            }
+            bring(store, job, talk, &layout, &images, fresh)
+        }
+        Form::DockerArchive => {
+            let (archive, images) = Docker::images(&shelf, wanted, job.all, limits)?;
+            bring(store, job, talk, &archive, &images, fresh)
+        }
+    }
+}
+
+/// Newer versions of docker write an archive that is of both forms.
+fn holds(shelf: &Shelf, form: Form) -> bool {
+    let docker = matches!(shelf, Shelf::Archive(..)) && form == Form::DockerArchive;
+    docker && matches!(shelf.find("manifest.json"), Ok(Some(_)))
+}
+
+fn bring(
+    store: &Store,
+    job: &Load,
+    talk: &Talk,
+    origin: &dyn Origin,
+    images: &[Image],
+    fresh: &mut Fresh,
+) -> Result<Digest, String> {
+    let _kept = store
+        .pulling(Wait::Saying(&mut || {
+            talk.note("waiting for another sbx, which removes images")
+        }))
+        .map_err(|e| e.to_string())?;
+    let into = Target {
+        store,
+        kind: job.kind,
+        limits: &job.limits,
+        platform: &job.platform,
+        talk,
+    };
+    for image in images {
+        fresh.note(store, &into, image)?;
+    }
+    for image in images.iter().filter(|image| fresh.holds(image)) {
+        origin::bring(origin, &image.found, &into)?;
+    }
+    let mut last = Err("there is no image in it".to_owned());
+    for image in images {
+        last = name(store, image, job.all, talk);
+    }
+    last
+}
+
+fn name(store: &Store, image: &Image, named: bool, talk: &Talk) -> Result<Digest, String> {
+    let descriptor = &image.found.descriptor;
+    let names: &[String] = if named { &image.names } else { &[] };
+    for name in names {
+        let before = store.find(name).map_err(|e| e.to_string())?;
+        let own = Some(image.found.manifest.config.digest);
+        if let Some(before) = before.filter(|before| before.id != own) {
+            let before = before.id.unwrap_or(before.manifest).short();
+            talk.note(format!("{name} was another image, {before}, until now"));
+        }
+        store.name(name, descriptor, None).map_err(|e| e.to_string())?;
+    }
+    if names.is_empty() {
+        store.keep(descriptor).map_err(|e| e.to_string())?;
+    }
+    talk.say(&Event::Loaded {
+        manifest: descriptor.digest,
+        names: names.to_vec(),
+    });
+    Ok(descriptor.digest)
+}
