@@ -27,10 +27,9 @@ pub fn learn(plan: &Plan, step: usize, errno: Errno, host: &mut Host) -> bool {
             host.namespace_limits = Fact::Missing("/proc/sys is read-only".into());
         }
         // The store may lie where no overlay can be, and the workspace not.
+        Some(Step::RootOverlay(layers, ..)) if !layers.names.is_empty() && MACHINE.contains(&errno) => {}
         Some(Step::RootOverlay(layers, ..)) if !layers.names.is_empty() => {
-            if !MACHINE.contains(&errno) {
-                host.image_overlay = Fact::Missing(errno.to_string());
-            }
+            host.image_overlay = Fact::Missing(errno.to_string());
         }
         Some(Step::RootOverlay(..) | Step::WorkspaceOverlay(..)) => host.overlay = refused(),
         _ => {}

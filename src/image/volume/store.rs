@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The version of the layout.
 pub(super) const VERSION: &str = "1";
@@ -23,7 +23,8 @@ const OLD: &str = ".old-";
 
 /// How often a lock is tried for that somebody holds who only looks whether the volume is in use.
 const TRIES: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(2);
+/// Milliseconds.
+const PAUSE: u8 = 2;
 
 /// All volumes of a caller.
 #[derive(Debug, Clone)]
@@ -279,7 +280,7 @@ impl Volumes {
             let Some(lock) = self.lock(name, How::AloneNow)? else {
                 tries += 1;
                 if tries < TRIES {
-                    std::thread::sleep(PAUSE);
+                    let _ = nix::poll::poll(&mut [], PAUSE);
                     continue;
                 }
                 // Either it is being filled, which ends, or a sandbox has it that began when it could not be filled.
