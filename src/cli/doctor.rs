@@ -94,8 +94,8 @@ fn try_default(host: &Host, told: &[Finding]) -> Verdict {
         ..SandboxArgs::default()
     };
     // The answer is about the machine: what lies in the directory where it is asked changes nothing.
-    let planned =
-        request::ask_on(host.clone(), None, &args).and_then(|mut asked| request::plan(&mut asked, false));
+    let planned = request::ask_on(host.clone(), None, &args, true)
+        .and_then(|mut asked| request::plan(&mut asked, false));
     match planned {
         Ok(plan) => match apart(|| start(&plan, host)) {
             Ok(()) => Verdict::Works(plan.losses),

@@ -2,8 +2,10 @@
 
 pub mod doctor;
 pub mod env_file;
+pub mod flag_values;
 pub mod images;
 pub mod man;
+pub mod mount_args;
 pub mod out;
 pub mod plan;
 pub mod profile;
@@ -14,6 +16,8 @@ pub mod request;
 pub mod run;
 pub mod run_args;
 mod text_file;
+pub mod volume;
+pub mod volumes;
 pub mod why;
 
 pub use report::Report;
@@ -72,6 +76,8 @@ enum Verb {
     Save(images::save::SaveArgs),
     /// Make an image of a root file system
     Import(images::import::ImportArgs),
+    /// Make, list and remove volumes: directories that outlive sandboxes
+    Volume(volume::VolumeArgs),
     /// List, show, check and compare profiles
     Profile(profile::ProfileArgs),
     /// Say what this machine gives, what follows for a run, and what mends what is missing
@@ -143,6 +149,7 @@ fn main(verb: Verb) -> Result<u8, Report> {
         Verb::Load(args) => images::load::load(&args),
         Verb::Save(args) => images::save::save(&args),
         Verb::Import(args) => images::import::import(&args),
+        Verb::Volume(args) => volume::volume(&args),
         Verb::Profile(args) => profile::profile(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
         Verb::Man(args) => man::man(&args),

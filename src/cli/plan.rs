@@ -38,6 +38,8 @@ struct Printed<'a> {
     profile: &'a str,
     sha256: String,
     steps: Vec<PrintedStep<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_signal: Option<i32>,
     losses: &'a [Loss],
     notes: &'a [String],
 }
@@ -75,6 +77,7 @@ fn json(profile: &Profile, policy: &Policy, plan: &Plan) -> Result<String, Repor
         profile: &policy.profile,
         sha256: show::digest(profile),
         steps: steps.collect(),
+        stop_signal: plan.stop_signal.as_ref().map(|stop| stop.value),
         losses: &plan.losses,
         notes: &plan.notes,
     };
@@ -91,6 +94,17 @@ pub(super) fn table(plan: &Plan) -> String {
     for planned in &plan.steps {
         let left = format!("{:<11} {}", planned.step.word(), shown(&planned.step));
         let _ = writeln!(out, "{left:<REASON_COLUMN$}  {}", out::escaped(&planned.reason));
+    }
+    if let Some(stop) = &plan.stop_signal {
+        let left = format!(
+            "{:<11} SIGTERM to sbx is signal {} to the command",
+            "stop", stop.value
+        );
+        let _ = writeln!(
+            out,
+            "{left:<REASON_COLUMN$}  {}",
+            out::escaped(&stop.origin.to_string())
+        );
     }
     for loss in &plan.losses {
         let _ = writeln!(out, "{:<11} {loss}\n{:<11} {}", "lost", "", loss.mend);

@@ -1,16 +1,21 @@
 //! The edge: everything that a run takes from its surroundings is read here, once.
 
+use super::images::copy::{self, Copied};
 use super::images::root::{self, How};
 use super::images::{Owners, pull};
+use super::out;
 use super::report::Report;
 use super::run_args::SandboxArgs;
 use super::text_file::text_file;
+use super::volumes::{self, Asking};
 use crate::host;
 use crate::image::source::Source;
 use crate::image::store::Lock;
-use crate::model::{Host, HostPath, Origin, Protection};
-use crate::plan::{self, Facts, Plan};
-use crate::policy::{self, Policy, Request, Root};
+use crate::model::facts::Found;
+use crate::model::host::Fact;
+use crate::model::{Digest, Host, HostPath, Origin, Protection};
+use crate::plan::{self, Facts, Kind, Plan};
+use crate::policy::{self, Flags, Policy, Request, Root};
 use crate::profile::Profile;
 use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
@@ -27,31 +32,58 @@ pub struct Asked {
     pub policy: Policy,
     /// The host, as far as it was looked at.
     pub host: Host,
-    /// Held as long as this process lives: nobody removes the image meanwhile.
-    _kept: Option<Lock>,
+    /// The volumes that are asked for, which may not be there yet.
+    pub volumes: Vec<Asking>,
+    /// What there is besides, where the root is an image.
+    pub(super) image: Option<HeldImage>,
 }
 
-/// Reads profiles, flags and surroundings.
+/// An image that a run holds.
+#[derive(Debug)]
+pub(super) struct HeldImage {
+    /// Its manifest.
+    pub(super) manifest: Digest,
+    /// Whose its files are.
+    pub(super) owners: Owners,
+    /// Where it is copied to, where overlay is refused.
+    place: Option<HostPath>,
+    copy: Option<Copied>,
+    /// Held as long as this process lives: nobody removes the image meanwhile.
+    _kept: Lock,
+}
+
+/// Reads profiles, flags and surroundings. `quiet`: how far a pull is, is not said.
 ///
 /// # Errors
 /// For profiles and flags that are wrong.
-pub fn ask(args: &SandboxArgs) -> Result<Asked, Report> {
+pub fn ask(args: &SandboxArgs, quiet: bool) -> Result<Asked, Report> {
     let host = host::presumed().map_err(Report::sbx)?;
-    ask_on(host, std::env::current_dir().ok(), args)
+    ask_on(host, std::env::current_dir().ok(), args, quiet)
 }
 
 /// The same on a host that has been looked at, in a working directory; without one neither it nor its profile counts.
 ///
 /// # Errors
 /// As [`ask`].
-pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> Result<Asked, Report> {
+pub fn ask_on(
+    mut host: Host,
+    current: Option<PathBuf>,
+    args: &SandboxArgs,
+    quiet: bool,
+) -> Result<Asked, Report> {
     let chosen = super::profiles::choose(args, current.as_deref(), host.caller.uid)?;
     let seccomp = args
         .seccomp_file()?
         .map(|file| read_seccomp(file, &chosen.profile, &host))
         .transpose()?;
     let ignored = seccomp.as_ref().map_or(0, |s| s.ignored.len());
-    let (root, kept) = root(args, current.as_deref(), &chosen.profile, &mut host)?;
+    let mut flags = args.flags()?;
+    let mounts = args.mounts()?;
+    let asked = (&chosen.profile, &flags);
+    let (root, image) = root(args, current.as_deref(), asked, &mut host, quiet)?;
+    let (asking, volumes) = volumes::named(&mounts.named)?;
+    flags.volumes = volumes;
+    flags.anonymous = mounts.anonymous;
     let request = Request {
         root,
         entrypoint: args.entrypoint.clone(),
@@ -63,6 +95,7 @@ pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> R
         environment: std::env::vars_os().collect(),
         seccomp: seccomp.map(|s| s.table),
         profile: chosen.names,
+        flags,
     };
     let mut policy = policy::resolve(&chosen.profile, &request).map_err(Report::sbx)?;
     if ignored > 0 {
@@ -74,7 +107,8 @@ pub fn ask_on(mut host: Host, current: Option<PathBuf>, args: &SandboxArgs) -> R
         profile: chosen.profile,
         policy,
         host,
-        _kept: kept,
+        volumes: asking,
+        image,
     })
 }
 
@@ -87,13 +121,14 @@ fn command(args: &SandboxArgs) -> Vec<OsString> {
     rest.cloned().collect()
 }
 
-/// What to run in, and what keeps an image from being removed meanwhile.
+/// What to run in.
 fn root(
     args: &SandboxArgs,
     current: Option<&Path>,
-    profile: &Profile,
+    (profile, flags): (&Profile, &Flags),
     host: &mut Host,
-) -> Result<(Root, Option<Lock>), Report> {
+    quiet: bool,
+) -> Result<(Root, Option<HeldImage>), Report> {
     let source = pull::source(&args.image)?;
     Ok(match source {
         Source::Host => (Root::Host, None),
@@ -105,17 +140,24 @@ fn root(
                 .map
                 .as_ref()
                 .map_or(MapKind::Auto, |map| map.value);
-            let owners = Owners::of(map, host);
+            let owners = Owners::of(map, flags.userns.as_ref(), host)?;
             let how = How {
                 owners: &owners,
                 when: args.pull,
                 platform: pull::platform(args.platform.as_deref())?,
                 limits: pull::limits(&args.image_limit)?,
-                quiet: false,
+                quiet,
                 uid: host.caller.uid,
             };
             let ready = root::ready(&source, &how)?;
-            (Root::Image(ready.image), Some(ready.kept))
+            let held = HeldImage {
+                manifest: ready.manifest,
+                owners,
+                place: None,
+                copy: None,
+                _kept: ready.kept,
+            };
+            (Root::Image(ready.image), Some(held))
         }
     })
 }
@@ -168,19 +210,30 @@ fn read_seccomp(file: &str, profile: &Profile, host: &Host) -> Result<Imported, 
 /// # Errors
 /// When a required protection cannot be enforced.
 pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
-    let Asked { policy, host, .. } = asked;
+    let Asked {
+        policy,
+        host,
+        volumes,
+        image: held,
+        ..
+    } = asked;
     let groups = policy.enforcement.wants(Protection::Groups) && !host.caller.groups.is_empty();
     let image = matches!(policy.root, Root::Image(_));
     if image {
         // Looked at already, when it was decided whose its files are.
-    } else if policy.map.value == MapKind::Range || host.caller.writes_maps || groups {
+    } else if policy.map.value == MapKind::Range
+        || policy.userns.is_some()
+        || host.caller.writes_maps
+        || groups
+    {
         host.id_helpers = host::id_helpers(&host.caller);
     }
     if policy.root == Root::Host {
         host.tree = host::tree();
     }
-    let facts = Facts {
+    let mut facts = Facts {
         terminal,
+        copy: held.as_ref().and_then(|held| held.place.clone()),
         ..host::sources::look_up(
             policy,
             &host.tree,
@@ -188,6 +241,12 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
             host.caller.home.as_deref(),
         )
     };
+    for volume in volumes.iter() {
+        // A run makes the one that is not there yet.
+        let (kind, real) = (Kind::Directory, volume.data.clone());
+        let found = facts.sources.entry(volume.data.clone());
+        found.or_insert(Found { kind, real });
+    }
     plan::build(policy, host, &facts).map_err(|refusal| {
         let report = Report::sbx(&refusal);
         match refusal.mend() {
@@ -202,7 +261,65 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
 /// # Errors
 /// As a run with them has, before anything happens.
 pub fn planned(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
-    let mut asked = ask(args)?;
+    let mut asked = ask(args, false)?;
+    // A run learns it from the kernel's refusal; here nothing is mounted.
+    if let Root::Image(image) = &asked.policy.root
+        && asked.host.image_overlay.works()
+    {
+        asked.host.image_overlay = host::overlay_over(image.layers.within.as_path());
+    }
+    asked.choose_place()?;
     let plan = plan(&mut asked, Streams::of_this_process().any())?;
     Ok((asked, plan))
+}
+
+impl Asked {
+    /// Where overlay is refused and the root is an image: decides where it would be copied to.
+    fn choose_place(&mut self) -> Result<bool, Report> {
+        let Some(held) = self.image.as_mut().filter(|held| held.place.is_none()) else {
+            return Ok(false);
+        };
+        if self.host.image_overlay.works() {
+            return Ok(false);
+        }
+        held.place = Some(copy::place(&held.owners)?);
+        Ok(true)
+    }
+
+    /// Where overlay is refused and the root is an image: has it copied, once it is known that the rest of the plan can be made.
+    ///
+    /// # Errors
+    /// As [`plan`], and where it cannot be copied.
+    pub fn copy_image(&mut self, terminal: bool, quiet: bool) -> Result<(), Report> {
+        if !self.choose_place()? {
+            return Ok(());
+        }
+        plan(self, terminal)?;
+        let (Some(held), Root::Image(image)) = (&mut self.image, &self.policy.root) else {
+            return Ok(());
+        };
+        if let (Fact::Missing(why), false) = (&self.host.image_overlay, quiet) {
+            let why = out::escaped(why);
+            out::words(format_args!(
+                "sbx: overlay is refused here ({why}): the image is copied for this run, which takes its time and its space; `sbx doctor overlay` says what mends it"
+            ));
+        }
+        let made = copy::make(&held.manifest, &image.layers, &held.owners, quiet)?;
+        held.place = Some(made.path.clone());
+        held.copy = Some(made);
+        Ok(())
+    }
+
+    /// Whether there is something to remove at the end.
+    #[must_use]
+    pub fn leaves_copy(&self) -> bool {
+        self.image.as_ref().is_some_and(|held| held.copy.is_some())
+    }
+
+    /// Removes the copy of the image, where one was made.
+    pub fn remove_copy(&mut self) {
+        if let Some(copy) = self.image.as_mut().and_then(|held| held.copy.take()) {
+            copy.remove();
+        }
+    }
 }

@@ -5,11 +5,13 @@ use super::record::{Record, RecordFile};
 use super::report::{Kind, Report};
 use super::request::{self, Asked};
 use super::run_args::SandboxArgs;
+use super::volumes::Claimed;
 use crate::model::Host;
 use crate::plan::{self, Plan, Step};
 use crate::policy::Policy;
 use crate::profile::schema::{TerminalMode, WorkdirMode};
 use crate::sandbox::{self, StartError, Streams, SuperviseError, Supervised, workspace};
+use crate::sys::signal::{self, SignalSet};
 use clap::Args;
 use std::mem::ManuallyDrop;
 
@@ -32,7 +34,7 @@ pub struct RunArgs {
     /// Print what is in force, as `sbx plan` does, on standard error before the command starts
     #[arg(long, help_heading = "Outcome", conflicts_with = "quiet")]
     explain: bool,
-    /// Do not print losses and notes
+    /// Do not print losses, notes and how far a pull is
     #[arg(short, long, help_heading = "Outcome")]
     quiet: bool,
     /// Remove the sandbox at the end; it always is, the flag is accepted for docker's sake
@@ -80,19 +82,39 @@ pub fn run(args: &RunArgs) -> Result<u8, Report> {
 fn attempt(args: &RunArgs, record: &mut Record) -> Result<u8, Report> {
     let own = Streams::of_this_process();
     // Never freed: the process ends soon, and freeing writes to pages that it shares with its child, so that each is copied first.
-    let mut asked = ManuallyDrop::new(request::ask(&args.sandbox)?);
+    let mut asked = ManuallyDrop::new(request::ask(&args.sandbox, args.quiet)?);
     overlay_is_there(args, &asked.policy)?;
+    let mut volumes = Claimed::take(&asked.volumes)?;
+    let result = until_known(args, &mut asked, &mut volumes, own, record);
+    asked.remove_copy();
+    result
+}
+
+/// Plans and starts, and once more with each fact that is learned of the host.
+fn until_known(
+    args: &RunArgs,
+    asked: &mut Asked,
+    volumes: &mut Claimed,
+    own: Streams,
+    record: &mut Record,
+) -> Result<u8, Report> {
     loop {
-        let plan = request::plan(&mut asked, own.any()).inspect_err(|_| record.profile(&asked))?;
+        asked.copy_image(own.any(), args.quiet)?;
+        let plan = request::plan(asked, own.any()).inspect_err(|_| record.profile(asked))?;
         let plan = ManuallyDrop::new(plan);
+        volumes.fill(asked, &plan)?;
         record.losses.clone_from(&plan.losses);
-        match start(args, &asked, &plan, own, record) {
+        match start(args, asked, &plan, own, record) {
             Ok(supervised) => return finish(args, &asked.policy, supervised, record),
             // A fact that was presumed does not hold here: plan once more, with what is known now. Each fact is learned once.
             Err(SuperviseError::Start(StartError::Step { step, errno }))
-                if plan::learn(&plan, step, errno, &mut asked.host) => {}
+                if plan::learn(&plan, step, errno, &mut asked.host) =>
+            {
+                // A copy takes long enough to be interrupted. ^C ends the process that copies, so that what it has made can be removed.
+                let _ = signal::set_mask(&SignalSet::of(&[libc::SIGINT]));
+            }
             Err(error) => {
-                record.profile(&asked);
+                record.profile(asked);
                 return Err(explain(&plan, &asked.host, &error));
             }
         }
@@ -146,8 +168,9 @@ fn start(
         .steps
         .iter()
         .any(|p| matches!(p.step, Step::WorkspaceOverlay(..)));
-    // What was written is read after the end, which a supervisor without rights could not.
-    running.supervise(time, !(overlay && args.wants_changes()))
+    // What was written is read after the end, and a copy removed, which a supervisor without rights could not.
+    let rights = overlay && args.wants_changes() || asked.leaves_copy();
+    running.supervise(time, !rights)
 }
 
 /// Losses on one line, notes on one line each.

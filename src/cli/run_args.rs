@@ -1,11 +1,10 @@
 //! The arguments of `run`, `plan` and `why`: what the user typed, and the profile that the flags come to.
 
 use super::images::pull::When;
+use super::mount_args::Mounts;
 use super::report::Report;
-use crate::model::{Bytes, Capability, InRoot, Level, Origin, Protection, Set, Span, meant};
-use crate::profile::schema::{
-    Device, Identity, Maybe, Mount, MountMode, Profile, RootMode, TerminalMode, Tmpfs, Ulimit, UserSpec,
-};
+use crate::model::{Capability, InRoot, Level, Origin, Protection, Set, Span, meant};
+use crate::profile::schema::{Device, Identity, Maybe, Profile, RootMode, TerminalMode, Ulimit, UserSpec};
 use crate::profile::words::Word;
 use clap::Args;
 use std::ffi::OsString;
@@ -15,6 +14,7 @@ use std::str::FromStr;
 
 /// Flags that say what a sandbox may do; the same for every verb that makes or explains one.
 #[derive(Debug, Clone, Default, Args)]
+#[command(disable_help_flag = true)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each is a flag of its own on the command line"
@@ -41,19 +41,37 @@ pub struct SandboxArgs {
     /// How ids are mapped: auto, caller, range, host-root
     #[arg(long, value_name = "MAP", help_heading = "Policy")]
     pub map: Option<String>,
+    /// keep-id (you keep your id, or take uid=N and gid=N, with your sub-ids around it), or auto
+    #[arg(long, value_name = "MODE", help_heading = "Policy")]
+    pub userns: Option<String>,
+    /// One line of the map of users: INSIDE:FROM:COUNT; FROM 0 is you, 1 and more are your sub-ids
+    #[arg(long, value_name = "LINE", help_heading = "Policy")]
+    pub uidmap: Vec<String>,
+    /// One line of the map of groups; where only one of the two maps is given, it stands for both
+    #[arg(long, value_name = "LINE", help_heading = "Policy")]
+    pub gidmap: Vec<String>,
+    /// One more group for the user: a number, or a name in the image
+    #[arg(long, value_name = "GROUP", help_heading = "Policy")]
+    pub group_add: Vec<String>,
 
-    /// Bind mount: SRC:DST[:ro|rw]
+    /// Bind mount SRC:DST, volume NAME:DST, or DST alone for one that vanishes; then :ro or :rw
     #[arg(short, long, value_name = "SRC:DST[:ro]", help_heading = "Files")]
     pub volume: Vec<OsString>,
+    /// The same in words: type=bind|volume|tmpfs,source=SRC,target=DST[,readonly]
+    #[arg(long, value_name = "KEY=VALUE,…", help_heading = "Files")]
+    pub mount: Vec<String>,
     /// A tmpfs: DST[:size=64M,mode=1777,exec]
     #[arg(long, value_name = "DST[:OPTIONS]", help_heading = "Files")]
     pub tmpfs: Vec<String>,
     /// A device node of the host: /dev/NAME[:DST]
     #[arg(long, value_name = "DEVICE", help_heading = "Files")]
     pub device: Vec<String>,
-    /// The root cannot be written
-    #[arg(long, help_heading = "Files")]
-    pub read_only: bool,
+    /// Size of /dev/shm
+    #[arg(long, value_name = "SIZE", help_heading = "Files")]
+    pub shm_size: Option<String>,
+    /// Whether the root cannot be written
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Files")]
+    pub read_only: Option<bool>,
     /// What becomes of the working directory: none, read-only, overlay, writable
     #[arg(long, value_name = "MODE", help_heading = "Files")]
     pub workspace: Option<String>,
@@ -68,8 +86,14 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "FILE", help_heading = "Environment")]
     pub env_file: Vec<PathBuf>,
     /// Host name inside
-    #[arg(long, value_name = "NAME", help_heading = "Environment")]
+    #[arg(short = 'h', long, value_name = "NAME", help_heading = "Environment")]
     pub hostname: Option<String>,
+    /// A name and its address for /etc/hosts: NAME:ADDRESS
+    #[arg(long, value_name = "NAME:ADDRESS", help_heading = "Environment")]
+    pub add_host: Vec<String>,
+    /// A server that is asked for names, in place of the host's
+    #[arg(long, value_name = "ADDRESS", help_heading = "Environment")]
+    pub dns: Vec<String>,
     /// Network: none or host
     #[arg(
         long,
@@ -99,6 +123,10 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Process")]
     pub init: Option<bool>,
 
+    /// What the command gets when sbx gets SIGTERM; the image's own, or SIGTERM, when not given
+    #[arg(long, value_name = "SIGNAL", help_heading = "Process")]
+    pub stop_signal: Option<String>,
+
     /// When an image is asked for at its registry
     #[arg(
         long,
@@ -115,6 +143,10 @@ pub struct SandboxArgs {
     /// Raise or lower how much of an image is read, as for `pull`: NAME=VALUE
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Image")]
     pub image_limit: Vec<String>,
+
+    /// Print help; -h is the host name, as docker has it
+    #[arg(long, action = clap::ArgAction::HelpLong)]
+    pub help: Option<bool>,
 
     /// What to run in: `host`, an image ([HOST/]NAME[:TAG]), a directory (./path, /path), or `scratch`
     #[arg(value_name = "IMAGE", default_value = "host", hide_default_value = true)]
@@ -181,6 +213,8 @@ impl SandboxArgs {
         }
         if let Some(map) = &self.map {
             p.identity.map = Some(word("--map", map)?);
+        } else if let Some(map) = self.map_by_userns()? {
+            p.identity.map = Some(map);
         }
         if self.cap_add.is_empty() && self.cap_drop.is_empty() {
             return Ok(());
@@ -215,13 +249,18 @@ impl SandboxArgs {
         Ok(())
     }
 
+    /// What `-v`, `--mount` and `--tmpfs` ask for.
+    ///
+    /// # Errors
+    /// For flags that cannot be understood.
+    pub fn mounts(&self) -> Result<Mounts, Report> {
+        Mounts::read(&self.volume, &self.mount, &self.tmpfs)
+    }
+
     fn files(&self, p: &mut Profile) -> Result<(), Report> {
-        for volume in &self.volume {
-            p.filesystem.mounts.push(mount(volume)?);
-        }
-        for text in &self.tmpfs {
-            p.filesystem.tmpfs.push(tmpfs(text)?);
-        }
+        let mounts = self.mounts()?;
+        p.filesystem.mounts.extend(mounts.binds);
+        p.filesystem.tmpfs.extend(mounts.tmpfs);
         for text in &self.device {
             let (source, target) = text
                 .split_once(':')
@@ -238,8 +277,13 @@ impl SandboxArgs {
                 .devices
                 .push(Set::new(device, Origin::flag(format!("--device {text}"))));
         }
-        if self.read_only {
-            p.filesystem.root = Some(Set::new(RootMode::ReadOnly, Origin::flag("--read-only")));
+        if let Some(read_only) = self.read_only {
+            let mode = if read_only {
+                RootMode::ReadOnly
+            } else {
+                RootMode::Ephemeral
+            };
+            p.filesystem.root = Some(Set::new(mode, Origin::flag(format!("--read-only={read_only}"))));
         }
         if let Some(mode) = &self.workspace {
             p.filesystem.workdir = Some(word("--workspace", mode)?);
@@ -321,77 +365,6 @@ impl SandboxArgs {
         }
         Ok(file)
     }
-}
-
-/// `SRC:DST[:ro|rw]`. A source without a slash would be a named volume.
-fn mount(volume: &OsString) -> Result<Set<Mount>, Report> {
-    let shown = volume.display();
-    let usage = |why: &str| Report::usage(format!("-v `{}`: {why}", shown.to_string().escape_debug()));
-    let text = volume
-        .to_str()
-        .ok_or_else(|| usage("not UTF-8; bind the directory above it"))?;
-    let mut parts = text.split(':');
-    let (source, target, options) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
-    if source.is_empty() || parts.next().is_some() {
-        return Err(usage("write SRC:DST or SRC:DST:ro"));
-    }
-    let target = target.ok_or_else(|| usage("write SRC:DST or SRC:DST:ro"))?;
-    if !source.contains('/') && source != "." && source != "~" {
-        return Err(usage(
-            "named volumes are not supported yet; start a host path with / or ./",
-        ));
-    }
-    let mut mode = MountMode::Writable;
-    for option in options.unwrap_or_default().split(',').filter(|o| !o.is_empty()) {
-        mode = match option {
-            "ro" => MountMode::ReadOnly,
-            "rw" => MountMode::Writable,
-            other => {
-                return Err(usage(&format!(
-                    "the option `{}` is not known; write ro or rw",
-                    other.escape_debug()
-                )));
-            }
-        };
-    }
-    let mount = Mount {
-        source: source.to_owned(),
-        target: Some(target.to_owned()),
-        mode,
-        optional: false,
-        execute: None,
-    };
-    Ok(Set::new(mount, Origin::flag(format!("-v {text}"))))
-}
-
-/// `DST[:size=64M,mode=1777,exec]`
-fn tmpfs(text: &str) -> Result<Set<Tmpfs>, Report> {
-    let usage = |why: String| Report::usage(format!("--tmpfs `{}`: {why}", text.escape_debug()));
-    let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    let target = InRoot::new(target).map_err(|e| usage(e.to_string()))?;
-    let mut tmpfs = Tmpfs {
-        target,
-        size: None,
-        mode: None,
-        execute: None,
-    };
-    for option in options.split(',').filter(|o| !o.is_empty()) {
-        match option.split_once('=').unwrap_or((option, "")) {
-            ("size", size) => tmpfs.size = Some(size.parse::<Bytes>().map_err(|e| usage(e.to_string()))?),
-            ("mode", mode) => tmpfs.mode = Some(mode.to_owned()),
-            ("exec", "") => tmpfs.execute = Some(true),
-            ("noexec", "") => tmpfs.execute = Some(false),
-            // Every mount is writable where it is a tmpfs, and nosuid and nodev always.
-            ("rw" | "nosuid" | "nodev", "") => {}
-            (other, _) => {
-                return Err(usage(format!(
-                    "the option `{}` is not known; write size, mode, exec or noexec",
-                    other.escape_debug()
-                )));
-            }
-        }
-    }
-    Ok(Set::new(tmpfs, Origin::flag(format!("--tmpfs {text}"))))
 }
 
 /// `NAME=SOFT[:HARD]`

@@ -37,8 +37,8 @@ pub(super) fn account(passwd: &[u8], uid: u32) -> Option<Account> {
     })
 }
 
-/// The first line of a passwd(5) file with this name, or with this number where it is one and no name.
-pub(super) fn user(passwd: &[u8], wanted: &str) -> Option<User> {
+/// The first line of a passwd(5) file with this name, or with this number where it is one and no name; and the name.
+pub(super) fn user(passwd: &[u8], wanted: &str) -> Option<(User, Vec<u8>)> {
     let entry = |line: &[u8], by_name: bool| {
         let mut fields = line.split(|b| *b == b':');
         let name = fields.next()?;
@@ -49,11 +49,13 @@ pub(super) fn user(passwd: &[u8], wanted: &str) -> Option<User> {
         } else {
             id(wanted.as_bytes()) == Some(uid)
         };
-        found.then(|| User {
+        let user = User {
             uid,
             gid,
             home: home.map(|home| PathBuf::from(OsStr::from_bytes(home))),
-        })
+            groups: Vec::new(),
+        };
+        found.then(|| (user, name.to_vec()))
     };
     let by = |by_name| lines(passwd).find_map(|line| entry(line, by_name));
     by(true).or_else(|| by(false))
@@ -72,6 +74,24 @@ pub(super) fn group(file: &[u8], name: &str) -> Option<u32> {
         let gid = id(fields.nth(1)?)?;
         found.then_some(gid)
     })
+}
+
+/// The gids of all lines of a group(5) file that have a user among their members, as initgroups(3) finds them.
+pub(super) fn groups_of(file: &[u8], name: &[u8]) -> Vec<u32> {
+    // The kernel takes no more (NGROUPS_MAX).
+    const MOST: usize = 65536;
+    let mut found: Vec<u32> = lines(file)
+        .filter_map(|line| {
+            let mut fields = line.split(|b| *b == b':');
+            let gid = id(fields.nth(2)?)?;
+            let member = fields.next()?.split(|b| *b == b',').any(|member| member == name);
+            member.then_some(gid)
+        })
+        .take(MOST)
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 /// A name goes into generated account files and messages: a control character could forge a line of either.
@@ -269,6 +289,16 @@ mod tests {
             others("ann:100000:65536\nroot:1:65535\nx:nonsense:1\ny:0:4294967295\n"),
             ["y"]
         );
+    }
+
+    #[test]
+    fn groups_are_those_with_the_user_among_their_members() {
+        let file = b"root:x:0:\nwww:x:33:\nstaff:x:50:ann,www\nmedia:x:60:www\nlast:x:61:annwww,www2\nbad:x:-1:www\nshort:x:7\n\
+            again:x:50:www\n";
+        assert_eq!(groups_of(file, b"www"), [50, 60]);
+        assert_eq!(groups_of(file, b"ann"), [50]);
+        assert_eq!(groups_of(file, b""), [0, 33]);
+        assert_eq!(groups_of(b"", b"www"), Vec::<u32>::new());
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod tree;
 mod users;
 
 pub use ids::id_helpers;
-pub use probe::{Survey, survey};
+pub use probe::{Survey, overlay_over, survey};
 
 use crate::model::host::{Caller, Cgroup, Fact, Helper, Host, HostTree, IdHelpers};
 use crate::sys::{self, Errno};
@@ -68,6 +68,7 @@ pub fn presumed() -> Result<Host, Error> {
         time_namespace: kernel::since(kernel, 5, 6),
         namespace_limits: Fact::Works,
         overlay: kernel::since(kernel, 5, 11),
+        image_overlay: kernel::since(kernel, 5, 11),
         fuse: Fact::Works,
         tun: Fact::Works,
         cgroup: Cgroup::NotDelegated,

@@ -46,10 +46,12 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
         add(&mut sources, &path, real(path.as_path()));
     }
     Facts {
+        copy: None,
         sources,
         places: real_directories(policy, places),
         apt: apt(policy),
         user: user(policy),
+        groups: groups(policy),
         current: std::env::current_dir().ok(),
         workspace: workspace(policy),
         home: home.and_then(|home| fs::canonicalize(home).ok()),
@@ -94,6 +96,18 @@ fn user(policy: &Policy) -> Option<Result<User, String>> {
         }
         _ => None,
     }
+}
+
+fn groups(policy: &Policy) -> Option<Result<Vec<u32>, String>> {
+    if policy.groups.is_empty() {
+        return None;
+    }
+    let wanted: Vec<String> = policy.groups.iter().map(|group| group.value.clone()).collect();
+    Some(match &policy.root {
+        Root::Directory(root) => users::groups(root, &wanted),
+        Root::Image(image) => users::groups_in_layers(&image.layers, &wanted),
+        Root::Host | Root::Scratch => users::groups_by_number(&wanted),
+    })
 }
 
 fn add(sources: &mut BTreeMap<HostPath, Found>, path: &HostPath, real: Option<PathBuf>) {

@@ -28,6 +28,7 @@ impl Host {
             time_namespace: Fact::Works,
             namespace_limits: Fact::Works,
             overlay: Fact::Works,
+            image_overlay: Fact::Works,
             fuse: Fact::Works,
             tun: Fact::Works,
             cgroup: delegated(),

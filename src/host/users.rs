@@ -41,12 +41,58 @@ pub(super) fn look_up_in_layers(layers: &Layers, user: &str, group: Option<&str>
         // An image may have no passwd at all.
         Err(_) => None,
     };
-    let own = known.unwrap_or(User {
-        uid,
-        gid: 0,
-        home: None,
-    });
-    in_group(&open, own, group)
+    let unknown = || {
+        let user = User {
+            uid,
+            gid: 0,
+            home: None,
+            groups: Vec::new(),
+        };
+        (user, Vec::new())
+    };
+    in_group(&open, known.unwrap_or_else(unknown), group)
+}
+
+/// What `--group-add` means in a root directory.
+///
+/// # Errors
+/// For a name that its group file does not have.
+pub(super) fn groups(root: &HostPath, wanted: &[String]) -> Result<Vec<u32>, String> {
+    by_number_or_name(&|name| open_in(root, name), wanted)
+}
+
+/// The same in an image.
+///
+/// # Errors
+/// As [`groups`].
+pub(super) fn groups_in_layers(layers: &Layers, wanted: &[String]) -> Result<Vec<u32>, String> {
+    let merged = Merged::open(layers).map_err(|errno| format!("the image's layers: {errno}"))?;
+    by_number_or_name(&|name| merged.read(&Path::new("/").join(name)), wanted)
+}
+
+/// Where there is no group file, as in the host's root, whose own is generated.
+///
+/// # Errors
+/// For a name.
+pub(super) fn groups_by_number(wanted: &[String]) -> Result<Vec<u32>, String> {
+    by_number_or_name(&|_| Err(Errno::ENOENT), wanted)
+}
+
+fn by_number_or_name(open: Open<'_>, wanted: &[String]) -> Result<Vec<u32>, String> {
+    wanted.iter().map(|group| gid(open, group)).collect()
+}
+
+fn gid(open: Open<'_>, group: &str) -> Result<u32, String> {
+    if group.bytes().all(|b| b.is_ascii_digit()) {
+        return accounts::id(group.as_bytes()).ok_or_else(|| format!("`{group}` is no group id"));
+    }
+    let why = |_| {
+        format!(
+            "`{}`: the root has no /etc/group: write a number",
+            group.escape_debug()
+        )
+    };
+    accounts::group(&read(open, "etc/group").map_err(why)?, group).ok_or_else(|| absent(group, "group"))
 }
 
 fn by_files(open: Open<'_>, user: &str, group: Option<&str>) -> Result<User, String> {
@@ -55,9 +101,15 @@ fn by_files(open: Open<'_>, user: &str, group: Option<&str>) -> Result<User, Str
     in_group(open, own, group)
 }
 
-fn in_group(open: Open<'_>, user: User, group: Option<&str>) -> Result<User, String> {
+/// Other groups are given only where none was named, as docker and podman have it.
+fn in_group(open: Open<'_>, (user, name): (User, Vec<u8>), group: Option<&str>) -> Result<User, String> {
     let gid = match group {
-        None => user.gid,
+        None if name.is_empty() => user.gid,
+        None => {
+            let file = read(open, "etc/group").unwrap_or_default();
+            let groups = accounts::groups_of(&file, &name);
+            return Ok(User { groups, ..user });
+        }
         Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => {
             accounts::id(number.as_bytes()).ok_or_else(|| format!("`{number}` is no group id"))?
         }

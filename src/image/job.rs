@@ -85,6 +85,8 @@ pub enum Job {
     Unpack(Unpack),
     /// Remove directories of layers, whose files belong to the ids that the worker is mapped to.
     Remove(Remove),
+    /// Merge the layers of an image into one directory.
+    Copy(Copy),
     /// Ask a registry whether it is one, and takes the credentials.
     Ping(Box<Ping>),
     /// Bring images of an archive or a layout into the store.
@@ -93,19 +95,51 @@ pub enum Job {
     Import(Box<Import>),
     /// Send an image to a registry.
     Push(Box<Push>),
+    /// Fill a volume with what the root that the worker runs in has at a place. The volume is at [`VOLUME`]; there is no store.
+    Fill(Fill),
+    /// Remove everything in the directory at [`VOLUME`]. There is no store.
+    Empty,
+}
+
+/// Where the worker finds a volume.
+pub const VOLUME: &str = "/.sbx-volume";
+
+/// A volume before its first use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Fill {
+    /// The place in the root; `None` when nothing is to be copied.
+    pub from: Option<String>,
+    /// Whose the volume is when nothing is there: uid and gid inside.
+    pub owner: (u32, u32),
 }
 
 /// Where the worker finds the store.
 pub const STORE: &str = "/store";
 
-/// Directories of layers that are none any more, or never were.
+/// Layers that are to become the root of one run, where the kernel refuses overlay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Copy {
+    /// The manifest, for whoever looks on.
+    pub image: Digest,
+    /// Whose the files are.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+    /// The layers by their diff ids, the topmost first.
+    pub layers: Vec<Digest>,
+    /// What the copy is called in the store.
+    pub name: String,
+}
+
+/// Directories of layers that are none any more, or never were; and copies that nobody uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Remove {
     /// Whose their files are.
     #[serde(with = "as_text")]
     pub kind: Kind,
-    /// Their names in the directory of that kind: `.old-HEX`, `.new-HEX`.
+    /// Their names in the directories of that kind: `.old-HEX`, `.new-HEX`, `copy-ID`.
     pub entries: Vec<String>,
 }
 
@@ -295,6 +329,8 @@ pub enum Stage {
     Send,
     /// It is unpacked.
     Unpack,
+    /// It is copied.
+    Copy,
     /// It is done with.
     Complete,
 }

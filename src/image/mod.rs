@@ -4,6 +4,7 @@
 //! sandbox of its own; see [`job`] for what is said between it and `sbx`.
 
 pub mod archive;
+pub mod copy;
 pub mod credentials;
 pub mod descriptor;
 pub mod document;
@@ -19,4 +20,5 @@ pub mod source;
 pub mod store;
 pub mod transport;
 pub mod unpack;
+pub mod volume;
 pub mod worker;

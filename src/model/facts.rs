@@ -39,6 +39,8 @@ pub struct User {
     pub gid: u32,
     /// The home directory, when it is an absolute path.
     pub home: Option<PathBuf>,
+    /// The groups that the root's own group file has the user in, where no group was named for it.
+    pub groups: Vec<u32>,
 }
 
 /// Whose a file is, and who may write it.
@@ -53,10 +55,14 @@ pub struct Owned {
 /// Facts about the paths that a policy names, looked up before the plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// Where the image is copied to, where overlay is refused.
+    pub copy: Option<HostPath>,
     /// Sources of mounts and devices; those that do not exist are not in it.
     pub sources: BTreeMap<HostPath, Found>,
     /// What a user's name or number means in a root with a passwd of its own, or why it means nothing.
     pub user: Option<Result<User, String>>,
+    /// What the groups that are asked for by name or number mean in the root, or which of them means nothing.
+    pub groups: Option<Result<Vec<u32>, String>>,
     /// Where the caller's home really is.
     pub home: Option<PathBuf>,
     /// The caller's working directory.

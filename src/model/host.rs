@@ -28,6 +28,8 @@ pub struct Host {
     pub namespace_limits: Fact<String>,
     /// Whether overlay can be mounted by an unprivileged user.
     pub overlay: Fact<String>,
+    /// Whether it can over the layers in the image store, whose file system may not do.
+    pub image_overlay: Fact<String>,
     /// `/dev/fuse`.
     pub fuse: Fact<String>,
     /// `/dev/net/tun`.

@@ -58,16 +58,19 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     begin(policy, host, &identity, &mut ledger, &mut steps)?;
     steps.extend(Builder::new(policy, host, facts).build(&identity, proc)?);
     set_up(policy, facts, &mut steps);
-    confine(policy, host, &identity, &mut ledger, &mut steps)?;
+    let groups = supplementary(policy, facts, &identity)?;
+    confine(policy, host, (&identity, groups), &mut ledger, &mut steps)?;
     finish(policy, facts, &identity, &mut steps);
     limits_without_cgroup(policy, &mut ledger)?;
     let mut notes = policy.notes.clone();
     notes.extend(workspace_of_root(policy, &identity, facts));
+    notes.extend(unbounded_copy(&steps));
     Ok(Plan {
         steps,
         losses: ledger.losses,
         notes,
         time: policy.time.as_ref().map(|t| t.value),
+        stop_signal: policy.stop_signal.clone(),
     })
 }
 
@@ -92,6 +95,15 @@ fn workspace_of_root(policy: &Policy, identity: &Identity, facts: &Facts) -> Opt
     })
 }
 
+/// An overlay's writes go to a tmpfs that filesystem.tmp bounds; those to a copy go to the disk.
+fn unbounded_copy(steps: &[Planned]) -> Option<String> {
+    let copied = steps.iter().any(|p| matches!(p.step, Step::RootCopy(_)));
+    (copied && !super::step::sealed(steps)).then(|| {
+        "what is written to the root goes to the disk, until the end and without a limit: overlay is refused here, and the root is a copy"
+            .to_owned()
+    })
+}
+
 fn groups(policy: &Policy, host: &Host, facts: &Facts, ledger: &mut Ledger<'_>) -> Result<Identity, Refusal> {
     let wanted = policy.enforcement.wants(Protection::Groups);
     let identity = identity::decide(policy, host, facts, wanted)?;
@@ -108,6 +120,43 @@ fn groups(policy: &Policy, host: &Host, facts: &Facts, ledger: &mut Ledger<'_>) 
         )?;
     }
     Ok(identity)
+}
+
+/// The groups of the user in the root, as far as the map has them, and those that were asked for, which it must have.
+fn supplementary(policy: &Policy, facts: &Facts, identity: &Identity) -> Result<Vec<u32>, Refusal> {
+    let mapped = |gid: &u32| identity.gids.to_host(*gid).is_some();
+    let user = facts.user.as_ref().and_then(|user| user.as_ref().ok());
+    let own = user.map(|user| user.groups.clone()).unwrap_or_default();
+    let mut all: Vec<u32> = own.into_iter().filter(mapped).collect();
+    let (Some(asked), Some(first)) = (&facts.groups, policy.groups.first()) else {
+        return Ok(all);
+    };
+    let refuse = |what: String, why: String| {
+        Err(Refusal::Value {
+            what,
+            origin: first.origin.clone(),
+            why,
+        })
+    };
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(why) => return refuse("a group".into(), why.clone()),
+    };
+    if identity.uids.is_single() && identity.by != super::MapWriter::Supervisor {
+        let why =
+            "a map of one id has no other groups: use --map range, which needs sub-ids (sbx doctor id-maps)";
+        return refuse("a group".into(), why.into());
+    }
+    if let Some(gid) = asked.iter().find(|gid| !mapped(gid)) {
+        return refuse(
+            format!("group {gid}"),
+            format!("the map holds only {}", identity.gids),
+        );
+    }
+    all.extend(asked);
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
 }
 
 fn proc(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> Result<Option<ProcKind>, Refusal> {
@@ -231,13 +280,17 @@ fn set_up(policy: &Policy, facts: &Facts, steps: &mut Vec<Planned>) {
 fn confine(
     policy: &Policy,
     host: &Host,
-    identity: &Identity,
+    (identity, groups): (&Identity, Vec<u32>),
     ledger: &mut Ledger<'_>,
     steps: &mut Vec<Planned>,
 ) -> Result<(), Refusal> {
     // A map that the new process writes by itself denies setgroups(2) for good.
     if identity.by != super::MapWriter::Child {
-        add(steps, Step::DropGroups, "groups of the caller open nothing");
+        let reason = match groups.is_empty() {
+            true => "groups of the caller open nothing",
+            false => "those of the user in the root's /etc/group, and --group-add; the caller's open nothing",
+        };
+        add(steps, Step::Groups(groups), reason);
     }
     add(
         steps,

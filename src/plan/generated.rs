@@ -14,13 +14,34 @@ pub(super) fn etc(policy: &Policy, host: &Host, identity: &Identity) -> Vec<(&'s
         .unwrap_or("user");
     let home = &policy.home.0;
     let hostname = &policy.hostname.value;
-    vec![
+    let mut all = vec![
         ("passwd", passwd(name, home, identity).into_bytes()),
         ("group", group(name, identity).into_bytes()),
-        ("hosts", format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t{hostname}\n").into_bytes()),
+        ("hosts", hosts(policy).into_bytes()),
         ("hostname", format!("{hostname}\n").into_bytes()),
         ("nsswitch.conf", b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n".to_vec()),
-    ]
+    ];
+    if !policy.dns.is_empty() {
+        let servers = policy
+            .dns
+            .iter()
+            .map(|server| format!("nameserver {}\n", server.value));
+        all.push(("resolv.conf", servers.collect::<String>().into_bytes()));
+    }
+    all
+}
+
+/// Names that were asked for stand first: the first line with a name is the one that counts.
+fn hosts(policy: &Policy) -> String {
+    let mut out = String::new();
+    for host in &policy.hosts {
+        let (name, address) = &host.value;
+        out.push_str(&format!("{address}\t{name}\n"));
+    }
+    out.push_str("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t");
+    out.push_str(&policy.hostname.value);
+    out.push('\n');
+    out
 }
 
 /// No line but the user's, root's and nobody's. A colon or a newline in the home's path would forge one.

@@ -3,8 +3,9 @@
 use super::Facts;
 use super::loss::Refusal;
 use super::step::MapWriter;
+use super::userns;
 use crate::model::{Host, IdMap, IdRange, Origin};
-use crate::policy::{Policy, Root};
+use crate::policy::{Policy, Root, Userns};
 use crate::profile::schema::{MapKind, UserSpec};
 
 /// The range for sbx run as root when `/etc/subuid` names none for it: far from people, services and other container tools
@@ -44,7 +45,17 @@ pub(super) fn decide(
     facts: &Facts,
     drop_groups: bool,
 ) -> Result<Identity, Refusal> {
-    let (uid, gid) = wanted(policy, host, facts)?;
+    let chosen = match &policy.userns {
+        Some(userns) => {
+            let maps = userns::maps(&userns.value, host);
+            Some(maps.map_err(|why| userns::refusal(policy, why))?)
+        }
+        None => None,
+    };
+    let (uid, gid) = wanted(policy, host, facts, chosen.as_ref())?;
+    if let Some(maps) = chosen {
+        return userns::identity(maps, host, policy, (uid, gid), drop_groups);
+    }
     match policy.map.value {
         MapKind::HostRoot if host.caller.writes_maps => host_root(policy, uid, gid),
         MapKind::HostRoot => refuse(policy, "only root can map host uid 0; leave identity.map at auto"),
@@ -65,9 +76,21 @@ fn refuse<T>(policy: &Policy, why: &str) -> Result<T, Refusal> {
     })
 }
 
-fn wanted(policy: &Policy, host: &Host, facts: &Facts) -> Result<(u32, u32), Refusal> {
+fn wanted(
+    policy: &Policy,
+    host: &Host,
+    facts: &Facts,
+    chosen: Option<&(IdMap, IdMap)>,
+) -> Result<(u32, u32), Refusal> {
+    // Whoever chooses a map and puts itself into it means to be that.
+    let placed = chosen.and_then(|(uids, gids)| {
+        let uid = uids.to_inside(host.caller.uid)?;
+        Some((uid, gids.to_inside(host.caller.gid)?))
+    });
     // A range has ids that own nothing on the host: the command runs as one of them unless told.
-    let own = if host.caller.writes_maps || policy.map.value == MapKind::Range {
+    let own = if let Some(own) = placed {
+        own
+    } else if host.caller.writes_maps || policy.map.value == MapKind::Range {
         (UID_FOR_ROOT, UID_FOR_ROOT)
     } else {
         (host.caller.uid, host.caller.gid)
@@ -105,7 +128,7 @@ fn wanted(policy: &Policy, host: &Host, facts: &Facts) -> Result<(u32, u32), Ref
     }
 }
 
-fn caller(host: &Host, uid: u32, gid: u32, drop_groups: bool) -> Identity {
+pub(super) fn caller(host: &Host, uid: u32, gid: u32, drop_groups: bool) -> Identity {
     let uids = IdMap::single(uid, host.caller.uid);
     let mut gids = IdMap::single(gid, host.caller.gid);
     let helper = host
@@ -187,14 +210,25 @@ fn range_maps(host: &Host) -> Option<(IdMap, IdMap)> {
 }
 
 /// The maps that the files of an image are unpacked for; `None` stands for one id, the caller's. `host` needs its id helpers looked up.
-#[must_use]
-pub fn image_maps(map: MapKind, host: &Host) -> Option<(IdMap, IdMap)> {
-    match map {
+///
+/// # Errors
+/// For a chosen map that cannot be had here.
+pub fn image_maps(
+    map: MapKind,
+    userns: Option<&Userns>,
+    host: &Host,
+) -> Result<Option<(IdMap, IdMap)>, String> {
+    if let Some(userns) = userns {
+        let maps = userns::maps(userns, host)?;
+        let own = !host.caller.writes_maps && userns::own(&maps, host);
+        return Ok(Some(maps).filter(|_| !own));
+    }
+    Ok(match map {
         MapKind::HostRoot if host.caller.writes_maps => Some((whole(), whole())),
         _ if host.caller.writes_maps => outer_maps(host, UID_FOR_ROOT, UID_FOR_ROOT),
         MapKind::Auto | MapKind::Range => range_maps(host),
         MapKind::Caller | MapKind::HostRoot => None,
-    }
+    })
 }
 
 fn outer_maps(host: &Host, uid: u32, gid: u32) -> Option<(IdMap, IdMap)> {
@@ -287,7 +321,13 @@ fn host_root(policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
     })
 }
 
-fn check_mapped(policy: &Policy, uids: &IdMap, gids: &IdMap, uid: u32, gid: u32) -> Result<(), Refusal> {
+pub(super) fn check_mapped(
+    policy: &Policy,
+    uids: &IdMap,
+    gids: &IdMap,
+    uid: u32,
+    gid: u32,
+) -> Result<(), Refusal> {
     if uids.to_host(uid).is_some() && gids.to_host(gid).is_some() {
         return Ok(());
     }

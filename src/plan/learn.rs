@@ -6,6 +6,15 @@ use crate::model::Host;
 use crate::model::host::{Fact, ProcMount};
 use crate::sys::Errno;
 
+/// What says nothing of overlay: a layer that is gone, and a machine that has no more to give.
+const MACHINE: [Errno; 5] = [
+    Errno::ENOENT,
+    Errno::ENOMEM,
+    Errno::ENOSPC,
+    Errno::EMFILE,
+    Errno::ENFILE,
+];
+
 /// Takes a failed step as a fact about the host, where it is one. `false` when nothing new is learned.
 pub fn learn(plan: &Plan, step: usize, errno: Errno, host: &mut Host) -> bool {
     let refused = || Fact::Missing("the kernel refuses it".into());
@@ -16,6 +25,12 @@ pub fn learn(plan: &Plan, step: usize, errno: Errno, host: &mut Host) -> bool {
         Some(Step::TimeNamespace) => host.time_namespace = refused(),
         Some(Step::NoNestedNamespaces) => {
             host.namespace_limits = Fact::Missing("/proc/sys is read-only".into());
+        }
+        // The store may lie where no overlay can be, and the workspace not.
+        Some(Step::RootOverlay(layers, ..)) if !layers.names.is_empty() => {
+            if !MACHINE.contains(&errno) {
+                host.image_overlay = Fact::Missing(errno.to_string());
+            }
         }
         Some(Step::RootOverlay(..) | Step::WorkspaceOverlay(..)) => host.overlay = refused(),
         _ => {}
@@ -46,6 +61,7 @@ mod tests {
             losses: Vec::new(),
             notes: Vec::new(),
             time: None,
+            stop_signal: None,
         };
         let mut host = Host::landlock_abi(7);
         for (step, errno, expected) in [

@@ -12,6 +12,7 @@ mod place;
 mod step;
 #[cfg(test)]
 mod tests;
+mod userns;
 mod verify;
 pub mod why;
 

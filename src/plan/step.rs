@@ -1,7 +1,7 @@
 //! The steps. `sandbox` turns each into system calls; nothing else may mount, clone or confine.
 
 use super::loss::Loss;
-use crate::model::{Bytes, CapabilitySet, HostPath, IdMap, InRoot, Layers, Span};
+use crate::model::{Bytes, CapabilitySet, HostPath, IdMap, InRoot, Layers, Set, Span};
 use crate::policy::Limit;
 use crate::seccomp::Table;
 use std::ffi::OsString;
@@ -18,6 +18,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// Wall-clock time after which everything is killed.
     pub time: Option<Span>,
+    /// What the command gets in place of SIGTERM.
+    pub stop_signal: Option<Set<i32>>,
 }
 
 /// A step and why it is there.
@@ -157,7 +159,9 @@ pub enum Step {
     RootBind(HostPath),
     /// The root is directories of the host under a layer that vanishes.
     RootOverlay(Layers, Bytes, LayerOption),
-    /// What is no directory goes away, so that one, or a file of ours, can be made in its place. Only in an overlay.
+    /// The root is a directory of the host that nobody else uses: a copy of an image, made for this run.
+    RootCopy(HostPath),
+    /// What is no directory goes away, so that one, or a file of ours, can be made in its place. Only in an overlay or a copy.
     Clear(InRoot),
     /// A directory in our own tmpfs.
     Directory(InRoot, u32),
@@ -206,8 +210,8 @@ pub enum Step {
     StartIn(InRoot),
     /// setrlimit.
     Limits(Vec<Limit>),
-    /// setgroups([]).
-    DropGroups,
+    /// setgroups(2): no groups but these, by their ids inside; none of them is the caller's own.
+    Groups(Vec<u32>),
     /// The ids that the command runs as.
     SetIds {
         /// uid inside.
@@ -263,10 +267,11 @@ impl Step {
             Self::Clone(_) | Self::TimeNamespace | Self::NoNestedNamespaces | Self::Hostname(_) => {
                 "namespaces"
             }
-            Self::MapIds { .. } | Self::ActAsRoot | Self::DropGroups | Self::SetIds { .. } => "identity",
+            Self::MapIds { .. } | Self::ActAsRoot | Self::Groups(_) | Self::SetIds { .. } => "identity",
             Self::RootTmpfs(_)
             | Self::RootBind(_)
             | Self::RootOverlay(..)
+            | Self::RootCopy(_)
             | Self::SealRoot
             | Self::PivotRoot => "root",
             Self::Clear(_) | Self::Directory(..) | Self::Link(..) | Self::File(..) | Self::Point(_) => "make",
@@ -331,6 +336,7 @@ impl fmt::Display for Step {
             Self::RootTmpfs(size) => write!(f, "tmpfs {size}"),
             Self::RootBind(source) => write!(f, "host {source}, read-only nosuid nodev"),
             Self::RootOverlay(layers, size, _) => write!(f, "overlay of {layers} and a tmpfs of {size}"),
+            Self::RootCopy(at) => write!(f, "copy of the image's layers in {at}, nosuid nodev"),
             Self::Clear(at) => write!(f, "no {at} but a directory"),
             Self::Directory(at, mode) => write!(f, "directory {at} {mode:o}"),
             Self::Link(at, target) => write!(f, "link {at} -> {}", target.display()),
@@ -360,7 +366,11 @@ impl fmt::Display for Step {
                 }
                 Ok(())
             }
-            Self::DropGroups => f.write_str("no supplementary groups"),
+            Self::Groups(none) if none.is_empty() => f.write_str("no supplementary groups"),
+            Self::Groups(groups) => {
+                f.write_str("supplementary groups")?;
+                groups.iter().try_for_each(|group| write!(f, " {group}"))
+            }
             Self::SetIds { uid, gid } => write!(f, "uid {uid} gid {gid}"),
             Self::Capabilities(kept, Holder::Command) => {
                 write!(f, "capabilities kept: {kept}; securebits locked")

@@ -108,7 +108,7 @@ impl Plan {
                     _ => Ok(()),
                 }
             }
-            Step::DropGroups if !self.before(at, |s| matches!(s, Step::SetIds { .. })) => {
+            Step::Groups(_) if !self.before(at, |s| matches!(s, Step::SetIds { .. })) => {
                 Err("groups cannot be dropped once the ids are changed")
             }
             Step::Capabilities(kept, _)
@@ -173,6 +173,6 @@ impl Plan {
 fn is_root(step: &Step) -> bool {
     matches!(
         step,
-        Step::RootTmpfs(_) | Step::RootBind(_) | Step::RootOverlay(..)
+        Step::RootTmpfs(_) | Step::RootBind(_) | Step::RootOverlay(..) | Step::RootCopy(_)
     )
 }

@@ -85,7 +85,9 @@ fn governed(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use) -> Answer {
 /// Where a step decides what can be done.
 fn place(step: &Step) -> Option<InRoot> {
     match step {
-        Step::RootTmpfs(_) | Step::RootBind(_) | Step::RootOverlay(..) => Some(InRoot::root()),
+        Step::RootTmpfs(_) | Step::RootBind(_) | Step::RootOverlay(..) | Step::RootCopy(_) => {
+            Some(InRoot::root())
+        }
         step => holds(step)
             .filter(|(_, what)| *what != Holds::Made)
             .map(|(at, _)| at.clone()),
@@ -101,12 +103,9 @@ fn decide(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use, step: &Step, r
             answer.source = on_host(source, &InRoot::root(), at);
             answer
         }
+        Step::RootCopy(_) => mounted(policy, at, wanted, of_root(plan), line),
         Step::RootOverlay(layers, ..) => {
-            let attributes = Attributes {
-                writable: !sealed(&plan.steps),
-                ..Attributes::READ_EXECUTE
-            };
-            let mut answer = mounted(policy, at, wanted, attributes, line);
+            let mut answer = mounted(policy, at, wanted, of_root(plan), line);
             // Which of several layers shows the path, the plan does not know.
             answer.source = on_host(&layers.within, &InRoot::root(), at)
                 .filter(|_| wanted != Use::Write && layers.names.is_empty());
@@ -141,6 +140,14 @@ fn decide(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use, step: &Step, r
         Step::Devpts(_) => Answer::new(wanted != Use::Exec, line, None),
         Step::ReadOnly(_) => Answer::new(wanted == Use::Read, line, None),
         _ => Answer::new(false, line, None),
+    }
+}
+
+/// What can be done in a root of its own layers.
+fn of_root(plan: &Plan) -> Attributes {
+    Attributes {
+        writable: !sealed(&plan.steps),
+        ..Attributes::READ_EXECUTE
     }
 }
 

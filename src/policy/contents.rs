@@ -1,5 +1,6 @@
 //! What a policy holds.
 
+use super::flags::Userns;
 use super::limits::Resource;
 use super::request::Root;
 use crate::model::{Bytes, CapabilitySet, HostPath, InRoot, Level, Origin, Protection, Set, Span};
@@ -9,6 +10,7 @@ use crate::profile::schema::{
 use crate::seccomp::Table;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::IpAddr;
 
 /// Everything that was asked for, with nothing left to decide but what the host can give.
 #[derive(Debug, Clone)]
@@ -21,8 +23,12 @@ pub struct Policy {
     pub root_mode: Set<RootMode>,
     /// How ids are mapped.
     pub map: Set<MapKind>,
+    /// A map that is chosen line by line, in place of `map`.
+    pub userns: Option<Set<Userns>>,
     /// Who the command runs as.
     pub user: Set<UserSpec>,
+    /// Groups besides those that the root's own files give the user.
+    pub groups: Vec<Set<String>>,
     /// Kept inside the user namespace.
     pub capabilities: Set<CapabilitySet>,
     /// What root of an image has besides, over a range of ids.
@@ -41,6 +47,8 @@ pub struct Policy {
     pub scratch: Vec<Set<Scratch>>,
     /// Size of `/tmp`, of `/dev/shm` and of what else names no size.
     pub tmp: Set<Bytes>,
+    /// Size of `/dev/shm`.
+    pub shm: Set<Bytes>,
     /// Whether files in writable places may be executed.
     pub execute_written: bool,
     /// Device nodes besides the minimal ones.
@@ -49,6 +57,10 @@ pub struct Policy {
     pub masked: Vec<Set<InRoot>>,
     /// Which network.
     pub network: Set<NetworkMode>,
+    /// Names and addresses for `/etc/hosts`.
+    pub hosts: Vec<Set<(String, IpAddr)>>,
+    /// Servers that are asked for names, in place of the host's.
+    pub dns: Vec<Set<IpAddr>>,
     /// The system call table; `None` when seccomp is off.
     pub syscalls: Option<Table>,
     /// Resource limits of each process.
@@ -67,6 +79,8 @@ pub struct Policy {
     pub hostname: Set<String>,
     /// Whether pid 1 is our init.
     pub init: Set<bool>,
+    /// What the command gets when sbx is asked to end by SIGTERM, in place of that.
+    pub stop_signal: Option<Set<i32>>,
     /// The command, not empty.
     pub command: Vec<OsString>,
     /// What happens where the host cannot.

@@ -14,12 +14,16 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Builds the whole environment; later sources replace earlier ones by name.
 pub(super) fn build(profile: &Environment, request: &Request, home: &InRoot) -> Vec<EnvVar> {
     let (caller, mut out) = (&request.environment, Vec::new());
-    put(&mut out, "PATH".as_ref(), PATH.into(), &Origin::Default);
+    let path = |out: &mut _| put(out, "PATH".as_ref(), PATH.into(), &Origin::Default);
+    path(&mut out);
     // The marker that systemd and others look for to know that they run in a container.
     put(&mut out, "container".as_ref(), "sbx".into(), &Origin::Default);
     match image::of(request) {
         // HOME is set by the plan, which knows who the user is in the image.
         Some(image) => {
+            pass(&mut out, profile, caller, false);
+            // What a profile passes is meant for the host's tree: in its own the image knows better, and of PATH nothing fits.
+            path(&mut out);
             for variable in image::environment(image) {
                 put(&mut out, &variable.name, variable.value, &variable.origin);
             }
@@ -30,9 +34,9 @@ pub(super) fn build(profile: &Environment, request: &Request, home: &InRoot) -> 
                 put(&mut out, "USER".as_ref(), user.into(), &Origin::Default);
                 put(&mut out, "LOGNAME".as_ref(), user.into(), &Origin::Default);
             }
+            pass(&mut out, profile, caller, false);
         }
     }
-    pass(&mut out, profile, caller, false);
     for (name, value) in &profile.set {
         put(&mut out, name.as_ref(), value.value.clone().into(), &value.origin);
     }
@@ -107,6 +111,7 @@ mod tests {
             environment: caller,
             seccomp: None,
             profile: String::new(),
+            flags: crate::policy::Flags::default(),
         };
         let names: Vec<String> = build(&profile, &request, &home)
             .iter()

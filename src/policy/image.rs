@@ -1,8 +1,10 @@
 //! What an image's config means for a run, where no flag says otherwise.
 
-use super::contents::EnvVar;
+use super::contents::{Bind, EnvVar, Scratch};
+use super::flags::Userns;
+use super::mounts::taken;
 use super::request::{Error, Image, Request, Root, refuse};
-use crate::model::{InRoot, Origin, Set};
+use crate::model::{Bytes, InRoot, Origin, Set};
 use crate::profile::schema::UserSpec;
 use std::ffi::OsString;
 
@@ -46,9 +48,15 @@ pub(super) fn command(request: &Request) -> Result<Vec<OsString>, Error> {
     }
 }
 
-/// Who the command runs as: an image that names nobody means root, which is nobody outside.
+/// Who the command runs as: an image that names nobody means root, which is nobody outside; who keeps its id means to be that.
 pub(super) fn user(user: Set<UserSpec>, request: &Request) -> Set<UserSpec> {
+    let keeps = request.flags.userns.as_ref();
+    let keeps = keeps.filter(|userns| matches!(userns.value, Userns::KeepId { .. }));
     match (of(request), &user.value) {
+        (_, UserSpec::Image) if keeps.is_some() => Set::new(
+            UserSpec::Caller,
+            keeps.map_or(Origin::Default, |k| k.origin.clone()),
+        ),
         (Some(image), UserSpec::Image) => Set::new(
             spec(image.config.user.as_deref().unwrap_or_default()),
             Origin::Image,
@@ -86,4 +94,52 @@ pub(super) fn environment(image: &Image) -> impl Iterator<Item = EnvVar> {
         value: value.clone(),
         origin: Origin::Image,
     })
+}
+
+/// What asks the command to end: the flag's signal, else the image's.
+pub(super) fn stop_signal(request: &Request) -> Option<Set<i32>> {
+    let of_image = || {
+        let signal = of(request)?.config.stop_signal?;
+        Some(Set::new(signal, Origin::Image))
+    };
+    request.flags.stop_signal.clone().or_else(of_image)
+}
+
+/// Places for data in a root that cannot be written: each gets a tmpfs, unless something was asked for there.
+pub(super) fn volumes(
+    request: &Request,
+    binds: &[Set<Bind>],
+    scratch: &mut Vec<Set<Scratch>>,
+    notes: &mut Vec<String>,
+    (size, execute): (Bytes, bool),
+) {
+    for place in of(request)
+        .map(|image| &image.config.volumes)
+        .into_iter()
+        .flatten()
+    {
+        let target = match InRoot::new(std::path::Path::new("/").join(place)) {
+            Ok(target) if taken(&target).is_none() => target,
+            _ => {
+                let place = place.display().to_string();
+                notes.push(format!(
+                    "the image's volume {} cannot be made",
+                    place.escape_debug()
+                ));
+                continue;
+            }
+        };
+        let asked = binds.iter().any(|bind| target.is_beneath(&bind.value.target))
+            || scratch.iter().any(|tmpfs| tmpfs.value.target == target);
+        if !asked {
+            let tmpfs = Scratch {
+                target,
+                size,
+                mode: 0o1777,
+                execute,
+            };
+            scratch.push(Set::new(tmpfs, Origin::Image));
+        }
+    }
+    scratch.sort_by_key(|s| s.value.target.as_path().components().count());
 }

@@ -2,6 +2,7 @@
 
 mod contents;
 mod environment;
+mod flags;
 mod image;
 mod limits;
 mod mounts;
@@ -9,6 +10,7 @@ mod request;
 mod resolve;
 
 pub use contents::{Bind, Device, Enforcement, EnvVar, Limit, Policy, Protected, Scratch, Workspace};
+pub use flags::{Flags, Userns, Volume};
 pub use limits::Resource;
 pub use mounts::never_shown;
 pub use request::{Error, Image, ImageConfig, Request, Root};

@@ -8,7 +8,7 @@ use crate::profile::schema::{Mount, MountMode, WorkdirMode};
 use std::path::{Path, PathBuf};
 
 /// Places inside that belong to sbx: what is mounted over them would hide what every run relies on.
-fn taken(target: &InRoot) -> Option<&'static str> {
+pub(super) fn taken(target: &InRoot) -> Option<&'static str> {
     let path = target.as_path();
     if *target == InRoot::root() {
         return Some("nothing can be mounted over the root: give the directory as the image instead");
@@ -136,8 +136,38 @@ pub(super) fn binds(
         all.retain(|old| old.value.target != new.value.target);
         all.push(new);
     }
+    for volume in &request.flags.volumes {
+        let Set { value, origin } = volume;
+        if let Some(why) = taken(&value.target) {
+            return refuse(format!("volume at {}", value.target), origin, why);
+        }
+        all.retain(|old| old.value.target != value.target);
+        let bind = Bind {
+            source: value.source.clone(),
+            target: value.target.clone(),
+            writable: value.writable,
+            execute: !value.writable || execute_written,
+            optional: false,
+        };
+        all.push(Set::new(bind, origin.clone()));
+    }
     all.sort_by_key(|b| b.value.target.as_path().components().count());
     Ok(all)
+}
+
+/// What is told of volumes without a name.
+pub(super) fn vanishing(anonymous: &[InRoot], scratch: &[Set<Scratch>]) -> Option<String> {
+    let mut places = anonymous.iter().map(ToString::to_string).collect::<Vec<_>>();
+    places.dedup();
+    let size = scratch
+        .iter()
+        .find(|s| anonymous.contains(&s.value.target))?
+        .value
+        .size;
+    Some(format!(
+        "what is written to {} vanishes with the sandbox, and may be {size}: a volume stays when it has a name (-v NAME:DST)",
+        places.join(", ")
+    ))
 }
 
 pub(super) fn scratch(

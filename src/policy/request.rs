@@ -1,5 +1,6 @@
 //! What a policy is asked for, besides its profile, and why it is refused.
 
+use super::flags::Flags;
 use crate::model::{HostPath, InRoot, Layers, Origin};
 use crate::seccomp;
 use std::ffi::OsString;
@@ -71,6 +72,8 @@ pub struct Request {
     pub seccomp: Option<seccomp::Table>,
     /// The names of the profiles, for people.
     pub profile: String,
+    /// What only flags say.
+    pub flags: Flags,
 }
 
 /// A contradiction, or something that is not there yet.

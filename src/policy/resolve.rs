@@ -37,8 +37,19 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
     let workspace = workspace(profile, request, &mut notes)?;
     let execute_written = or(&profile.filesystem.execute, Execute::ReadOnlyPlaces).value == Execute::Anywhere;
     let tmp = or(&profile.filesystem.tmp, Bytes(64 << 20));
-    let scratch = mounts::scratch(profile, tmp.value, execute_written)?;
     let binds = mounts::binds(profile, request, &workspace, execute_written)?;
+    let mut scratch = mounts::scratch(profile, tmp.value, execute_written)?;
+    if root_mode.value == RootMode::ReadOnly {
+        image::volumes(
+            request,
+            &binds,
+            &mut scratch,
+            &mut notes,
+            (tmp.value, execute_written),
+        );
+    }
+    notes.extend(mounts::vanishing(&request.flags.anonymous, &scratch));
+    surroundings(request, network.value)?;
     let syscalls = match (&request.seccomp, enforcement.wants(Protection::Seccomp)) {
         (_, false) => None,
         (Some(table), true) => Some(table.clone()),
@@ -51,17 +62,22 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         root_mode,
         map: or(&profile.identity.map, MapKind::Auto),
         user: image::user(or(&profile.identity.user, UserSpec::Image), request),
+        userns: request.flags.userns.clone(),
+        groups: request.flags.groups.clone(),
         capabilities: capabilities(&profile.identity.capabilities)?,
         root_capabilities: capabilities(&profile.identity.root_capabilities)?,
         start_in,
         proc: or(&profile.filesystem.proc, ProcMode::OwnProcesses),
         binds,
         scratch,
+        shm: request.flags.shm.clone().unwrap_or_else(|| tmp.clone()),
         tmp,
         execute_written,
         devices: mounts::devices(profile)?,
         masked: profile.filesystem.masked.clone(),
         network,
+        hosts: request.flags.hosts.clone(),
+        dns: request.flags.dns.clone(),
         syscalls,
         limits: limits(profile)?,
         memory: profile.limits.memory.clone(),
@@ -73,6 +89,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         terminal: or(&profile.terminal.mode, TerminalMode::Auto),
         hostname: hostname(profile)?,
         init: or(&profile.namespaces.init, true),
+        stop_signal: image::stop_signal(request),
         command,
         enforcement,
         notes,
@@ -103,6 +120,25 @@ fn network(profile: &Profile) -> Result<Set<NetworkMode>, Error> {
         );
     }
     Ok(mode)
+}
+
+/// Files in `/etc` are made for the host's tools and for images; a directory is shown as it is.
+fn surroundings(request: &Request, network: NetworkMode) -> Result<(), Error> {
+    let flags = &request.flags;
+    if let (Some(server), NetworkMode::None) = (flags.dns.first(), network) {
+        let why = "there is no network, so no server can be asked: add --network host, or name hosts with --add-host";
+        return refuse(format!("name server {}", server.value), &server.origin, why);
+    }
+    let origin = flags.hosts.first().map(|host| &host.origin);
+    let origin = origin.or(flags.dns.first().map(|server| &server.origin));
+    match (&request.root, origin) {
+        (Root::Directory(_) | Root::Scratch, Some(origin)) => refuse(
+            "a name for an address",
+            origin,
+            "a directory has its own /etc, which is shown as it is: write it there",
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn table(profile: &Profile) -> Result<seccomp::Table, Error> {

@@ -100,7 +100,7 @@ impl Child<'_> {
             Operation::Terminal => self.terminal(),
             Operation::StartIn(at) => self.start_in(at),
             Operation::Limit { resource, soft, hard } => cred::set_limit(*resource, *soft, *hard),
-            Operation::DropGroups => cred::drop_groups(),
+            Operation::Groups(groups) => cred::set_groups(groups),
             Operation::SetIds { uid, gid, change } => set_ids(*uid, *gid, *change),
             Operation::Capabilities(kept, Holder::Command) => capabilities(*kept),
             Operation::Capabilities(kept, Holder::Root) => capabilities_of_root(*kept),

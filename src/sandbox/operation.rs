@@ -147,8 +147,8 @@ pub(super) enum Operation {
     StartIn(Place),
     /// setrlimit.
     Limit { resource: u32, soft: u64, hard: u64 },
-    /// setgroups([]).
-    DropGroups,
+    /// setgroups(2).
+    Groups(Vec<u32>),
     /// setresgid, setresuid.
     SetIds { uid: u32, gid: u32, change: bool },
     /// Sets emptied, securebits locked.

@@ -29,6 +29,8 @@ pub struct Prepared {
     pub(super) abi: ABI,
     /// Whether init is pid 1.
     pub(super) init: bool,
+    /// What the command gets in place of SIGTERM.
+    pub(super) stop_signal: i32,
     /// How many bytes the arguments take, counted before the clone because counting allocates.
     pub(super) arguments: usize,
 }
@@ -67,6 +69,7 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         ruleset: None,
         abi: ABI::Unsupported,
         init: false,
+        stop_signal: plan.stop_signal.as_ref().map_or(libc::SIGTERM, |s| s.value),
         arguments: crate::sys::memory::size_of_arguments(),
     };
     let ids = Ids::of(plan);
@@ -119,6 +122,7 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
             Step::Bind(source, _, attributes) => (path(source.as_path())?, bits(*attributes)),
             Step::Device { source, .. } => (path(source.as_path())?, bits(Attributes::DEVICE)),
             Step::RootBind(source) => (path(source.as_path())?, bits(Attributes::READ_EXECUTE)),
+            Step::RootCopy(source) => (path(source.as_path())?, NO_SET_ID_NO_DEVICES),
             Step::RootOverlay(layers, ..) => (path(layers.within.as_path())?, NO_SET_ID_NO_DEVICES),
             Step::WorkspaceOverlay(lower, _, _, attributes) => (path(lower.as_path())?, bits(*attributes)),
             _ => continue,
@@ -178,7 +182,7 @@ impl Prepared {
             Step::RootTmpfs(size) => {
                 self.put(index, Operation::RootTmpfs(TmpfsOptions::new(*size, 0o755, None)))
             }
-            Step::RootBind(_) => {
+            Step::RootBind(_) | Step::RootCopy(_) => {
                 self.put(index, Operation::RootBind(*slot));
                 *slot += 1;
             }
@@ -278,7 +282,7 @@ impl Prepared {
                     );
                 }
             }
-            Step::DropGroups => self.put(index, Operation::DropGroups),
+            Step::Groups(groups) => self.put(index, Operation::Groups(groups.clone())),
             Step::SetIds { uid, gid } => {
                 let change = ids.give_to.is_some();
                 self.put(
@@ -331,6 +335,7 @@ impl Prepared {
             | Step::RootTmpfs(_)
             | Step::RootBind(_)
             | Step::RootOverlay(..)
+            | Step::RootCopy(_)
             | Step::Clear(_)
             | Step::Directory(..)
             | Step::Link(..)

@@ -41,6 +41,8 @@ pub struct Running {
     pub(super) signals: OwnedFd,
     pub(super) since: Instant,
     pub(super) init: bool,
+    /// What the command gets in place of SIGTERM.
+    pub(super) stop_signal: i32,
     /// Which streams were given to the pseudo-terminal.
     pub(super) streams: Streams,
     /// Which of ours are terminals.
@@ -83,7 +85,7 @@ impl Prepared {
         let signals = signal::signal_fd(&all).map_err(StartError::Clone)?;
         let (control, theirs) = socket::pair().map_err(StartError::Clone)?;
         let mut slots: Vec<Option<OwnedFd>> = (0..self.slots).map(|_| None).collect();
-        let (init, maps) = (self.init, self.maps.take());
+        let (init, stop_signal, maps) = (self.init, self.stop_signal, self.maps.take());
         let attended = terminal::attended(streams, own, init);
         let since = Instant::now();
         match process::clone_into(self.namespaces).map_err(StartError::Clone)? {
@@ -105,6 +107,7 @@ impl Prepared {
                     signals,
                     since,
                     init,
+                    stop_signal,
                     streams,
                     own,
                     attended,

@@ -249,6 +249,8 @@ impl Running {
                     state.early.push(arrived);
                 }
             }
+            // Who asks sbx to end asks the command to end, in the way that its image says.
+            libc::SIGTERM => self.tell(self.stop_signal, arrived.from_kernel),
             signal => self.tell(signal, arrived.from_kernel),
         }
     }

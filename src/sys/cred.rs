@@ -16,13 +16,13 @@ pub fn groups() -> Result<Vec<u32>> {
     Ok(groups)
 }
 
-/// Empties the list of supplementary groups.
+/// Sets the supplementary groups.
 ///
 /// # Errors
-/// `EPERM` where the map was written without a helper (`setgroups` denied).
-pub fn drop_groups() -> Result<()> {
-    // SAFETY: a list of length 0 may be null. The raw call: glibc's would look for other threads.
-    check(unsafe { libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()) }).map(|_| ())
+/// `EPERM` where the map was written without a helper (`setgroups` denied); `EINVAL` for an id that the map does not hold.
+pub fn set_groups(groups: &[u32]) -> Result<()> {
+    // SAFETY: the list is live and its length is given. The raw call: glibc's would look for other threads.
+    check(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) }).map(|_| ())
 }
 
 /// Sets real, effective and saved group id.

@@ -1,7 +1,7 @@
 //! Metadata of files that may not be opened for reading: what nix has no safe function for.
 
 use super::{Errno, Result, check, check_int};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io::Write;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -40,6 +40,28 @@ pub fn attribute(file: BorrowedFd<'_>, name: &CStr, value: &mut [u8]) -> Result<
     check(length as libc::c_long).map(|length| usize::try_from(length).unwrap_or_default())
 }
 
+/// The names of all extended attributes, each with a NUL behind it; how many bytes they take. An empty buffer only asks for that.
+///
+/// # Errors
+/// As flistxattr(2), without `ENOTSUP`: `ERANGE` for a buffer that is too small.
+pub fn attributes(file: BorrowedFd<'_>, names: &mut [u8]) -> Result<usize> {
+    // SAFETY: the length of the buffer is given, and it lives through the call.
+    let length = unsafe { libc::flistxattr(file.as_raw_fd(), names.as_mut_ptr().cast(), names.len()) };
+    match check(length as libc::c_long) {
+        Err(Errno::ENOTSUP) => Ok(0),
+        other => other.map(|length| usize::try_from(length).unwrap_or_default()),
+    }
+}
+
+/// Makes an empty file share all blocks of another one (FICLONE), until one of them is written.
+///
+/// # Errors
+/// `EOPNOTSUPP` where the file system cannot, `EXDEV` between file systems.
+pub fn clone_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: only numbers are passed.
+    check_int(unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) }).map(|_| ())
+}
+
 /// Changes permission bits of what an `O_PATH` descriptor refers to, which fchmod(2) refuses.
 ///
 /// fchmodat2(2) since Linux 6.6; before it the magic link under `/proc/self/fd`, which leads to that very file.
@@ -66,4 +88,24 @@ pub fn set_mode_of_path(object: BorrowedFd<'_>, mode: u32) -> Result<()> {
     let link = CStr::from_bytes_until_nul(&buffer).map_err(|_| Errno::EINVAL)?;
     // SAFETY: `link` is NUL-terminated and lives through the call.
     check_int(unsafe { libc::chmod(link.as_ptr(), mode) }).map(|_| ())
+}
+
+/// The names of all extended attributes of an open file; none where the file system has none.
+///
+/// # Errors
+/// As flistxattr(2).
+pub fn attribute_names(file: BorrowedFd<'_>) -> Result<Vec<CString>> {
+    // The kernel gives no more (XATTR_LIST_MAX).
+    let mut list = vec![0u8; 64 << 10];
+    // SAFETY: the buffer is live and its length is given.
+    let length = unsafe { libc::flistxattr(file.as_raw_fd(), list.as_mut_ptr().cast(), list.len()) };
+    let length = match check(length as libc::c_long) {
+        Err(Errno::ENOTSUP) => 0,
+        other => usize::try_from(other?).unwrap_or_default(),
+    };
+    let names = list.get(..length).unwrap_or_default();
+    let names = names.split(|b| *b == 0).filter(|name| !name.is_empty());
+    names
+        .map(|name| CString::new(name).map_err(|_| Errno::EINVAL))
+        .collect()
 }

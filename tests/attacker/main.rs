@@ -12,6 +12,9 @@
 //! @len                 the size of the last thing that was pointed to
 //! ```
 //!
+//! Without an argument, as `sbx` starts its image worker, it says what `/store/words` holds, if that is there; else the program is what
+//! `/store/attack` holds, and the answers go to `/store/answers`.
+//!
 //! `as:ROLE …` plays a part outside the sandbox instead; see `outside`.
 //!
 //! `openat -100 @s:/proc/1/mem 2; read $0 @z:16 16` asks for the memory of pid 1 and reads the start of it.
@@ -37,7 +40,7 @@ fn main() {
     // A write to a file that is too large must say so, and not kill.
     // SAFETY: SIG_IGN runs no code.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
-    let program = std::env::args().nth(1).expect("a program");
+    let program = std::env::args().nth(1).unwrap_or_else(in_the_store);
     if let Some(role) = program.strip_prefix("as:") {
         outside::play(role);
     }
@@ -53,4 +56,20 @@ fn main() {
         println!("{name}={}", step::show(result));
         results.push(result);
     }
+}
+
+/// The program that the store holds; what is printed goes beside it from here on.
+fn in_the_store() -> String {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    if let Ok(words) = std::fs::read("/store/words") {
+        // Nobody listens before the job has been taken; and whoever listens may stop to.
+        let _ = std::io::stdin().lines().next();
+        let _ = std::io::stdout().write_all(&words);
+        std::process::exit(0);
+    }
+    let answers = std::fs::File::create("/store/answers").expect("the store can be written");
+    // SAFETY: both are open descriptors, and nobody else has the second one.
+    unsafe { libc::dup2(answers.as_raw_fd(), libc::STDOUT_FILENO) };
+    std::fs::read_to_string("/store/attack").expect("a program")
 }

@@ -63,7 +63,7 @@ pub fn import(args: &ImportArgs) -> Result<u8, Report> {
     let config = config(&args.change, &platform)?;
     let limits = pull::limits(&args.image_limit)?;
     let name = args.name.as_deref().map(name).transpose()?;
-    let owners = Owners::of(map.value, &mut host);
+    let owners = Owners::of(map.value, None, &mut host)?;
     let store = open(&owners)?;
     let mut progress = Shown::new(args.quiet);
     let given = if args.from.is_dir() {

@@ -54,7 +54,7 @@ pub struct LoadArgs {
 pub fn load(args: &LoadArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
     let map = crate::cli::run_args::word::<MapKind>("--map", &args.map)?;
-    let owners = Owners::of(map.value, &mut host);
+    let owners = Owners::of(map.value, None, &mut host)?;
     let file = args.input.as_deref().unwrap_or(&args.file);
     let wanted = Wanted {
         at: file,

@@ -99,7 +99,7 @@ pub fn login(args: &LoginArgs) -> Result<u8, Report> {
         transport: transport(&lookup).map_err(|e| about(&e))?,
         limits: Limits::default(),
     }));
-    let owners = Owners::of(MapKind::Caller, &mut host);
+    let owners = Owners::of(MapKind::Caller, None, &mut host)?;
     start::task(&job, None, &owners, true, &mut Shown::new(false))
         .map_err(|report| about(&report.message))?;
     let kept = accounts

@@ -2,6 +2,7 @@
 
 mod change;
 mod conversation;
+pub mod copy;
 mod getent;
 mod given;
 pub mod history;
@@ -21,7 +22,7 @@ pub mod remove;
 pub mod root;
 pub mod save;
 mod show;
-mod start;
+pub(in crate::cli) mod start;
 mod stored;
 pub mod tag;
 pub mod verify;
@@ -29,9 +30,11 @@ pub mod verify;
 use super::report::Report;
 use crate::host;
 use crate::image::store::{self, Kind, Open, Store};
-use crate::model::{Host, HostPath, IdMap};
+use crate::model::{Digest, Host, HostPath, IdMap, Set};
 use crate::plan;
+use crate::policy::Userns;
 use crate::profile::schema::MapKind;
+use crate::profile::words::Word;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -54,28 +57,56 @@ pub(super) fn path() -> Result<PathBuf, Report> {
 pub(super) struct Owners {
     kind: Kind,
     map: MapKind,
+    /// In place of `map`.
+    userns: Option<Userns>,
     /// Whom the store's directories belong to, where that is not the caller.
     give_to: Option<(u32, u32)>,
 }
 
 impl Owners {
     /// By the map that the sandbox is to have. Looks up what the host offers.
-    pub(super) fn of(map: MapKind, host: &mut Host) -> Self {
+    ///
+    /// # Errors
+    /// For a map that cannot be had on this host.
+    pub(super) fn of(map: MapKind, userns: Option<&Set<Userns>>, host: &mut Host) -> Result<Self, Report> {
         host.id_helpers = host::id_helpers(&host.caller);
-        let maps = plan::image_maps(map, host);
+        let chosen = userns.map(|userns| &userns.value);
+        let maps = plan::image_maps(map, chosen, host).map_err(|why| {
+            let origin = userns.map_or(String::new(), |userns| format!(" ({})", userns.origin));
+            Report::sbx(format!("the map of ids{origin}: {why}"))
+        })?;
         let first = |map: &IdMap| map.to_host(0);
         let as_root = host.caller.writes_maps;
-        Self {
-            kind: maps.as_ref().map_or(Kind::Single, kind),
+        // One that comes out as the usual range shares the layers that are unpacked for it.
+        let usual = plan::image_maps(MapKind::Auto, None, host).ok().flatten();
+        let chosen = chosen.filter(|_| maps.is_some() && maps != usual).cloned();
+        Ok(Self {
+            kind: match (&maps, &chosen) {
+                (None, _) => Kind::Single,
+                (Some(maps), None) => kind(maps),
+                (Some((uids, gids)), Some(_)) => {
+                    let lines = format!("{}\n{}", uids.lines(), gids.lines());
+                    Kind::Chosen(Digest::of(lines.as_bytes()))
+                }
+            },
             map: match (as_root, map, &maps) {
                 (true, MapKind::HostRoot, _) => MapKind::HostRoot,
                 (true, ..) => MapKind::Auto,
                 (false, _, Some(_)) => MapKind::Range,
                 (false, _, None) => MapKind::Caller,
             },
+            userns: chosen,
             give_to: maps
                 .filter(|_| as_root)
                 .and_then(|(uids, gids)| first(&uids).zip(first(&gids))),
+        })
+    }
+
+    /// The flags that give a run of sbx's own the same map.
+    fn flags(&self) -> Vec<String> {
+        match &self.userns {
+            Some(userns) => userns.flags(),
+            None => vec!["--map".into(), self.map.word().into()],
         }
     }
 }

@@ -78,12 +78,13 @@ fn line(p: &Progress) -> String {
         Stage::Transfer => "downloading",
         Stage::Send => "uploading",
         Stage::Unpack => "unpacking",
+        Stage::Copy => "copying",
         Stage::Complete => "complete",
     };
     let share = (p.bytes.min(p.total) * 100).checked_div(p.total).unwrap_or(100);
     let size = size(p.total);
     match p.stage {
-        Stage::Transfer | Stage::Send | Stage::Unpack => {
+        Stage::Transfer | Stage::Send | Stage::Unpack | Stage::Copy => {
             format!("{}: {word} {share:>3}% of {size}", p.blob.short())
         }
         Stage::Present | Stage::Complete => format!("{}: {word}, {size}", p.blob.short()),

@@ -78,6 +78,7 @@ fn part_line(part: &Part, bytes: u64) -> String {
         Part::Partial(digest) => format!("partial   {}, {size}", digest.short()),
         Part::Spool => format!("spool     {size}"),
         Part::Layer(kind, digest) => format!("layer     {} for {kind}, {size}", digest.short()),
+        Part::Copy(kind) => format!("copy      of a run that was killed, for {kind}, {size}"),
         Part::Unfinished(kind, digest) => format!("remains   {} for {kind}, {size}", digest.short()),
     }
 }

@@ -65,7 +65,7 @@ pub fn pull(args: &PullArgs) -> Result<u8, Report> {
         )));
     };
     let map = crate::cli::run_args::word::<MapKind>("--map", &args.map)?;
-    let owners = Owners::of(map.value, &mut host);
+    let owners = Owners::of(map.value, None, &mut host)?;
     let how = How {
         owners: &owners,
         when: When::Always,

@@ -68,7 +68,7 @@ pub fn push(args: &PushArgs) -> Result<u8, Report> {
         transport: transport::transport(&lookup).map_err(|e| about(&e))?,
         limits: Limits::default(),
     }));
-    let owners = Owners::of(MapKind::Auto, &mut host);
+    let owners = Owners::of(MapKind::Auto, None, &mut host)?;
     let store = open(&owners)?;
     let mut shown = Shown::new(args.quiet);
     let digest = start::work(&job, &store, &owners, true, &mut shown)

@@ -24,19 +24,29 @@ impl Remover {
 
     /// By the worker, where this user can have such a map; otherwise by this process, as far as it may.
     pub(super) fn remove(&mut self, store: &Store, kind: &Kind, entries: &[String]) -> Result<(), String> {
-        let maps = [MapKind::Auto, MapKind::HostRoot].map(|map| Owners::of(map, &mut self.host));
-        let Some(owners) = maps.iter().find(|owners| owners.kind == *kind) else {
-            return store
-                .remove_remains(kind, entries)
-                .map_err(|e| format!("ids that you cannot have any more own its files: {e}"));
+        let maps = [MapKind::Auto, MapKind::HostRoot].map(|map| Owners::of(map, None, &mut self.host));
+        let mut maps = maps.iter().flatten();
+        // Whatever lines were chosen, they gave ids of the caller and its range; of root they did not, and root needs no map.
+        let chosen = matches!(kind, Kind::Chosen(_)) && !self.host.caller.writes_maps;
+        let by_worker = match maps.find(|owners| chosen || owners.kind == *kind) {
+            Some(owners) => by_worker(store, owners, entries),
+            None => Err("ids that you cannot have any more own its files".to_owned()),
         };
-        let job = Job::Remove(Remove {
-            kind: *kind,
-            entries: entries.to_vec(),
-        });
-        let done = start::task(&job, Some(store), owners, false, &mut Shown::new(true));
-        done.map(drop).map_err(|report| report.message)
+        // Root may remove whatever there is; others what is theirs, if that is all.
+        by_worker.or_else(|why| {
+            let removed = store.remove_remains(kind, entries);
+            removed.map_err(|e| format!("{why}; {e}"))
+        })
     }
+}
+
+fn by_worker(store: &Store, owners: &Owners, entries: &[String]) -> Result<(), String> {
+    let job = Job::Remove(Remove {
+        kind: owners.kind,
+        entries: entries.to_vec(),
+    });
+    let done = start::task(&job, Some(store), owners, false, &mut Shown::new(true));
+    done.map(drop).map_err(|report| report.message)
 }
 
 /// What is said when another process has to be waited for.

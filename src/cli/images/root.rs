@@ -30,6 +30,8 @@ pub(in crate::cli) struct How<'a> {
 pub(in crate::cli) struct Ready {
     pub(in crate::cli) image: Image,
     pub(in crate::cli) kept: Lock,
+    /// Which it is.
+    pub(in crate::cli) manifest: Digest,
 }
 
 /// Makes an image ready to run.
@@ -57,6 +59,7 @@ pub(in crate::cli) fn ready(source: &Source, how: &How<'_>) -> Result<Ready, Rep
             config: defaults(config),
         },
         kept,
+        manifest: found,
     })
 }
 
@@ -137,6 +140,7 @@ fn layers(store: &Store, manifest: &Digest, config: &Config, how: &How<'_>) -> R
 }
 
 /// Relative to the one directory that holds them all. A layer whose root is opaque hides what is below it, which overlay does not see.
+/// A layer that stands there twice is left out below: overlay refuses it (ELOOP), and the upper one has all that it shows or hides.
 fn below(paths: &[PathBuf]) -> Result<Layers, Report> {
     let odd = || Report::sbx("a layer of the image is not where it should be");
     let within = paths
@@ -150,6 +154,9 @@ fn below(paths: &[PathBuf]) -> Result<Layers, Report> {
             .ok()
             .and_then(Path::to_str)
             .ok_or_else(odd)?;
+        if names.iter().any(|there| there == name) {
+            continue;
+        }
         names.push(name.to_owned());
         if crate::sys::fs::path_has_attribute(path, c"user.overlay.opaque").unwrap_or(false) {
             break;

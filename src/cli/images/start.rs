@@ -5,10 +5,9 @@ use super::progress::Shown;
 use super::{Owners, real};
 use crate::cli::out;
 use crate::cli::report::Report;
-use crate::image::job::{GIVEN, Job, STORE};
+use crate::image::job::{GIVEN, Job, STORE, VOLUME};
 use crate::image::store::Store;
 use crate::model::Digest;
-use crate::profile::schema::MapKind;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -19,7 +18,35 @@ use std::process::{Command, Stdio};
 /// The program, beside sbx itself.
 const PROGRAM: &str = "sbx-image";
 /// Where the worker's sandbox has it.
-const INSIDE: &str = "/sbx-image";
+const INSIDE: &str = "/.sbx-image";
+
+/// Where the worker works.
+struct Place<'a> {
+    /// What its root is: `scratch`, or an image.
+    root: OsString,
+    /// Directories of the host that it may write, and where they are inside.
+    binds: Vec<(PathBuf, &'a str)>,
+    /// What the caller has named, for it to read.
+    reads: Option<PathBuf>,
+    owners: &'a Owners,
+    network: bool,
+    /// Where a file without a name may be made.
+    temporary: PathBuf,
+}
+
+impl<'a> Place<'a> {
+    fn of_store(store: Option<&Store>, owners: &'a Owners, network: bool) -> Result<Self, Report> {
+        let bind = |store| Ok::<_, Report>((real(store)?.as_path().to_owned(), STORE));
+        Ok(Self {
+            root: "scratch".into(),
+            binds: store.map(bind).transpose()?.into_iter().collect(),
+            reads: None,
+            owners,
+            network,
+            temporary: store.map_or_else(std::env::temp_dir, Store::path),
+        })
+    }
+}
 
 /// Has the worker do a job that makes an image. The network is the host's, where the job needs one.
 ///
@@ -47,7 +74,9 @@ pub(super) fn work_with(
     given: Option<&Path>,
     shown: &mut Shown,
 ) -> Result<Digest, Report> {
-    let made = converse(job, Some(store), owners, network, given, shown)?;
+    let mut place = Place::of_store(Some(store), owners, network)?;
+    place.reads = given.map(Path::to_owned);
+    let made = at(&place, job, shown)?;
     made.ok_or_else(|| Report::sbx("the image worker has made no image"))
 }
 
@@ -62,19 +91,34 @@ pub(super) fn task(
     network: bool,
     shown: &mut Shown,
 ) -> Result<Made, Report> {
-    converse(job, store, owners, network, None, shown)
+    at(&Place::of_store(store, owners, network)?, job, shown)
 }
 
-fn converse(
+/// Has the worker do a job on a directory that a volume is made of, in a root of nothing or in that of an image.
+///
+/// # Errors
+/// As [`work`].
+pub(in crate::cli) fn on_volume(
     job: &Job,
-    store: Option<&Store>,
+    directory: &Path,
+    image: Option<&Digest>,
     owners: &Owners,
-    network: bool,
-    given: Option<&Path>,
-    shown: &mut Shown,
-) -> Result<Made, Report> {
-    let said = said(&store.map_or_else(std::env::temp_dir, Store::path))?;
-    let mut child = command(store, owners, network, given)?
+) -> Result<(), Report> {
+    let real = directory.canonicalize().map_err(failed)?;
+    let place = Place {
+        root: image.map_or("scratch".into(), |digest| digest.to_string().into()),
+        temporary: real.parent().unwrap_or(&real).to_owned(),
+        binds: vec![(real, VOLUME)],
+        reads: None,
+        owners,
+        network: false,
+    };
+    at(&place, job, &mut Shown::new(true)).map(|_| ())
+}
+
+fn at(place: &Place<'_>, job: &Job, shown: &mut Shown) -> Result<Made, Report> {
+    let said = said(&place.temporary)?;
+    let mut child = command(place)?
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(said.try_clone().map_err(failed)?)
@@ -85,10 +129,9 @@ fn converse(
     };
     let answer = conversation::hold(job, to, from, shown);
     let ended = child.wait().map_err(failed)?;
-    match answer {
-        Ok(Some(made)) => Ok(made),
-        Err(report) => Err(report),
-        Ok(None) => {
+    match answer? {
+        Some(made) => Ok(made),
+        None => {
             let report = Report::sbx(format!("the image worker ended without an answer ({ended})"));
             Err(words(said)
                 .lines()
@@ -102,14 +145,14 @@ fn failed(error: std::io::Error) -> Report {
 }
 
 /// What it says on standard error goes to a file without a name: a terminal would act on it.
-fn said(place: &Path) -> Result<File, Report> {
+fn said(directory: &Path) -> Result<File, Report> {
     let mut file = File::options();
     let file = file
         .read(true)
         .write(true)
         .custom_flags(libc::O_TMPFILE)
         .mode(0o600);
-    file.open(place).map_err(failed)
+    file.open(directory).map_err(failed)
 }
 
 fn words(mut said: File) -> String {
@@ -126,14 +169,9 @@ fn words(mut said: File) -> String {
     clippy::disallowed_methods,
     reason = "it starts sbx, and sbx starts the worker"
 )]
-fn command(
-    store: Option<&Store>,
-    owners: &Owners,
-    network: bool,
-    given: Option<&Path>,
-) -> Result<Command, Report> {
-    let bind = |source: PathBuf, target: &str| -> Result<OsString, Report> {
-        let mut bind = source.into_os_string();
+fn command(place: &Place<'_>) -> Result<Command, Report> {
+    let bind = |source: &Path, target: &str| -> Result<OsString, Report> {
+        let mut bind = source.as_os_str().to_owned();
         if bind.as_encoded_bytes().contains(&b':') {
             let shown = bind.display().to_string();
             return Err(Report::sbx(format!(
@@ -149,27 +187,31 @@ fn command(
         .env_clear()
         .env("XDG_CONFIG_HOME", "/nonexistent")
         .current_dir("/");
-    command.args(["run", "--quiet", "--profile", "image-worker", "--map"]);
-    command.arg(match owners.map {
-        MapKind::Auto => "auto",
-        MapKind::Caller => "caller",
-        MapKind::Range => "range",
-        MapKind::HostRoot => "host-root",
-    });
-    if network {
+    command.args(["run", "--quiet", "--profile", "image-worker"]);
+    command.args(place.owners.flags());
+    if place.network {
         command.args(["--network", "host"]);
     }
-    if let Some(store) = store {
-        let store = real(store)?.as_path().to_owned();
-        command.arg("-v").arg(bind(store, &format!(":{STORE}"))?);
+    if place.root != "scratch" {
+        // Where the image is; and as it is, without what its config says of volumes, of users and of where to start.
+        let own = ["XDG_DATA_HOME", "HOME"].map(|name| (name, super::lookup(name)));
+        command.envs(own.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        command.args(["--read-only=false", "--pull", "never", "--user", "0:0", "-w", "/"]);
+        command.args(["--entrypoint", INSIDE]);
     }
-    command.arg("-v").arg(bind(program()?, &format!(":{INSIDE}:ro"))?);
-    if let Some(given) = given {
-        command
-            .arg("-v")
-            .arg(bind(given.to_owned(), &format!(":{GIVEN}:ro"))?);
+    for (source, target) in &place.binds {
+        command.arg("-v").arg(bind(source, &format!(":{target}"))?);
     }
-    command.args(["scratch", INSIDE]);
+    if let Some(given) = &place.reads {
+        command.arg("-v").arg(bind(given, &format!(":{GIVEN}:ro"))?);
+    }
+    command
+        .arg("-v")
+        .arg(bind(&program()?, &format!(":{INSIDE}:ro"))?);
+    command.arg(&place.root);
+    if place.root == "scratch" {
+        command.arg(INSIDE);
+    }
     Ok(command)
 }
 

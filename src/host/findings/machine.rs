@@ -79,13 +79,13 @@ fn delegate(survey: &Survey) -> String {
 }
 
 pub(super) fn overlay(survey: &Survey) -> Finding {
-    const REFUSED: &str = "`--workspace overlay` is refused, and the root of a directory is read-only";
+    const REFUSED: &str = "an image is copied for each run, which takes its time and its space; `--workspace overlay` is refused, and the root of a directory is read-only";
     let store = survey.around.store.parent.display();
     match &survey.host.overlay {
         Fact::Works => Finding::works(
             "overlay",
             format!("works with userxattr over {store}"),
-            "`--workspace overlay` and writes to the root of an image go to memory and leave the original alone",
+            "an image runs as an overlay of its layers; `--workspace overlay` and writes to the root go to memory and leave the original alone",
         ),
         Fact::Missing(why) => untried("overlay", why, REFUSED).unwrap_or_else(|| Finding::missing(
             "overlay",
@@ -127,7 +127,7 @@ pub(super) fn fuse(survey: &Survey) -> Finding {
         "fuse",
         "/dev/fuse",
         &survey.host.fuse,
-        "only fuse-overlayfs would need it, where the kernel's own overlay is refused",
+        "nothing: where the kernel's own overlay is refused, an image is copied",
     )
 }
 

@@ -302,6 +302,7 @@ fn what_could_not_be_tried_is_not_blamed() {
         namespace_limits: untried(),
         time_namespace: untried(),
         overlay: untried(),
+        image_overlay: untried(),
         fuse: untried(),
         tun: untried(),
         ..Host::debian_12()

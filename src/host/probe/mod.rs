@@ -61,11 +61,13 @@ pub fn survey() -> std::result::Result<Survey, Error> {
         host.proc = proc();
         host.time_namespace = fact(time_namespace());
         host.namespace_limits = fact(namespace_limits());
-        host.overlay = fact(overlay(&around.store.parent));
+        host.overlay = overlay_over(&around.store.parent);
+        host.image_overlay = host.overlay.clone();
         maps = maps::attempt(&host);
     } else {
         let why = || Fact::Missing(format!("{NOT_TRIED}: no user namespace to try it in"));
-        (host.time_namespace, host.namespace_limits, host.overlay) = (why(), why(), why());
+        (host.time_namespace, host.namespace_limits) = (why(), why());
+        (host.overlay, host.image_overlay) = (why(), why());
         host.proc = ProcMount::Refused;
     }
     Ok(Survey {
@@ -74,6 +76,12 @@ pub fn survey() -> std::result::Result<Survey, Error> {
         around,
         maps,
     })
+}
+
+/// Whether an unprivileged overlay can be mounted with this directory as its lower layer: tried in a child.
+#[must_use]
+pub fn overlay_over(lower: &Path) -> Fact<String> {
+    fact(overlay(lower))
 }
 
 fn fact(trial: Trial) -> Fact<String> {

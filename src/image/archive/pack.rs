@@ -50,7 +50,7 @@ impl Owners {
     fn uid(&self, id: u32) -> u32 {
         match self.kind {
             _ if self.kept => id,
-            Kind::Single => 0,
+            Kind::Single | Kind::Chosen(_) => 0,
             Kind::Mapped { uids, .. } => inside(id, uids),
         }
     }
@@ -58,7 +58,7 @@ impl Owners {
     fn gid(&self, id: u32) -> u32 {
         match self.kind {
             _ if self.kept => id,
-            Kind::Single => 0,
+            Kind::Single | Kind::Chosen(_) => 0,
             Kind::Mapped { gids, .. } => inside(id, gids),
         }
     }

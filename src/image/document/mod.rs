@@ -7,7 +7,7 @@ mod config;
 mod error;
 mod manifest;
 mod media;
-mod signal;
+pub mod signal;
 
 #[cfg(test)]
 mod tests;

@@ -38,7 +38,8 @@ const NAMES: [(&str, i32); 32] = [
 const REAL_TIME: (i32, i32) = (34, 64);
 
 /// The number of a signal: `SIGTERM`, `term`, `15`, `SIGRTMIN+3`.
-pub(super) fn number(text: &str) -> Option<i32> {
+#[must_use]
+pub fn number(text: &str) -> Option<i32> {
     let (first, last) = REAL_TIME;
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return text.parse().ok().filter(|n| (1..=last).contains(n));

@@ -32,9 +32,11 @@ pub enum Part {
     Layer(Kind, Digest),
     /// A layer that was never unpacked whole, or never removed whole.
     Unfinished(Kind, Digest),
+    /// The copy of an image, of a run that was killed.
+    Copy(Kind),
 }
 
-/// The directory of a layer that could not be removed.
+/// The directory of a layer, or a copy, that could not be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     /// Whose its files are.

@@ -31,6 +31,8 @@ pub enum Kind {
         /// The same for groups.
         gids: (u32, u32),
     },
+    /// Those of a map that somebody has chosen line by line: the digest of its lines.
+    Chosen(Digest),
 }
 
 impl fmt::Display for Kind {
@@ -40,6 +42,7 @@ impl fmt::Display for Kind {
             Self::Mapped { uids, gids } => {
                 write!(f, "mapped-{}-{}-{}-{}", uids.0, uids.1, gids.0, gids.1)
             }
+            Self::Chosen(lines) => write!(f, "chosen-{}", lines.hex()),
         }
     }
 }
@@ -50,6 +53,9 @@ impl FromStr for Kind {
     fn from_str(text: &str) -> Result<Self, ()> {
         if text == "single" {
             return Ok(Self::Single);
+        }
+        if let Some(hex) = text.strip_prefix("chosen-") {
+            return format!("sha256:{hex}").parse().map(Self::Chosen).map_err(|_| ());
         }
         let numbers = text.strip_prefix("mapped-").ok_or(())?;
         let numbers: Vec<u32> = numbers.split('-').map_while(|n| n.parse().ok()).collect();

@@ -9,6 +9,7 @@
 //! layers/KIND/HEX/               an unpacked layer, by its diff id: tree/, owners.json, size.json
 //! layers/KIND/.new-HEX/          one that is being unpacked
 //! layers/KIND/.old-HEX/          one that is being removed
+//! copies/KIND/copy-ID/            an image's layers merged, for one run where the kernel refuses overlay
 //! locks/NAME                     see below
 //! ```
 //!
@@ -20,12 +21,13 @@
 //!
 //! Locks, always taken in this order: `store` (shared by who pulls and who names, alone for who removes), `image-HEX` (shared by a
 //! running sandbox, alone for who removes that image), `layer-KIND-HEX` (alone for who unpacks or removes it), the lock of a file in
-//! `partial` (alone), `index` (alone for who changes index.json).
+//! `partial` (alone), `index` (alone for who changes index.json). `copy-ID` is held alone by the run that uses a copy.
 //!
 //! A run does: [`Store::open`], [`Store::find`], [`Store::use_image`], [`Store::load`], and [`Store::layer`] for each layer; what it finds
 //! after `use_image` stays there for as long as that lock is held.
 
 mod blob;
+mod copies;
 mod error;
 mod freed;
 mod index;
@@ -43,6 +45,7 @@ mod verify;
 mod tests;
 
 pub use blob::{Partial, PartialBlob};
+pub use copies::Copy;
 pub use error::Error;
 pub use freed::{Freed, Left, Part};
 pub use index::{Image, LAYOUT_NAME};
@@ -51,6 +54,7 @@ pub use list::Listed;
 pub use lock::{Lock, Wait};
 pub use spool::Spool;
 pub use sweep::Remove;
+pub(in crate::image) use tree::remove as remove_tree;
 pub use tree::{Size, measure};
 pub use verify::Finding;
 

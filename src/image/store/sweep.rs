@@ -1,6 +1,7 @@
 //! What images need, and removing the rest.
 
 use super::blob::{BLOBS, PARTIAL, blob_name};
+use super::copies::{COPIES, COPY, is_copy};
 use super::error::Error;
 use super::freed::{Freed, Left, Part};
 use super::layer::{Kind, LAYERS, NEW, OLD, lock_name, name};
@@ -103,6 +104,7 @@ impl Sweep<'_> {
             self.layers(&kind)?;
         }
         if matches!(self.scope, Scope::Everything) {
+            self.all_copies()?;
             self.partials()?;
         }
         if matches!(self.scope, Scope::Everything) && !self.only_told {
@@ -188,7 +190,7 @@ impl Sweep<'_> {
 
     /// What the directory of a layer takes, as far as it can be known.
     fn size(&self, kind: &Kind, entry: &str) -> Result<u64, Error> {
-        let directory = format!("{LAYERS}/{kind}/{entry}");
+        let directory = directory(kind, entry);
         if let Ok(Some(size)) = self.store.size_in(&directory) {
             return Ok(size.disk);
         }
@@ -224,6 +226,36 @@ impl Sweep<'_> {
         Ok(Some(doomed))
     }
 
+    pub(super) fn all_copies(&mut self) -> Result<(), Error> {
+        for kind in self.store.root.list(COPIES)? {
+            if let Ok(kind) = kind.parse() {
+                self.copies(&kind)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies that nobody uses.
+    pub(super) fn copies(&mut self, kind: &Kind) -> Result<(), Error> {
+        let mut doomed = Vec::new();
+        for entry in self.store.root.list(&format!("{COPIES}/{kind}"))? {
+            if !is_copy(&entry) {
+                continue;
+            }
+            let Some(held) = lock::take(&self.store.root, &entry, Holders::Alone, Wait::Never)? else {
+                continue;
+            };
+            doomed.push(Doomed {
+                bytes: self.size(kind, &entry)?,
+                lock: entry.clone(),
+                entry,
+                part: Part::Copy(*kind),
+                _held: held,
+            });
+        }
+        self.directories(kind, doomed)
+    }
+
     fn directories(&mut self, kind: &Kind, doomed: Vec<Doomed>) -> Result<(), Error> {
         let root = &self.store.root;
         let entries: Vec<String> = doomed.iter().map(|one| one.entry.clone()).collect();
@@ -233,11 +265,11 @@ impl Sweep<'_> {
                 let removed = self.store.remove_remains(kind, &entries);
                 removed.map_err(|e| e.to_string())
             }
-            Kind::Mapped { .. } => (self.remove)(kind, &entries),
+            Kind::Mapped { .. } | Kind::Chosen(_) => (self.remove)(kind, &entries),
         };
         let why = removed.err().unwrap_or_else(|| "it was not removed".to_owned());
         for one in doomed {
-            let directory = format!("{LAYERS}/{kind}/{}", one.entry);
+            let directory = directory(kind, &one.entry);
             if !self.only_told && root.status(&directory)?.is_some() {
                 self.freed.left.push(Left {
                     kind: *kind,
@@ -281,13 +313,21 @@ impl Sweep<'_> {
     fn locks(&mut self) -> Result<(), Error> {
         let root = &self.store.root;
         for name in root.list("locks")? {
-            let passing = name.starts_with("image-") || name.starts_with("layer-");
+            let passing = ["image-", "layer-", COPY]
+                .iter()
+                .any(|word| name.starts_with(word));
             if passing && lock::take(root, &name, Holders::Alone, Wait::Never)?.is_some_and(|_held| true) {
                 root.unlink(&format!("locks/{name}"))?;
             }
         }
         Ok(())
     }
+}
+
+/// Where a layer or a copy is.
+fn directory(kind: &Kind, entry: &str) -> String {
+    let folder = if entry.starts_with(COPY) { COPIES } else { LAYERS };
+    format!("{folder}/{kind}/{entry}")
 }
 
 /// What the name of a layer's directory says, without what stands before it.
@@ -299,8 +339,8 @@ fn digest_of(hex: Option<&str>) -> Result<Digest, Error> {
 }
 
 impl Store {
-    /// Removes directories of layers that are none: `.old-HEX`, on its way out, and `.new-HEX`, never finished. For the process that may
-    /// remove their files; whoever asks it to holds the layers' locks. Each is tried, whatever becomes of the others.
+    /// Removes directories of layers that are none: `.old-HEX`, on its way out, and `.new-HEX`, never finished; and copies of images. For
+    /// the process that may remove their files; whoever asks it to holds the locks. Each is tried, whatever becomes of the others.
     ///
     /// # Errors
     /// Of the first that could not be removed; a name that is none of these.
@@ -308,7 +348,11 @@ impl Store {
         let mut first = Ok(());
         for entry in entries {
             let hex = [NEW, OLD].iter().find_map(|state| entry.strip_prefix(state));
-            let removed = digest_of(hex).and_then(|_| self.remove_tree(&format!("{LAYERS}/{kind}/{entry}")));
+            let removed = match is_copy(entry) {
+                true => Ok(()),
+                false => digest_of(hex).map(drop),
+            };
+            let removed = removed.and_then(|()| self.remove_tree(&directory(kind, entry)));
             if first.is_ok() {
                 first = removed;
             }

@@ -95,7 +95,7 @@ pub(super) fn disk(stat: &FileStat) -> u64 {
 }
 
 /// Removes whatever has the name, a directory with all that is in it.
-pub(super) fn remove(parent: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+pub(in crate::image) fn remove(parent: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => return Ok(()),
         Err(Errno::EISDIR | Errno::EPERM) => {}

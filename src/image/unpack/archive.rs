@@ -131,9 +131,15 @@ impl<'a> Archive<'a> {
 
     /// Passes over what is left of the contents.
     fn pass(&mut self) -> Result<()> {
-        let (left, entry) = (self.left + std::mem::take(&mut self.fill), self.entry);
-        self.left = 0;
-        self.stream.pieces(left, || format!("entry {entry}"), |_| Ok(()))
+        let (left, entry) = (std::mem::take(&mut self.left), self.entry);
+        let fill = std::mem::take(&mut self.fill);
+        let what = || format!("entry {entry}");
+        self.stream.pieces(left, what, |_| Ok(()))?;
+        // umoci insert writes no end, and the last file is not filled up either: it is whole all the same.
+        if self.stream.fill()?.is_empty() {
+            return Ok(());
+        }
+        self.stream.pieces(fill, what, |_| Ok(()))
     }
 
     fn header(&mut self) -> Result<Option<Header>> {

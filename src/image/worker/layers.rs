@@ -99,7 +99,7 @@ fn one(
         compression: layer.compression,
         ownership: match kind {
             Kind::Single => Ownership::Single,
-            Kind::Mapped { .. } => Ownership::Mapped,
+            Kind::Mapped { .. } | Kind::Chosen(_) => Ownership::Mapped,
         },
         limits,
     };

@@ -1,6 +1,7 @@
 //! The worker: a program of its own (`sbx-image`), started by `sbx` inside a sandbox that holds the store and nothing else of the
 //! caller's. It may have threads; nothing here is ever part of the process that clones.
 
+mod copies;
 mod docker;
 mod fetch;
 mod import;
@@ -11,6 +12,7 @@ mod origin;
 mod push;
 mod shelf;
 mod talk;
+mod volume;
 
 use super::job::{Event, Job, Ping, STORE};
 use super::registry;
@@ -49,6 +51,9 @@ fn work(job: Job, talk: &Arc<Talk>) -> Result<Event, String> {
             let removed = store()?.remove_remains(&remove.kind, &remove.entries);
             removed.map(|()| Event::Finished).map_err(|e| e.to_string())
         }
+        Job::Fill(fill) => volume::fill(&fill).map(|()| Event::Finished),
+        Job::Empty => volume::empty().map(|()| Event::Finished),
+        Job::Copy(copy) => copies::copy(&store()?, &copy, talk).map(|()| Event::Done(copy.image)),
         Job::Ping(job) => ping(&job, talk).map(|()| Event::Finished),
     }
 }

@@ -63,6 +63,7 @@ impl<'a> Builder<'a> {
         self.home();
         self.requested()?;
         self.devices()?;
+        self.image_start();
         self.masks(proc);
         if self.seals() {
             self.add(Step::SealRoot, "nothing in the root itself may be written");

@@ -2,7 +2,7 @@
 
 use super::{Builder, at};
 use crate::model::facts::{APT, RESOLVER};
-use crate::model::host::TopEntry;
+use crate::model::host::{Fact, TopEntry};
 use crate::model::{Bytes, HostPath, InRoot, Layers};
 use crate::plan::generated;
 use crate::plan::identity::Identity;
@@ -61,24 +61,31 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Its layers under one that vanishes. A place of ours that the image has as a link, or as a file, is made anew.
+    /// Its layers under one that vanishes, or a copy of them. A place of ours that the image has as a link, or as a file, is made anew.
     fn image(&mut self, image: &Image) -> Result<(), Refusal> {
-        if !self.host.overlay.works() {
-            return Err(Refusal::Value {
-                what: format!("image {}", image.name.escape_debug()),
-                origin: self.policy.root_mode.origin.clone(),
-                why: "its layers need overlay, which this host refuses to unprivileged users".into(),
-            });
+        let name = format!("image {}", image.name.escape_debug());
+        match (&self.host.image_overlay, &self.facts.copy) {
+            (Fact::Works, _) => {
+                let by = if self.host.kernel.at_least(6, 5) {
+                    LayerOption::Each
+                } else {
+                    LayerOption::Joined
+                };
+                let layers = image.layers.clone();
+                self.add(Step::RootOverlay(layers, self.policy.tmp.value, by), name);
+            }
+            (Fact::Missing(why), Some(copy)) => self.add(
+                Step::RootCopy(copy.clone()),
+                format!("{name}; overlay is refused here ({why}), so a copy, removed at the end"),
+            ),
+            (Fact::Missing(why), None) => {
+                return Err(Refusal::Value {
+                    what: name,
+                    origin: self.policy.root_mode.origin.clone(),
+                    why: format!("its layers need overlay, which this host refuses ({why})"),
+                });
+            }
         }
-        let by = if self.host.kernel.at_least(6, 5) {
-            LayerOption::Each
-        } else {
-            LayerOption::Joined
-        };
-        self.add(
-            Step::RootOverlay(image.layers.clone(), self.policy.tmp.value, by),
-            format!("image {}", image.name.escape_debug()),
-        );
         self.mounts.push((InRoot::root(), true));
         for place in crate::plan::places(self.policy) {
             if !self.facts.places.contains(&place) {
@@ -93,7 +100,7 @@ impl Builder<'_> {
 
     /// What every container has of its own, whatever the image has there.
     pub(super) fn image_etc(&mut self, identity: &Identity) {
-        const OWN: [&str; 2] = ["hosts", "hostname"];
+        const OWN: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
         let generated = generated::etc(self.policy, self.host, identity);
         let own = generated.into_iter().filter(|(name, _)| OWN.contains(name));
         let resolver = ("resolv.conf", b"# no network\n".to_vec());
@@ -120,13 +127,30 @@ impl Builder<'_> {
                 "apt checks that it has become another user",
             );
         }
-        if self.policy.network.value == NetworkMode::Host {
+        if self.asks_as_the_host() {
             let reason = "network.mode = host: names are asked where the host asks";
             self.add(
                 Step::Clear(at(RESOLVER)),
                 "a link of the image's would lead elsewhere",
             );
             self.bind_host(RESOLVER, Attributes::READ, reason);
+        }
+    }
+
+    /// Whether names are asked for where the host asks.
+    fn asks_as_the_host(&self) -> bool {
+        self.policy.network.value == NetworkMode::Host && self.policy.dns.is_empty()
+    }
+
+    /// Docker makes the directory that a command starts in where the image lacks it.
+    pub(super) fn image_start(&mut self) {
+        if !matches!(self.policy.root, Root::Image(_)) {
+            return;
+        }
+        let there = self.steps.len();
+        self.directory(&self.policy.start_in.clone(), 0o755);
+        for made in self.steps.iter_mut().skip(there) {
+            made.reason = "to start in".to_owned();
         }
     }
 
@@ -201,7 +225,7 @@ impl Builder<'_> {
                 "image host: read by programs, no secret",
             );
         }
-        if self.policy.network.value == NetworkMode::Host {
+        if self.asks_as_the_host() {
             self.bind_host(
                 RESOLVER,
                 Attributes::READ,

@@ -74,7 +74,8 @@ impl Builder<'_> {
         self.directory(&at("/dev/pts"), 0o755);
         self.add(Step::Devpts(at("/dev/pts")), "pseudo-terminals of its own");
         self.directory(&at("/dev/shm"), 0o1777);
-        self.tmpfs(at("/dev/shm"), 0o1777, "shared memory of its own");
+        let reason = format!("shared memory of its own ({})", self.policy.shm.origin);
+        self.tmpfs(at("/dev/shm"), self.policy.shm.value, 0o1777, &reason);
         if self.policy.root != Root::Host {
             self.add(Step::ReadOnly(dev), "no device node can be replaced");
         }
@@ -103,16 +104,13 @@ impl Builder<'_> {
         self.add(step, reason);
     }
 
-    fn tmpfs(&mut self, target: InRoot, mode: u32, reason: &str) {
+    fn tmpfs(&mut self, target: InRoot, size: Bytes, mode: u32, reason: &str) {
         let attributes = Attributes {
             writable: true,
             execute: self.policy.execute_written,
             devices: false,
         };
-        self.add(
-            Step::Tmpfs(target.clone(), self.policy.tmp.value, mode, attributes),
-            reason,
-        );
+        self.add(Step::Tmpfs(target.clone(), size, mode, attributes), reason);
         self.mounts.push((target, true));
     }
 
@@ -120,7 +118,7 @@ impl Builder<'_> {
         let target = at("/tmp");
         self.directory(&target, 0o1777);
         let reason = format!("filesystem.tmp ({})", self.policy.tmp.origin);
-        self.tmpfs(target, 0o1777, &reason);
+        self.tmpfs(target, self.policy.tmp.value, 0o1777, &reason);
     }
 
     pub(super) fn home(&mut self) {
@@ -133,7 +131,7 @@ impl Builder<'_> {
             format!("filesystem.home = empty ({})", mode.origin),
         );
         self.directory(&home, 0o700);
-        self.tmpfs(home, 0o700, &reason);
+        self.tmpfs(home, self.policy.tmp.value, 0o700, &reason);
     }
 
     pub(super) fn devices(&mut self) -> Result<(), Refusal> {

@@ -35,6 +35,7 @@ fn request(root: Root, host: &Host) -> Request {
         environment: vec![("TERM".into(), "xterm".into()), ("SECRET".into(), "x".into())],
         seccomp: None,
         profile: "test".into(),
+        flags: crate::policy::Flags::default(),
     }
 }
 

@@ -219,7 +219,7 @@ fn broken_plans_are_seen() {
         (
             "groups after ids",
             |s| matches!(s, Step::NoNewPrivileges),
-            Some(planned(Step::DropGroups)),
+            Some(planned(Step::Groups(vec![]))),
         ),
         (
             "no capability step",

@@ -277,7 +277,7 @@ fn what_nobody_can_map_any_more_is_told() {
         return;
     }
     out.code(1)
-        .says("for mapped-7-7-7-7 could not be removed: ids that you cannot have any more");
+        .says("for mapped-7-7-7-7 could not be removed: their files belong to ids that you cannot have");
     let left = place.layers();
     assert!(
         !left.is_empty() && left.iter().all(|name| name.starts_with("mapped-7-7-7-7/.old-")),

@@ -114,9 +114,17 @@ fn damage_and_what_follows_are_refused() {
 #[test]
 fn an_archive_that_ends_early_is_refused() {
     let bytes = layer();
-    for length in [1, 511, 513, 1000, 1535, 1537, 2048, 100_000, 300_000] {
+    for length in [1, 511, 512, 514, 1000, 1535, 1537, 2048, 100_000, 300_000] {
         let why = packed(&bytes[..length], Compression::None, &Limits::default()).expect_err("refused");
         assert!(why.contains("ends in the middle"), "{length}: {why}");
+    }
+}
+
+#[test]
+fn an_archive_may_end_behind_its_last_file() {
+    // With the blocks that end it, without, and without what fills up the last one, as umoci insert writes it.
+    for length in [513, 1024] {
+        packed(&layer()[..length], Compression::None, &Limits::default()).expect("a layer of one file");
     }
 }
 

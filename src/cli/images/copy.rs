@@ -1,0 +1,99 @@
+//! A copy of an image, as the root of one run on a host where the kernel refuses overlay.
+
+use super::progress::Shown;
+use super::removal::Remover;
+use super::{Owners, open, real, start};
+use crate::cli::out;
+use crate::cli::report::Report;
+use crate::image::job::{self, Job};
+use crate::image::store::{Copy, Kind, Store};
+use crate::model::{Digest, HostPath, Layers};
+
+/// A copy that is there for as long as this run.
+#[derive(Debug)]
+pub(in crate::cli) struct Copied {
+    store: Store,
+    copy: Copy,
+    /// Where it is, with no link on the way.
+    pub(in crate::cli) path: HostPath,
+}
+
+/// Where a copy would be made.
+///
+/// # Errors
+/// Without a store.
+pub(in crate::cli) fn place(owners: &Owners) -> Result<HostPath, Report> {
+    let store = open(owners)?;
+    let within = real(&store)?;
+    let copies = store.copies(&owners.kind);
+    let name = copies.strip_prefix(store.path()).unwrap_or(&copies);
+    HostPath::new(within.as_path().join(name)).map_err(Report::sbx)
+}
+
+/// Makes a copy. What runs that were killed have left goes first.
+///
+/// # Errors
+/// When there is no room, or something of it cannot be read.
+pub(in crate::cli) fn make(
+    image: &Digest,
+    layers: &Layers,
+    owners: &Owners,
+    quiet: bool,
+) -> Result<Copied, Report> {
+    let store = open(owners)?;
+    let mut remover = Remover::new()?;
+    store
+        .sweep_copies(&mut |kind: &Kind, names: &[String]| remover.remove(&store, kind, names))
+        .map_err(Report::sbx)?;
+    let copy = store.new_copy(owners.kind).map_err(Report::sbx)?;
+    let job = Job::Copy(job::Copy {
+        image: *image,
+        kind: owners.kind,
+        layers: diff_ids(layers)?,
+        name: copy.name().to_owned(),
+    });
+    let path = place(owners)?.as_path().join(copy.name());
+    let copied = Copied {
+        path: HostPath::new(path).map_err(Report::sbx)?,
+        copy,
+        store,
+    };
+    match start::work(&job, &copied.store, owners, false, &mut Shown::new(quiet)) {
+        Ok(_) => Ok(copied),
+        Err(report) => {
+            copied.remove();
+            Err(report)
+        }
+    }
+}
+
+impl Copied {
+    /// Removes it. What cannot be removed is told; the next run that makes a copy, and `sbx prune`, try again.
+    pub(in crate::cli) fn remove(self) {
+        let removed = Remover::new().and_then(|mut remover| {
+            let mut remove = |kind: &Kind, names: &[String]| remover.remove(&self.store, kind, names);
+            self.store.drop_copy(self.copy, &mut remove).map_err(Report::sbx)
+        });
+        let why = match removed {
+            Ok(freed) => freed.left.into_iter().next().map(|left| left.why),
+            Err(report) => Some(report.message),
+        };
+        if let Some(why) = why {
+            let path = &self.path;
+            let why = out::escaped(&why);
+            out::words(format_args!(
+                "sbx: the copy {path} of the image is still there: {why} (`sbx prune` tries again)"
+            ));
+        }
+    }
+}
+
+/// Layers are named after their diff ids.
+fn diff_ids(layers: &Layers) -> Result<Vec<Digest>, Report> {
+    let id = |name: &String| {
+        let hex = name.split('/').next().unwrap_or_default();
+        let odd = |_| Report::sbx("a layer of the image is not where it should be");
+        format!("sha256:{hex}").parse().map_err(odd)
+    };
+    layers.names.iter().map(id).collect()
+}

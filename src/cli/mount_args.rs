@@ -1,0 +1,514 @@
+//! What is mounted, as `-v`, `--mount` and `--tmpfs` say it.
+
+use super::report::Report;
+use crate::image::volume::Name;
+use crate::model::{Bytes, InRoot, Origin, Set, meant};
+use crate::profile::schema::{Mount, MountMode, Tmpfs};
+use std::ffi::OsStr;
+
+/// What the flags ask for.
+#[derive(Debug, Default)]
+pub struct Mounts {
+    /// Directories and files of the host.
+    pub binds: Vec<Set<Mount>>,
+    /// tmpfs mounts.
+    pub tmpfs: Vec<Set<Tmpfs>>,
+    /// Named volumes.
+    pub named: Vec<Set<Named>>,
+    /// Where volumes without a name are: each is among the tmpfs mounts.
+    pub anonymous: Vec<InRoot>,
+}
+
+/// A named volume and where it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its name.
+    pub name: Name,
+    /// Inside.
+    pub target: InRoot,
+    /// How it may be used.
+    pub mode: MountMode,
+}
+
+const VOLUME: &str = "write SRC:DST, SRC:DST:ro, or NAME:DST for a volume";
+const TYPES: [&str; 3] = ["bind", "tmpfs", "volume"];
+/// Docker's keys; those behind the last that is used here mean something that is refused.
+const KEYS: [&str; 7] = [
+    "type",
+    "source",
+    "target",
+    "readonly",
+    "tmpfs-size",
+    "tmpfs-mode",
+    "bind-propagation",
+];
+
+impl Mounts {
+    /// Reads the flags.
+    ///
+    /// # Errors
+    /// For one that cannot be understood.
+    pub fn read(volumes: &[impl AsRef<OsStr>], mounts: &[String], tmpfs: &[String]) -> Result<Self, Report> {
+        let mut all = Self::default();
+        for volume in volumes {
+            all.volume(volume.as_ref())?;
+        }
+        for mount in mounts {
+            all.mount(mount)?;
+        }
+        for text in tmpfs {
+            all.tmpfs.push(self::tmpfs(text)?);
+        }
+        Ok(all)
+    }
+
+    /// `SRC:DST[:ro|rw]`, `NAME:DST[:ro|rw]`, `DST`.
+    fn volume(&mut self, volume: &OsStr) -> Result<(), Report> {
+        let shown = volume.display();
+        let usage = |why: &dyn std::fmt::Display| {
+            Report::usage(format!("-v `{}`: {why}", shown.to_string().escape_debug()))
+        };
+        let text = volume
+            .to_str()
+            .ok_or_else(|| usage(&"not UTF-8; bind the directory above it"))?;
+        let origin = Origin::flag(format!("-v {text}"));
+        let mut parts = text.split(':');
+        let (source, target, options) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+        if source.is_empty() || parts.next().is_some() {
+            return Err(usage(&VOLUME));
+        }
+        let Some(target) = target else {
+            if !source.starts_with('/') {
+                return Err(usage(&VOLUME));
+            }
+            let target = InRoot::new(source).map_err(|e| usage(&e))?;
+            self.anonymous(target, origin);
+            return Ok(());
+        };
+        let mode = mode(options.unwrap_or_default()).map_err(|why| usage(&why))?;
+        if source.contains('/') || source == "." || source == "~" {
+            self.bind(source, target, mode, origin);
+            return Ok(());
+        }
+        let name = source.parse().map_err(|e| usage(&e))?;
+        let target = InRoot::new(target).map_err(|e| usage(&e))?;
+        self.named.push(Set::new(Named { name, target, mode }, origin));
+        Ok(())
+    }
+
+    fn bind(&mut self, source: &str, target: &str, mode: MountMode, origin: Origin) {
+        let mount = Mount {
+            source: source.to_owned(),
+            target: Some(target.to_owned()),
+            mode,
+            optional: false,
+            execute: None,
+        };
+        self.binds.push(Set::new(mount, origin));
+    }
+
+    fn anonymous(&mut self, target: InRoot, origin: Origin) {
+        self.anonymous.push(target.clone());
+        self.tmpfs.push(Set::new(plain_tmpfs(target), origin));
+    }
+
+    /// `type=bind|tmpfs|volume,source=…,target=…,readonly`, with docker's keys and their aliases.
+    fn mount(&mut self, text: &str) -> Result<(), Report> {
+        let usage =
+            |why: &dyn std::fmt::Display| Report::usage(format!("--mount `{}`: {why}", text.escape_debug()));
+        let asked = Asked::read(text).map_err(|why| usage(&why))?;
+        let origin = Origin::flag(format!("--mount {text}"));
+        let target = asked
+            .target
+            .as_deref()
+            .ok_or_else(|| usage(&"target is missing: add target=/PATH"))?;
+        let target = InRoot::new(target).map_err(|e| usage(&format!("target: {e}")))?;
+        let mode = match asked.read_only {
+            true => MountMode::ReadOnly,
+            false => MountMode::Writable,
+        };
+        asked.fits().map_err(|why| usage(&why))?;
+        match (asked.kind.as_str(), asked.source) {
+            ("bind", Some(source)) if !source.is_empty() => {
+                self.bind(&source, &target.as_path().to_string_lossy(), mode, origin);
+            }
+            ("bind", _) => return Err(usage(&"source is missing: add source=/PATH of the host")),
+            ("tmpfs", _) => {
+                let tmpfs = Tmpfs {
+                    size: asked.size,
+                    mode: asked.mode,
+                    ..plain_tmpfs(target)
+                };
+                self.tmpfs.push(Set::new(tmpfs, origin));
+            }
+            (_, Some(name)) if !name.is_empty() => {
+                let name = name.parse().map_err(|e| usage(&format!("source: {e}")))?;
+                self.named.push(Set::new(Named { name, target, mode }, origin));
+            }
+            _ if asked.read_only => {
+                return Err(usage(
+                    &"readonly: nothing could ever be in a volume without a source",
+                ));
+            }
+            _ => self.anonymous(target, origin),
+        }
+        Ok(())
+    }
+}
+
+fn plain_tmpfs(target: InRoot) -> Tmpfs {
+    Tmpfs {
+        target,
+        size: None,
+        mode: None,
+        execute: None,
+    }
+}
+
+fn mode(options: &str) -> Result<MountMode, String> {
+    let mut mode = MountMode::Writable;
+    for option in options.split(',').filter(|o| !o.is_empty()) {
+        mode = match option {
+            "ro" => MountMode::ReadOnly,
+            "rw" => MountMode::Writable,
+            other => {
+                return Err(format!(
+                    "the option `{}` is not known; write ro or rw",
+                    other.escape_debug()
+                ));
+            }
+        };
+    }
+    Ok(mode)
+}
+
+/// One `--mount`, key by key.
+#[derive(Debug, Default)]
+struct Asked {
+    kind: String,
+    source: Option<String>,
+    target: Option<String>,
+    read_only: bool,
+    size: Option<Bytes>,
+    mode: Option<String>,
+    propagation: bool,
+}
+
+impl Asked {
+    fn read(text: &str) -> Result<Self, String> {
+        let mut asked = Self::default();
+        let mut seen: Vec<&str> = Vec::new();
+        for field in fields(text)? {
+            let (key, value) = match field.split_once('=') {
+                Some((key, value)) => (key, Some(value)),
+                None => (field.as_str(), None),
+            };
+            let key = match key {
+                "src" => "source",
+                "dst" | "destination" => "target",
+                "ro" => "readonly",
+                other => other,
+            };
+            let known = KEYS.iter().find(|known| **known == key);
+            if let Some(known) = known {
+                if seen.contains(known) {
+                    return Err(format!("{known} is there twice: write it once"));
+                }
+                seen.push(known);
+            }
+            asked.put(key, value)?;
+        }
+        if asked.kind.is_empty() {
+            // As docker has it.
+            "volume".clone_into(&mut asked.kind);
+        }
+        Ok(asked)
+    }
+
+    fn put(&mut self, key: &str, value: Option<&str>) -> Result<(), String> {
+        let with = || value.ok_or_else(|| format!("{key} has no value: write {key}=…"));
+        match key {
+            "type" => self.kind = kind(with()?)?,
+            "source" => self.source = Some(with()?.to_owned()),
+            "target" => self.target = Some(with()?.to_owned()),
+            "readonly" => {
+                self.read_only = match value {
+                    None | Some("true" | "1") => true,
+                    Some("false" | "0") => false,
+                    Some(other) => {
+                        return Err(format!(
+                            "readonly `{}`: write readonly, or readonly=true or false",
+                            other.escape_debug()
+                        ));
+                    }
+                }
+            }
+            "tmpfs-size" => self.size = Some(with()?.parse().map_err(|e| format!("tmpfs-size: {e}"))?),
+            "tmpfs-mode" => self.mode = Some(octal(with()?)?),
+            "bind-propagation" => match with()? {
+                "rprivate" => self.propagation = true,
+                other => {
+                    return Err(format!(
+                        "bind-propagation `{}`: nothing that is mounted later goes in or out; leave it out or write rprivate",
+                        other.escape_debug()
+                    ));
+                }
+            },
+            // What it changes are the caches of Docker Desktop's file sharing.
+            "consistency" => {}
+            other => return Err(refused(other)),
+        }
+        Ok(())
+    }
+
+    /// Keys that mean nothing for the type.
+    fn fits(&self) -> Result<(), String> {
+        let only = |key: &str, kind: &str| Err(format!("{key} is for type={kind}: leave it out"));
+        if self.kind != "tmpfs" && self.size.is_some() {
+            return only("tmpfs-size", "tmpfs");
+        }
+        if self.kind != "tmpfs" && self.mode.is_some() {
+            return only("tmpfs-mode", "tmpfs");
+        }
+        if self.kind != "bind" && self.propagation {
+            return only("bind-propagation", "bind");
+        }
+        if self.kind == "tmpfs" && self.source.is_some() {
+            return Err("source: a tmpfs has none; leave it out".into());
+        }
+        if self.kind == "tmpfs" && self.read_only {
+            return Err("readonly: an empty tmpfs that nobody can write is of no use; leave it out".into());
+        }
+        Ok(())
+    }
+}
+
+fn kind(text: &str) -> Result<String, String> {
+    if TYPES.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "type `{}`: write one of {}",
+        text.escape_debug(),
+        TYPES.join(", ")
+    ))
+}
+
+fn octal(text: &str) -> Result<String, String> {
+    let fine = u32::from_str_radix(text, 8).is_ok_and(|mode| mode <= 0o1777);
+    if fine && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "tmpfs-mode `{}`: write octal digits up to 1777",
+        text.escape_debug()
+    ))
+}
+
+fn refused(key: &str) -> String {
+    let shown = key.escape_debug();
+    match key {
+        "volume-nocopy" => {
+            "volume-nocopy is not supported: a volume's first use copies what the image has there".into()
+        }
+        _ if key.starts_with("volume-") => {
+            format!(
+                "{shown} is not supported: a volume is a directory of yours, without drivers, labels or options"
+            )
+        }
+        _ if key.starts_with("bind-") => {
+            format!(
+                "{shown} is not supported: a bind shows everything below its source, with the same rights"
+            )
+        }
+        "" => "an empty key: write KEY=VALUE with commas between".into(),
+        _ => match meant(key, KEYS) {
+            Some(near) => format!("the key `{shown}` is not known; did you mean {near}?"),
+            None => format!("the key `{shown}` is not known; write one of {}", KEYS.join(", ")),
+        },
+    }
+}
+
+/// Splits at commas as CSV does: a field may stand in double quotes, and a double quote in it is written twice.
+fn fields(text: &str) -> Result<Vec<String>, String> {
+    let mut all = Vec::new();
+    let mut rest = text;
+    loop {
+        let mut field = String::new();
+        if let Some(quoted) = rest.strip_prefix('"') {
+            rest = quoted;
+            loop {
+                let end = rest.find('"').ok_or("a double quote is not closed")?;
+                let (part, more) = (rest.get(..end).unwrap_or_default(), rest.get(end + 1..));
+                field.push_str(part);
+                rest = more.unwrap_or_default();
+                match rest.strip_prefix('"') {
+                    Some(more) => {
+                        field.push('"');
+                        rest = more;
+                    }
+                    None => break,
+                }
+            }
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            let (part, more) = rest.split_at(end);
+            field.push_str(part);
+            rest = more;
+        }
+        all.push(field);
+        if rest.is_empty() {
+            return Ok(all);
+        }
+        rest = rest
+            .strip_prefix(',')
+            .ok_or("a comma is missing behind a double quote")?;
+    }
+}
+
+/// `DST[:size=64M,mode=1777,exec]`
+fn tmpfs(text: &str) -> Result<Set<Tmpfs>, Report> {
+    let usage = |why: String| Report::usage(format!("--tmpfs `{}`: {why}", text.escape_debug()));
+    let (target, options) = text.split_once(':').unwrap_or((text, ""));
+    let target = InRoot::new(target).map_err(|e| usage(e.to_string()))?;
+    let mut tmpfs = plain_tmpfs(target);
+    for option in options.split(',').filter(|o| !o.is_empty()) {
+        match option.split_once('=').unwrap_or((option, "")) {
+            ("size", size) => tmpfs.size = Some(size.parse::<Bytes>().map_err(|e| usage(e.to_string()))?),
+            ("mode", mode) => tmpfs.mode = Some(mode.to_owned()),
+            ("exec", "") => tmpfs.execute = Some(true),
+            ("noexec", "") => tmpfs.execute = Some(false),
+            // Every mount is writable where it is a tmpfs, and nosuid and nodev always.
+            ("rw" | "nosuid" | "nodev", "") => {}
+            (other, _) => {
+                return Err(usage(format!(
+                    "the option `{}` is not known; write size, mode, exec or noexec",
+                    other.escape_debug()
+                )));
+            }
+        }
+    }
+    Ok(Set::new(tmpfs, Origin::flag(format!("--tmpfs {text}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(text: &str) -> Result<Mounts, String> {
+        Mounts::read(&[] as &[&str], &[text.to_owned()], &[]).map_err(|report| report.message)
+    }
+
+    #[test]
+    fn mounts_are_dockers() {
+        let bind = mount("type=bind,src=/a,dst=/b,readonly").expect("a bind");
+        let one = &bind.binds[0].value;
+        assert_eq!(
+            (one.source.as_str(), one.target.as_deref(), one.mode),
+            ("/a", Some("/b"), MountMode::ReadOnly)
+        );
+        let quoted = mount("type=bind,\"source=/a,\"\"b\",destination=/b,ro=false,bind-propagation=rprivate")
+            .expect("a bind");
+        assert_eq!(quoted.binds[0].value.source, "/a,\"b");
+        assert_eq!(quoted.binds[0].value.mode, MountMode::Writable);
+        let tmpfs = mount("type=tmpfs,target=/t,tmpfs-size=64m,tmpfs-mode=1770").expect("a tmpfs");
+        let one = &tmpfs.tmpfs[0].value;
+        assert_eq!(
+            (one.size, one.mode.as_deref()),
+            (Some(Bytes(64 << 20)), Some("1770"))
+        );
+        let named = mount("source=data,target=/d,ro").expect("a volume");
+        assert_eq!(named.named[0].value.name.as_str(), "data");
+        assert_eq!(mount("target=/d").expect("a volume").anonymous.len(), 1);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, words) in [
+            ("", "empty key"),
+            (
+                "type=nfs,target=/x",
+                "type `nfs`: write one of bind, tmpfs, volume",
+            ),
+            ("type=bind,target=/x", "source is missing"),
+            ("type=bind,source=/a", "target is missing"),
+            (
+                "type=bind,source=/a,target=b",
+                "target: `b` is not an absolute path",
+            ),
+            ("type=bind,source=/a,target=/b/../c", "target: "),
+            ("type=bind,source=/a,source=/b,target=/c", "source is there twice"),
+            ("type=bind,src=/a,source=/b,target=/c", "source is there twice"),
+            ("type=bind,source=/a,target=/b,readonly=maybe", "readonly `maybe`"),
+            (
+                "type=bind,source=/a,target=/b,tmpfs-size=1m",
+                "tmpfs-size is for type=tmpfs",
+            ),
+            (
+                "type=bind,source=/a,target=/b,bind-propagation=rshared",
+                "rprivate",
+            ),
+            (
+                "type=bind,source=/a,target=/b,bind-recursive=disabled",
+                "bind-recursive is not",
+            ),
+            ("type=tmpfs,source=/a,target=/b", "source: a tmpfs has none"),
+            ("type=tmpfs,target=/b,tmpfs-size=big", "tmpfs-size: `big`"),
+            ("type=tmpfs,target=/b,tmpfs-mode=999", "tmpfs-mode `999`"),
+            ("type=tmpfs,target=/b,tmpfs-mode=+777", "tmpfs-mode `+777`"),
+            ("type=volume,source=a/b,target=/c", "is no name of a volume"),
+            (
+                "source=a,target=/c,volume-nocopy",
+                "volume-nocopy is not supported",
+            ),
+            (
+                "source=a,target=/c,volume-driver=nfs",
+                "volume-driver is not supported",
+            ),
+            (
+                "source=a,target=/c,tmpfs-mode=700",
+                "tmpfs-mode is for type=tmpfs",
+            ),
+            ("source=a,targt=/c", "did you mean target?"),
+            ("source=a,target", "target has no value"),
+            ("\"source=a,target=/c", "not closed"),
+            ("\"source=a\"x,target=/c", "comma is missing"),
+        ] {
+            let said = mount(text).expect_err(text);
+            assert!(
+                said.starts_with("--mount `") && said.contains(words),
+                "{text}: {said}"
+            );
+        }
+    }
+
+    #[test]
+    fn volumes_are_told_from_paths() {
+        let read = |text: &str| Mounts::read(&[text], &[], &[]).map_err(|report| report.message);
+        for (text, binds, named, anonymous) in [
+            ("/a:/b", 1, 0, 0),
+            ("./a:/b:ro", 1, 0, 0),
+            (".:/b", 1, 0, 0),
+            ("~:/b", 1, 0, 0),
+            ("data:/b", 0, 1, 0),
+            ("/b", 0, 0, 1),
+        ] {
+            let all = read(text).expect(text);
+            let counted = (all.binds.len(), all.named.len(), all.anonymous.len());
+            assert_eq!(counted, (binds, named, anonymous), "{text}");
+        }
+        for text in [
+            "",
+            "data",
+            ":/b",
+            "a b:/c",
+            "data:b",
+            "-x:/b",
+            "/a:/b:z",
+            "/a:/b:ro:x",
+            "/a/../b",
+        ] {
+            assert!(read(text).expect_err(text).starts_with("-v `"), "{text}");
+        }
+    }
+}

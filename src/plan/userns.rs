@@ -1,0 +1,315 @@
+//! Maps of ids that somebody has chosen: `--userns keep-id`, `--uidmap`, `--gidmap`.
+
+use super::identity::{Identity, caller, check_mapped};
+use super::loss::Refusal;
+use super::step::MapWriter;
+use crate::model::{Host, IdMap, IdRange, Origin};
+use crate::policy::{Policy, Userns};
+
+/// What the kernel takes in one map (user_namespaces(7)).
+const LINES: usize = 340;
+
+/// The maps that are asked for, on this host.
+///
+/// # Errors
+/// With what is wrong, and what would be right.
+pub(super) fn maps(userns: &Userns, host: &Host) -> Result<(IdMap, IdMap), String> {
+    let (caller, helpers) = (&host.caller, &host.id_helpers);
+    let ready = helpers.newuidmap.ready().and(helpers.newgidmap.ready()).is_some();
+    let first = |all: &[IdRange]| all.first().copied().filter(|_| ready);
+    let (uids, gids) = (first(&helpers.subuid), first(&helpers.subgid));
+    match userns {
+        Userns::KeepId { .. } if caller.writes_maps => {
+            Err("keep-id would give root's own id to the sandbox: run sbx as an ordinary user, or write --map host-root".into())
+        }
+        Userns::KeepId { uid, gid } => {
+            let (uid, gid) = (uid.unwrap_or(caller.uid), gid.unwrap_or(caller.gid));
+            // One of the two without the other would be a map that no image could be unpacked for.
+            Ok(match uids.zip(gids) {
+                Some((users, groups)) => (around(uid, caller.uid, users), around(gid, caller.gid, groups)),
+                None => (IdMap::single(uid, caller.uid), IdMap::single(gid, caller.gid)),
+            })
+        }
+        Userns::Maps { uids: users, gids: groups } if caller.writes_maps => Ok((
+            given("--uidmap", users, |range| of_host(range, &caller.outer_uids))?,
+            given("--gidmap", groups, |range| of_host(range, &caller.outer_gids))?,
+        )),
+        Userns::Maps { uids: users, gids: groups } => {
+            let maps = (
+                given("--uidmap", users, |range| intermediate(range, caller.uid, uids))?,
+                given("--gidmap", groups, |range| intermediate(range, caller.gid, gids))?,
+            );
+            if !ready && !own(&maps, host) {
+                return Err("more than your own id needs newuidmap and newgidmap: install the package uidmap".into());
+            }
+            Ok(maps)
+        }
+    }
+}
+
+/// Whether the maps hold the caller and nobody else, which no helper is needed for.
+pub(super) fn own((uids, gids): &(IdMap, IdMap), host: &Host) -> bool {
+    let alone = |map: &IdMap, id: u32| map.is_single() && map.to_inside(id).is_some();
+    alone(uids, host.caller.uid) && alone(gids, host.caller.gid)
+}
+
+/// What is told of a chosen map that cannot be had.
+pub(super) fn refusal(policy: &Policy, why: impl Into<String>) -> Refusal {
+    Refusal::Value {
+        what: "the map of ids".into(),
+        origin: policy
+            .userns
+            .as_ref()
+            .map_or(Origin::Default, |u| u.origin.clone()),
+        why: why.into(),
+    }
+}
+
+/// Who the command is under a chosen map, and who writes it.
+pub(super) fn identity(
+    maps: (IdMap, IdMap),
+    host: &Host,
+    policy: &Policy,
+    (uid, gid): (u32, u32),
+    drop_groups: bool,
+) -> Result<Identity, Refusal> {
+    let of_root = host.caller.writes_maps;
+    if !of_root && own(&maps, host) {
+        check_mapped(policy, &maps.0, &maps.1, uid, gid)?;
+        return Ok(caller(host, uid, gid, drop_groups));
+    }
+    let (uids, gids) = maps;
+    let (user, group) = (host.caller.uid, host.caller.gid);
+    let root = uids.to_host(0).zip(gids.to_host(0));
+    let has_caller = uids.to_inside(user).is_some() && gids.to_inside(group).is_some();
+    if root.is_none() && !has_caller {
+        let why = "it holds neither id 0 inside nor your own, so nobody could make the mounts: add a line for one of them";
+        return Err(refusal(policy, why));
+    }
+    // newgidmap denies setgroups(2) for a map without any of the caller's sub-gids.
+    if !of_root && gids.0.iter().all(|range| range.host == group && range.count == 1) {
+        let why = "its groups are yours alone, so that your other groups could not be dropped: add a --gidmap line of your sub-ids";
+        return Err(refusal(policy, why));
+    }
+    check_mapped(policy, &uids, &gids, uid, gid)?;
+    let helpers = &host.id_helpers;
+    let by = match of_root {
+        true => MapWriter::Supervisor,
+        false => MapWriter::Helpers {
+            newuidmap: helpers.newuidmap.ready().cloned(),
+            newgidmap: helpers.newgidmap.ready().cloned(),
+        },
+    };
+    Ok(Identity {
+        uids,
+        gids,
+        by,
+        uid,
+        gid,
+        // What is made in the root belongs to its uid 0, as in every other container.
+        act_as_root: root.is_some_and(|ids| ids != (user, group)),
+        can_drop_groups: true,
+    })
+}
+
+/// The caller at its place, the sub-ids before and behind it.
+fn around(inside: u32, caller: u32, sub: IdRange) -> IdMap {
+    let before = inside.min(sub.count);
+    let ranges = [
+        (0, sub.host, before),
+        (inside, caller, 1),
+        (inside.saturating_add(1), sub.host + before, sub.count - before),
+    ];
+    let ranges = ranges.into_iter().filter(|(_, _, count)| *count > 0);
+    IdMap(
+        ranges
+            .map(|(inside, host, count)| IdRange { inside, host, count })
+            .collect(),
+    )
+}
+
+/// Lines of a flag, translated; no id may stand in it twice.
+fn given(
+    flag: &str,
+    lines: &[IdRange],
+    translate: impl Fn(&IdRange) -> Result<Vec<IdRange>, String>,
+) -> Result<IdMap, String> {
+    let mut map: Vec<IdRange> = Vec::new();
+    for line in lines {
+        let shown = || format!("{flag} {}:{}:{}", line.inside, line.host, line.count);
+        let translated = translate(line).map_err(|why| format!("{}: {why}", shown()))?;
+        for range in translated {
+            let twice = |at: fn(&IdRange) -> u32| {
+                map.iter().any(|old| {
+                    at(old) < at(&range).saturating_add(range.count)
+                        && at(&range) < at(old).saturating_add(old.count)
+                })
+            };
+            if twice(|r| r.inside) {
+                return Err(format!(
+                    "{}: an earlier line has some of these ids inside",
+                    shown()
+                ));
+            }
+            if twice(|r| r.host) {
+                return Err(format!(
+                    "{}: an earlier line has some of these ids of the host",
+                    shown()
+                ));
+            }
+            map.push(range);
+        }
+    }
+    match map.len() {
+        0 => Err(format!(
+            "{flag} is missing: write one for users and one for groups"
+        )),
+        1..=LINES => Ok(IdMap(map)),
+        n => Err(format!("{flag}: {n} lines, the kernel takes {LINES}")),
+    }
+}
+
+/// 0 is the caller, 1 and more are its sub-ids.
+fn intermediate(range: &IdRange, caller: u32, sub: Option<IdRange>) -> Result<Vec<IdRange>, String> {
+    let mut all = Vec::new();
+    let mut rest = *range;
+    if rest.host == 0 {
+        all.push(IdRange {
+            host: caller,
+            count: 1,
+            ..rest
+        });
+        rest = IdRange {
+            inside: rest.inside + 1,
+            host: 1,
+            count: rest.count - 1,
+        };
+    }
+    if rest.count == 0 {
+        return Ok(all);
+    }
+    let sub = sub.ok_or(
+        "you have no sub-ids: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` as root",
+    )?;
+    let offset = rest.host - 1;
+    let fits = offset.checked_add(rest.count).is_some_and(|end| end <= sub.count);
+    if !fits {
+        return Err(format!(
+            "the second number is counted from 0, which is you, to {}, the last of your sub-ids",
+            sub.count
+        ));
+    }
+    all.push(IdRange {
+        host: sub.host + offset,
+        ..rest
+    });
+    Ok(all)
+}
+
+/// Root names ids of the host, but never 0 in passing.
+fn of_host(range: &IdRange, outer: &[IdRange]) -> Result<Vec<IdRange>, String> {
+    if range.host == 0 {
+        return Err("host id 0 is root: map other ids, or write --map host-root alone".into());
+    }
+    let exists = outer.is_empty()
+        || outer.iter().any(|o| {
+            let offset = range.host.checked_sub(o.host);
+            offset.is_some_and(|n| o.count.checked_sub(n).is_some_and(|left| left >= range.count))
+        });
+    if exists {
+        return Ok(vec![*range]);
+    }
+    Err("these ids do not exist in the container that sbx runs in".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(inside: u32, host: u32, count: u32) -> IdRange {
+        IdRange { inside, host, count }
+    }
+
+    fn host() -> Host {
+        let mut host = Host::debian_12();
+        (host.caller.uid, host.caller.gid) = (1001, 1002);
+        host.id_helpers.subuid = vec![range(0, 100_000, 65536)];
+        host.id_helpers.subgid = vec![range(0, 200_000, 65536)];
+        host
+    }
+
+    fn keep(uid: Option<u32>, gid: Option<u32>) -> Userns {
+        Userns::KeepId { uid, gid }
+    }
+
+    #[test]
+    fn the_caller_keeps_its_id_and_the_sub_ids_are_around_it() {
+        let (uids, gids) = maps(&keep(None, None), &host()).expect("maps");
+        assert_eq!(
+            uids.0,
+            [
+                range(0, 100_000, 1001),
+                range(1001, 1001, 1),
+                range(1002, 101_001, 64535)
+            ]
+        );
+        assert_eq!(
+            (gids.to_inside(1002), gids.to_host(0)),
+            (Some(1002), Some(200_000))
+        );
+        let (uids, gids) = maps(&keep(Some(0), Some(70000)), &host()).expect("maps");
+        assert_eq!(uids.0, [range(0, 1001, 1), range(1, 100_000, 65536)]);
+        assert_eq!(gids.0, [range(0, 200_000, 65536), range(70000, 1002, 1)]);
+        let mut alone = host();
+        alone.id_helpers.subgid.clear();
+        let alone_maps = maps(&keep(None, Some(5)), &alone).expect("maps");
+        assert_eq!(alone_maps, (IdMap::single(1001, 1001), IdMap::single(5, 1002)));
+        assert!(own(&alone_maps, &alone));
+        assert!(maps(&keep(None, None), &Host::ci_root()).is_err());
+    }
+
+    #[test]
+    fn intermediate_ids_are_the_caller_and_its_sub_ids() {
+        let both = |lines: &[IdRange]| Userns::Maps {
+            uids: lines.to_vec(),
+            gids: lines.to_vec(),
+        };
+        let uids = |lines: &[IdRange]| maps(&both(lines), &host()).map(|(uids, _)| uids.0);
+        assert_eq!(uids(&[range(0, 0, 1)]), Ok(vec![range(0, 1001, 1)]));
+        assert_eq!(
+            uids(&[range(5, 0, 10)]),
+            Ok(vec![range(5, 1001, 1), range(6, 100_000, 9)])
+        );
+        assert_eq!(
+            uids(&[range(0, 1, 1000), range(1000, 0, 1)]),
+            Ok(vec![range(0, 100_000, 1000), range(1000, 1001, 1)])
+        );
+        assert_eq!(uids(&[range(0, 1, 65536)]), Ok(vec![range(0, 100_000, 65536)]));
+        for (lines, why) in [
+            (&[range(0, 2, 65536)][..], "to 65536"),
+            (&[range(0, 1, u32::MAX)], "to 65536"),
+            (&[range(0, 1, 10), range(5, 100, 10)], "inside"),
+            (&[range(0, 1, 10), range(50, 5, 10)], "of the host"),
+            (&[], "is missing"),
+        ] {
+            let said = uids(lines).expect_err(why);
+            assert!(said.contains(why), "{said}");
+        }
+        let many: Vec<IdRange> = (0..341).map(|n| range(n * 2, n * 2 + 1, 1)).collect();
+        assert!(uids(&many).is_err());
+    }
+
+    #[test]
+    fn root_names_ids_of_the_host_and_never_0() {
+        let lines = |host| Userns::Maps {
+            uids: vec![range(0, host, 1000)],
+            gids: vec![range(0, host, 1000)],
+        };
+        let root = Host::ci_root();
+        assert!(maps(&lines(0), &root).is_err());
+        assert_eq!(
+            maps(&lines(70000), &root).expect("maps").0.to_host(5),
+            Some(70005)
+        );
+    }
+}
