@@ -39,15 +39,17 @@ pub(super) fn change(config: &mut Config, text: &str) -> Result<(), String> {
                 insert(config, "Volumes", volume, json!({}));
             }
         }
-        other => {
-            let other: String = other.chars().take(40).collect();
-            return Err(format!(
-                "`{}` is none of CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR",
-                other.escape_debug()
-            ));
-        }
+        other => return Err(unknown(other)),
     }
     Ok(())
+}
+
+fn unknown(word: &str) -> String {
+    let word: String = word.chars().take(40).collect();
+    format!(
+        "`{}` is none of CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR",
+        word.escape_debug()
+    )
 }
 
 fn set(config: &mut Config, key: &str, value: Value) {

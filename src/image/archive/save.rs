@@ -81,26 +81,12 @@ fn oci<W: Write>(store: &Store, images: &[Saved], writer: &mut Writer<W>) -> Res
     let mut manifests: Vec<Descriptor> = Vec::new();
     for image in images {
         let (manifest, _, _) = store.load(&image.manifest)?;
-        let size = store
-            .blob_size(&image.manifest)?
-            .ok_or(store::Error::Missing(image.manifest))?;
+        let size = store.blob_size(&image.manifest)?;
+        let size = size.ok_or(store::Error::Missing(image.manifest))?;
         blobs.insert(image.manifest, size);
         let parts = manifest.layers.iter().map(|layer| &layer.descriptor);
         blobs.extend(parts.chain([&manifest.config]).map(|d| (d.digest, d.size)));
-        let entry = |name: Option<&String>| Descriptor {
-            media_type: image.media_type.clone(),
-            digest: image.manifest,
-            size,
-            platform: None,
-            annotations: name
-                .map(|name| (LAYOUT_NAME.to_owned(), name.clone()))
-                .into_iter()
-                .collect(),
-        };
-        manifests.extend(image.names.iter().map(|name| entry(Some(name))));
-        if image.names.is_empty() {
-            manifests.push(entry(None));
-        }
+        manifests.extend(listed(image, size));
     }
     let index = Index {
         schema_version: 2,
@@ -126,6 +112,24 @@ fn oci<W: Write>(store: &Store, images: &[Saved], writer: &mut Writer<W>) -> Res
         )?;
     }
     Ok(())
+}
+
+/// An image's entries in an index: one for each name, or one without.
+fn listed(image: &Saved, size: u64) -> Vec<Descriptor> {
+    let entry = |name: Option<&String>| Descriptor {
+        media_type: image.media_type.clone(),
+        digest: image.manifest,
+        size,
+        platform: None,
+        annotations: name
+            .map(|name| (LAYOUT_NAME.to_owned(), name.clone()))
+            .into_iter()
+            .collect(),
+    };
+    match image.names.as_slice() {
+        [] => vec![entry(None)],
+        names => names.iter().map(|name| entry(Some(name))).collect(),
+    }
 }
 
 fn docker<W: Write>(store: &Store, images: &[Saved], writer: &mut Writer<W>) -> Result<(), SaveError> {
@@ -166,7 +170,7 @@ fn blob<W: Write>(
     name: &str,
     writer: &mut Writer<W>,
 ) -> Result<(), SaveError> {
-    let mut from = store.open_blob(digest)?;
+    let from = store.open_blob(digest)?;
     let found = from.metadata()?.len();
     if found != size {
         return Err(store::Error::Missing(*digest).into());
@@ -178,26 +182,27 @@ fn blob<W: Write>(
         ..Entry::default()
     })?;
     let mut hash = sha2::Sha256::new();
-    writer.contents(size, |to| {
-        let mut buffer = vec![0; BUFFER];
-        let mut left = size;
-        while left > 0 {
-            let most = BUFFER.min(usize::try_from(left).unwrap_or(BUFFER));
-            let read = from.read(buffer.get_mut(..most).unwrap_or_default())?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let chunk = buffer.get(..read).unwrap_or_default();
-            hash.update(chunk);
-            to.write_all(chunk)?;
-            left -= read as u64;
-        }
-        Ok(())
-    })?;
+    writer.contents(size, |to| copy(&mut from.take(size), to, size, &mut hash))?;
     let found = Digest::of_hash(hash.finalize().into());
     if found != *digest {
         let expected = *digest;
         return Err(store::Error::Corrupt { expected, found }.into());
+    }
+    Ok(())
+}
+
+/// Copies exactly so many bytes.
+fn copy(from: &mut impl Read, to: &mut dyn Write, size: u64, hash: &mut sha2::Sha256) -> io::Result<()> {
+    let (mut buffer, mut left) = (vec![0; BUFFER], size);
+    while left > 0 {
+        let read = from.read(&mut buffer)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let chunk = buffer.get(..read).unwrap_or_default();
+        hash.update(chunk);
+        to.write_all(chunk)?;
+        left -= read as u64;
     }
     Ok(())
 }

@@ -215,7 +215,7 @@ mod tests {
             what: What::File(0),
             mode: 0o4755,
             gid: 7,
-            attributes: vec![(b"user.a".to_vec(), b"b\nc=".to_vec())],
+            attributes: vec![(b"user.a".to_vec(), b"b c=".to_vec())],
             ..Entry::default()
         });
         writer.file("file", &[7; 513]).expect("a file");

@@ -1,6 +1,6 @@
 //! Archives of images: what entries they have, none of which is ever unpacked, and streams that are only read.
 
-use super::archive::{Archive, Kind};
+use super::archive::{Archive, Kind, Member};
 use super::error::{Error, Result, limit, refused, shown};
 use super::name::clean;
 use super::stream::Stream;
@@ -48,27 +48,8 @@ pub fn survey(archive: impl Read, limits: &Limits) -> Result<BTreeMap<String, Pl
                 "a name in an archive of images is relative",
             ));
         }
-        let place = match member.kind {
-            Kind::Directory => continue,
-            Kind::File if member.map.is_some() => {
-                return Err(refused(&path, "an archive of images has no files with holes"));
-            }
-            Kind::File if member.size > limits.image.0 => {
-                let what = format!("`{}` has {} bytes", shown(&path), member.size);
-                return Err(limit(what, limits.image));
-            }
-            Kind::File => Place::File {
-                at: archive.offset(),
-                size: member.size,
-            },
-            Kind::Symlink => Place::Link(target(parent(&path), &member.link)?),
-            Kind::HardLink => Place::Link(target(b"", &member.link)?),
-            Kind::Fifo | Kind::Device(_) => {
-                return Err(refused(
-                    &path,
-                    "an archive of images has files and directories only",
-                ));
-            }
+        let Some(place) = place(&member, &path, archive.offset(), limits)? else {
+            continue;
         };
         if places.insert(text(path)?, place).is_some() {
             return Err(refused(
@@ -78,6 +59,29 @@ pub fn survey(archive: impl Read, limits: &Limits) -> Result<BTreeMap<String, Pl
         }
     }
     Ok(places)
+}
+
+/// What stands there; nothing for a directory.
+fn place(member: &Member, path: &[u8], at: u64, limits: &Limits) -> Result<Option<Place>> {
+    let size = member.size;
+    Ok(Some(match member.kind {
+        Kind::Directory => return Ok(None),
+        Kind::File if member.map.is_some() => {
+            return Err(refused(path, "an archive of images has no files with holes"));
+        }
+        Kind::File if size > limits.image.0 => {
+            return Err(limit(format!("`{}` has {size} bytes", shown(path)), limits.image));
+        }
+        Kind::File => Place::File { at, size },
+        Kind::Symlink => Place::Link(target(parent(path), &member.link)?),
+        Kind::HardLink => Place::Link(target(b"", &member.link)?),
+        Kind::Fifo | Kind::Device(_) => {
+            return Err(refused(
+                path,
+                "an archive of images has files and directories only",
+            ));
+        }
+    }))
 }
 
 /// Unpacks an archive of images.

@@ -104,21 +104,14 @@ fn image(file: File, job: &Import, talk: &Talk) -> Result<(Tar, Image), String> 
     let tick = talk.ticker(&layer, Stage::Transfer);
     let diff_id = unpack::diff_id(whole()?, compression, &job.limits, &mut |bytes| tick(bytes));
     let diff_id = diff_id.map_err(|e| e.to_string())?;
-    let mut config = job.config.clone();
-    let rootfs = json!({ "type": "layers", "diff_ids": [diff_id.to_string()] });
-    config.insert("rootfs".to_owned(), rootfs);
-    let failed = |e: serde_json::Error| e.to_string();
-    let config = serde_json::to_vec(&Value::Object(config)).map_err(failed)?;
-    // As strict with what is made here as with what strangers make.
-    let checked = document::Config::parse(&config, 1, &job.limits);
-    checked.map_err(|e| format!("the config that is asked for: {e}"))?;
+    let config = config(job, &diff_id)?;
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "config": descriptor(CONFIG.to_owned(), Digest::of(&config), config.len() as u64),
         "layers": [layer],
     });
-    let bytes = serde_json::to_vec(&manifest).map_err(failed)?;
+    let bytes = serde_json::to_vec(&manifest).map_err(|e| e.to_string())?;
     let parsed = document::parse(&bytes, OCI_MANIFEST, &job.limits).map_err(|e| e.to_string())?;
     let Document::Manifest(manifest) = parsed else {
         return Err("it cannot have a manifest".to_owned());
@@ -134,4 +127,15 @@ fn image(file: File, job: &Import, talk: &Talk) -> Result<(Tar, Image), String> 
         diff_ids: vec![diff_id],
     };
     Ok((Tar { file, config }, image))
+}
+
+/// As strict with what is made here as with what strangers make.
+fn config(job: &Import, diff_id: &Digest) -> Result<Vec<u8>, String> {
+    let mut config = job.config.clone();
+    let rootfs = json!({ "type": "layers", "diff_ids": [diff_id.to_string()] });
+    config.insert("rootfs".to_owned(), rootfs);
+    let bytes = serde_json::to_vec(&Value::Object(config)).map_err(|e| e.to_string())?;
+    let checked = document::Config::parse(&bytes, 1, &job.limits);
+    checked.map_err(|e| format!("the config that is asked for: {e}"))?;
+    Ok(bytes)
 }
