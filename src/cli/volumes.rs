@@ -3,10 +3,10 @@
 use super::images::{Owners, start};
 use super::mount_args::Named;
 use super::report::Report;
-use super::request::{Asked, HeldImage};
+use super::request::Asked;
 use crate::image::job::{Fill, Job};
 use crate::image::volume::{self, Claim, Filling, Held, Name, Volumes};
-use crate::model::{HostPath, IdMap, InRoot, Set};
+use crate::model::{Host, HostPath, IdMap, InRoot, Set};
 use crate::plan::{Plan, Step};
 use crate::policy::Volume;
 use crate::profile::schema::{MapKind, MountMode};
@@ -143,36 +143,48 @@ fn fill(asking: &Asking, filling: &Filling, asked: &mut Asked, plan: &Plan) -> R
     let Some(ids) = Ids::of(plan) else { return Ok(()) };
     let as_root = asked.host.caller.writes_maps;
     let own = (asked.host.caller.uid, asked.host.caller.gid);
-    let owner = ids.to_host(ids.command);
-    if let Some(HeldImage {
-        manifest: image,
-        owners,
-        ..
-    }) = &asked.image
-    {
-        let place = filling.place().map_err(Report::sbx)?;
+    let image = asked.image.as_ref();
+    if let Some((image, owners)) = image.map(|held| (held.manifest, held.owners.clone())) {
+        begin(filling, &mut asked.host)?;
         if let (true, Some(first)) = (as_root, ids.to_host((0, 0))) {
-            give(&place, first)?;
+            give(&filling.path(), first)?;
         }
         let job = Job::Fill(Fill {
             from: asking.target.as_path().to_str().map(str::to_owned),
             owner: ids.command,
         });
-        return start::on_volume(&job, &place, Some(image), owners);
+        return start::on_volume(&job, &filling.path(), Some(&image), &owners);
     }
+    let owner = ids.to_host(ids.command);
     let Some(owner) = owner.filter(|owner| *owner != own) else {
         return Ok(());
     };
-    let place = filling.place().map_err(Report::sbx)?;
+    begin(filling, &mut asked.host)?;
     if as_root {
-        return give(&place, owner);
+        return give(&filling.path(), owner);
     }
     let owners = Owners::of(MapKind::Range, asked.policy.userns.as_ref(), &mut asked.host)?;
     let job = Job::Fill(Fill {
         from: None,
         owner: ids.command,
     });
-    start::on_volume(&job, &place, None, &owners)
+    start::on_volume(&job, &filling.path(), None, &owners)
+}
+
+/// What somebody has left who was killed belongs to ids that only the worker is mapped to.
+fn begin(filling: &Filling, host: &mut Host) -> Result<(), Report> {
+    if filling.begin().map_err(Report::sbx)? {
+        return Ok(());
+    }
+    let owners = Owners::of(MapKind::Auto, None, host)?;
+    start::on_volume(&Job::Empty, &filling.path(), None, &owners)?;
+    match filling.begin().map_err(Report::sbx)? {
+        true => Ok(()),
+        false => Err(
+            Report::sbx("files of an earlier use belong to ids that are not yours any more")
+                .hint("`sbx volume rm` it, and begin again"),
+        ),
+    }
 }
 
 fn give(place: &Path, (uid, gid): (u32, u32)) -> Result<(), Report> {

@@ -142,7 +142,7 @@ fn supplementary(policy: &Policy, facts: &Facts, identity: &Identity) -> Result<
         Ok(asked) => asked,
         Err(why) => return refuse("a group".into(), why.clone()),
     };
-    if identity.by == super::MapWriter::Child {
+    if identity.uids.is_single() && identity.by != super::MapWriter::Supervisor {
         let why =
             "a map of one id has no other groups: use --map range, which needs sub-ids (sbx doctor id-maps)";
         return refuse("a group".into(), why.into());

@@ -45,21 +45,16 @@ pub(super) fn decide(
     facts: &Facts,
     drop_groups: bool,
 ) -> Result<Identity, Refusal> {
-    let chosen = policy
-        .userns
-        .as_ref()
-        .map(|userns| (userns, userns::maps(&userns.value, host)));
-    let chosen = match chosen {
-        Some((userns, maps)) => Some(maps.map_err(|why| Refusal::Value {
-            what: "the map of ids".into(),
-            origin: userns.origin.clone(),
-            why,
-        })?),
+    let chosen = match &policy.userns {
+        Some(userns) => {
+            let maps = userns::maps(&userns.value, host);
+            Some(maps.map_err(|why| userns::refusal(policy, why))?)
+        }
         None => None,
     };
     let (uid, gid) = wanted(policy, host, facts, chosen.as_ref())?;
     if let Some(maps) = chosen {
-        return by_choice(maps, host, policy, (uid, gid), drop_groups);
+        return userns::identity(maps, host, policy, (uid, gid), drop_groups);
     }
     match policy.map.value {
         MapKind::HostRoot if host.caller.writes_maps => host_root(policy, uid, gid),
@@ -133,59 +128,7 @@ fn wanted(
     }
 }
 
-/// A map that somebody has chosen.
-fn by_choice(
-    (uids, gids): (IdMap, IdMap),
-    host: &Host,
-    policy: &Policy,
-    (uid, gid): (u32, u32),
-    drop_groups: bool,
-) -> Result<Identity, Refusal> {
-    check_mapped(policy, &uids, &gids, uid, gid)?;
-    let maps = (uids, gids);
-    let caller_id = &host.caller;
-    if !caller_id.writes_maps && userns::own(&maps, host) {
-        return Ok(caller(host, uid, gid, drop_groups));
-    }
-    let (uids, gids) = maps;
-    let acts_as = |id: u32, group: u32| uids.to_host(0) == Some(id) && gids.to_host(0) == Some(group);
-    let (user, group) = (caller_id.uid, caller_id.gid);
-    let has_root = uids.to_host(0).is_some() && gids.to_host(0).is_some();
-    let has_caller = uids.to_inside(user).is_some() && gids.to_inside(group).is_some();
-    if !has_root && !has_caller {
-        let why = "it holds neither id 0 inside nor your own, so nobody could make the mounts: add a line for one of them";
-        return Err(Refusal::Value {
-            what: "the map of ids".into(),
-            origin: policy
-                .userns
-                .as_ref()
-                .map_or(Origin::Default, |u| u.origin.clone()),
-            why: why.into(),
-        });
-    }
-    let by = if caller_id.writes_maps {
-        MapWriter::Supervisor
-    } else {
-        let helper = |helper: &crate::model::host::Helper| helper.ready().cloned();
-        MapWriter::Helpers {
-            newuidmap: helper(&host.id_helpers.newuidmap),
-            newgidmap: helper(&host.id_helpers.newgidmap),
-        }
-    };
-    // What is made in the root belongs to its uid 0, as in every other container.
-    let act_as_root = has_root && !acts_as(user, group);
-    Ok(Identity {
-        uids,
-        gids,
-        by,
-        uid,
-        gid,
-        act_as_root,
-        can_drop_groups: true,
-    })
-}
-
-fn caller(host: &Host, uid: u32, gid: u32, drop_groups: bool) -> Identity {
+pub(super) fn caller(host: &Host, uid: u32, gid: u32, drop_groups: bool) -> Identity {
     let uids = IdMap::single(uid, host.caller.uid);
     let mut gids = IdMap::single(gid, host.caller.gid);
     let helper = host
@@ -378,7 +321,13 @@ fn host_root(policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
     })
 }
 
-fn check_mapped(policy: &Policy, uids: &IdMap, gids: &IdMap, uid: u32, gid: u32) -> Result<(), Refusal> {
+pub(super) fn check_mapped(
+    policy: &Policy,
+    uids: &IdMap,
+    gids: &IdMap,
+    uid: u32,
+    gid: u32,
+) -> Result<(), Refusal> {
     if uids.to_host(uid).is_some() && gids.to_host(gid).is_some() {
         return Ok(());
     }

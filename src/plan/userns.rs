@@ -1,7 +1,10 @@
 //! Maps of ids that somebody has chosen: `--userns keep-id`, `--uidmap`, `--gidmap`.
 
-use crate::model::{Host, IdMap, IdRange};
-use crate::policy::Userns;
+use super::identity::{Identity, caller, check_mapped};
+use super::loss::Refusal;
+use super::step::MapWriter;
+use crate::model::{Host, IdMap, IdRange, Origin};
+use crate::policy::{Policy, Userns};
 
 /// What the kernel takes in one map (user_namespaces(7)).
 const LINES: usize = 340;
@@ -48,6 +51,65 @@ pub(super) fn maps(userns: &Userns, host: &Host) -> Result<(IdMap, IdMap), Strin
 pub(super) fn own((uids, gids): &(IdMap, IdMap), host: &Host) -> bool {
     let alone = |map: &IdMap, id: u32| map.is_single() && map.to_inside(id).is_some();
     alone(uids, host.caller.uid) && alone(gids, host.caller.gid)
+}
+
+/// What is told of a chosen map that cannot be had.
+pub(super) fn refusal(policy: &Policy, why: impl Into<String>) -> Refusal {
+    Refusal::Value {
+        what: "the map of ids".into(),
+        origin: policy
+            .userns
+            .as_ref()
+            .map_or(Origin::Default, |u| u.origin.clone()),
+        why: why.into(),
+    }
+}
+
+/// Who the command is under a chosen map, and who writes it.
+pub(super) fn identity(
+    maps: (IdMap, IdMap),
+    host: &Host,
+    policy: &Policy,
+    (uid, gid): (u32, u32),
+    drop_groups: bool,
+) -> Result<Identity, Refusal> {
+    let of_root = host.caller.writes_maps;
+    if !of_root && own(&maps, host) {
+        check_mapped(policy, &maps.0, &maps.1, uid, gid)?;
+        return Ok(caller(host, uid, gid, drop_groups));
+    }
+    let (uids, gids) = maps;
+    let (user, group) = (host.caller.uid, host.caller.gid);
+    let root = uids.to_host(0).zip(gids.to_host(0));
+    let has_caller = uids.to_inside(user).is_some() && gids.to_inside(group).is_some();
+    if root.is_none() && !has_caller {
+        let why = "it holds neither id 0 inside nor your own, so nobody could make the mounts: add a line for one of them";
+        return Err(refusal(policy, why));
+    }
+    // newgidmap denies setgroups(2) for a map without any of the caller's sub-gids.
+    if !of_root && gids.0.iter().all(|range| range.host == group && range.count == 1) {
+        let why = "its groups are yours alone, so that your other groups could not be dropped: add a --gidmap line of your sub-ids";
+        return Err(refusal(policy, why));
+    }
+    check_mapped(policy, &uids, &gids, uid, gid)?;
+    let helpers = &host.id_helpers;
+    let by = match of_root {
+        true => MapWriter::Supervisor,
+        false => MapWriter::Helpers {
+            newuidmap: helpers.newuidmap.ready().cloned(),
+            newgidmap: helpers.newgidmap.ready().cloned(),
+        },
+    };
+    Ok(Identity {
+        uids,
+        gids,
+        by,
+        uid,
+        gid,
+        // What is made in the root belongs to its uid 0, as in every other container.
+        act_as_root: root.is_some_and(|ids| ids != (user, group)),
+        can_drop_groups: true,
+    })
 }
 
 /// The caller at its place, the sub-ids before and behind it.

@@ -35,4 +35,5 @@ mod terminal;
 mod unpack;
 mod users;
 mod verbs;
+mod volumes;
 mod workspace;

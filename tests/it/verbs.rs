@@ -2,7 +2,7 @@
 
 mod listing;
 mod login;
-mod registry;
+pub mod registry;
 mod removal;
 mod wrong;
 

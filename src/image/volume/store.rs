@@ -361,25 +361,37 @@ fn open_mode(path: &Path) -> Result<(), Error> {
 }
 
 impl Filling {
-    /// An empty directory, which becomes the volume's files by [`Filling::commit`].
+    /// Where the volume's files are made, before they have their name.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.home.join(NEW_DATA)
+    }
+
+    /// Makes [`Filling::path`] an empty directory; `false` when somebody has died who filled it, and files there belong to ids that the
+    /// caller has no rights over.
     ///
     /// # Errors
     /// As mkdir(2).
-    pub fn place(&self) -> Result<PathBuf, Error> {
-        let new = self.home.join(NEW_DATA);
-        removed(&new)?;
+    pub fn begin(&self) -> Result<bool, Error> {
+        let new = self.path();
+        match removed(&new) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok(false);
+            }
+            other => other?,
+        }
         made(&new, 0o755)?;
         open_mode(&new)?;
-        Ok(new)
+        Ok(true)
     }
 
-    /// Makes what [`Filling::place`] holds the volume's files, on the disk first, and gives the volume for use. Without such a place it is
-    /// used as it is, empty.
+    /// Makes what lies at [`Filling::path`] the volume's files, on the disk first, and gives the volume for use. When nothing was begun
+    /// there, it is used as it is, empty.
     ///
     /// # Errors
     /// As syncfs(2) and rename(2).
     pub fn commit(self) -> Result<Held, Error> {
-        let (new, data) = (self.home.join(NEW_DATA), self.home.join(DATA));
+        let (new, data) = (self.path(), self.home.join(DATA));
         let there = fs::symlink_metadata(&new).is_ok();
         if there {
             let home = File::open(&self.home).map_err(|e| Error::io("open", &self.home, e))?;

@@ -62,7 +62,8 @@ fn a_volume_is_made_used_and_removed() {
 fn half_filled_volumes_are_never_used() {
     let (_dir, volumes) = volumes();
     let half = fresh(&volumes, "a");
-    let place = half.place().expect("a place");
+    assert!(half.begin().expect("begun"));
+    let place = half.path();
     fs::write(place.join("half"), "x").expect("write");
     // As a kill leaves it.
     drop(half);
@@ -73,7 +74,8 @@ fn half_filled_volumes_are_never_used() {
             .is_none()
     );
     let again = fresh(&volumes, "a");
-    let place = again.place().expect("a place");
+    assert!(again.begin().expect("begun"));
+    let place = again.path();
     assert!(fs::read_dir(&place).expect("list").next().is_none());
     fs::write(place.join("whole"), "x").expect("write");
     fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).expect("chmod");

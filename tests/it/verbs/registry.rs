@@ -74,13 +74,19 @@ impl Registry {
 
     /// Puts an image under tags of a name.
     pub fn image(&mut self, name: &str, tags: &[&str], layers: &[Vec<u8>]) {
+        let run = json!({
+            "Cmd": ["sh", "-c", "cat /says"], "Env": ["PATH=/bin", format!("EVIL={EVIL}")],
+            "Labels": {"name": name}, "StopSignal": "SIGINT", "ExposedPorts": {"80/tcp": {}},
+        });
+        self.image_with(name, tags, layers, &run);
+    }
+
+    /// The same, with what its config says about a run.
+    pub fn image_with(&mut self, name: &str, tags: &[&str], layers: &[Vec<u8>], run: &Value) {
         let ids: Vec<Digest> = layers.iter().map(|layer| Digest::of(layer)).collect();
         let config = json!({
             "architecture": "amd64", "os": "linux", "created": "2020-01-02T03:04:05Z",
-            "config": {
-                "Cmd": ["sh", "-c", "cat /says"], "Env": ["PATH=/bin", format!("EVIL={EVIL}")],
-                "Labels": {"name": name}, "StopSignal": "SIGINT", "ExposedPorts": {"80/tcp": {}},
-            },
+            "config": run,
             "rootfs": {"type": "layers", "diff_ids": ids},
             "history": [
                 {"created": "2020-01-01T00:00:00Z", "created_by": "base"},
