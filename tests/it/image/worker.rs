@@ -117,11 +117,11 @@ impl Taken {
             "range"
         };
         let store = format!("{}:/store", self.home.store().display());
-        let attacker = format!("{}:/sbx-image:ro", self.bin.path().join("sbx-image").display());
+        let attacker = format!("{}:/.sbx-image:ro", self.bin.path().join("sbx-image").display());
         Sbx::run("image-worker")
             .args(["--map", map, "--network", "host", "-v", &store, "-v", &attacker])
             .args(flags)
-            .args(["scratch", "/sbx-image", program])
+            .args(["scratch", "/.sbx-image", program])
             .out()
     }
 
@@ -165,9 +165,9 @@ fn a_worker_that_was_taken_over_writes_to_its_store_and_nowhere_else() {
     let taken = Taken::new();
     let canary = super::place::Canary::new();
     let program = format!(
-        "openat -100 @s:/store/new 0o101 0o600; openat -100 @s:/new 0o101 0o600; openat -100 @s:/sbx-image 1; \
-         openat -100 @s:/dev/new 0o101 0o600; openat -100 @s:{}/new 0o101 0o600; unlink @s:/sbx-image; \
-         symlink @s:{} @s:/store/link; openat -100 @s:/store/link/new 0o101 0o600; chmod @s:/sbx-image 0o777",
+        "openat -100 @s:/store/new 0o101 0o600; openat -100 @s:/new 0o101 0o600; openat -100 @s:/.sbx-image 1; \
+         openat -100 @s:/dev/new 0o101 0o600; openat -100 @s:{}/new 0o101 0o600; unlink @s:/.sbx-image; \
+         symlink @s:{} @s:/store/link; openat -100 @s:/store/link/new 0o101 0o600; chmod @s:/.sbx-image 0o777",
         canary.at(""),
         canary.at("")
     );
