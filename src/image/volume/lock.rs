@@ -57,3 +57,15 @@ pub(super) fn hold(file: &File, how: How) -> io::Result<bool> {
         }
     }
 }
+
+/// Whether the programs that this process starts hold the lock too. Who fills a volume may be killed, and what it has started goes on for
+/// a moment: until that has ended, nobody else may begin.
+pub(super) fn inherited(file: &File, inherited: bool) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    let flags = match inherited {
+        true => FdFlag::empty(),
+        false => FdFlag::FD_CLOEXEC,
+    };
+    fcntl(file, FcntlArg::F_SETFD(flags))?;
+    Ok(())
+}

@@ -294,6 +294,7 @@ impl Volumes {
             }
             if is_empty(&self.data(name))? {
                 let home = self.home(name);
+                lock::inherited(&lock, true).map_err(|e| Error::io("lock", &home, e))?;
                 return Ok(Claim::Fresh(Filling { home, lock }));
             }
             // Its owner has put something there, or whoever filled it was killed at the very end.
@@ -402,7 +403,8 @@ impl Filling {
         }
         unlinked(&self.home.join(FRESH))?;
         synced(&self.home)?;
-        lock::hold(&self.lock, How::Shared).map_err(|e| Error::io("lock", &self.home, e))?;
+        let locked = lock::inherited(&self.lock, false).and_then(|()| lock::hold(&self.lock, How::Shared));
+        locked.map_err(|e| Error::io("lock", &self.home, e))?;
         Ok(Held { _lock: self.lock })
     }
 }
