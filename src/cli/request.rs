@@ -20,6 +20,7 @@ use crate::profile::Profile;
 use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
+use crate::sys::signal::{self, SignalSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -266,7 +267,7 @@ pub fn planned(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
     if let Root::Image(image) = &asked.policy.root
         && asked.host.image_overlay.works()
     {
-        asked.host.image_overlay = host::overlay_over(image.layers.within.as_path());
+        asked.host.image_overlay = host::overlay_over(image.layers.within.as_path(), &asked.host.caller);
     }
     asked.choose_place()?;
     let plan = plan(&mut asked, Streams::of_this_process().any())?;
@@ -304,6 +305,9 @@ impl Asked {
                 "sbx: overlay is refused here ({why}): the image is copied for this run, which takes its time and its space; `sbx doctor overlay` says what mends it"
             ));
         }
+        // A copy takes long enough to be interrupted, and the start that failed has blocked signals. ^C goes to the process that copies
+        // as well, which ends, so that what it has made can be removed.
+        let _ = signal::set_mask(&SignalSet::of(&[libc::SIGINT]));
         let made = copy::make(&held.manifest, &image.layers, &held.owners, quiet)?;
         held.place = Some(made.path.clone());
         held.copy = Some(made);

@@ -11,7 +11,6 @@ use crate::plan::{self, Plan, Step};
 use crate::policy::Policy;
 use crate::profile::schema::{TerminalMode, WorkdirMode};
 use crate::sandbox::{self, StartError, Streams, SuperviseError, Supervised, workspace};
-use crate::sys::signal::{self, SignalSet};
 use clap::Args;
 use std::mem::ManuallyDrop;
 
@@ -98,21 +97,18 @@ fn until_known(
     own: Streams,
     record: &mut Record,
 ) -> Result<u8, Report> {
+    let mut said = Vec::new();
     loop {
         asked.copy_image(own.any(), args.quiet)?;
         let plan = request::plan(asked, own.any()).inspect_err(|_| record.profile(asked))?;
         let plan = ManuallyDrop::new(plan);
         volumes.fill(asked, &plan)?;
         record.losses.clone_from(&plan.losses);
-        match start(args, asked, &plan, own, record) {
+        match start(args, asked, &plan, own, (record, &mut said)) {
             Ok(supervised) => return finish(args, &asked.policy, supervised, record),
             // A fact that was presumed does not hold here: plan once more, with what is known now. Each fact is learned once.
             Err(SuperviseError::Start(StartError::Step { step, errno }))
-                if plan::learn(&plan, step, errno, &mut asked.host) =>
-            {
-                // A copy takes long enough to be interrupted. ^C ends the process that copies, so that what it has made can be removed.
-                let _ = signal::set_mask(&SignalSet::of(&[libc::SIGINT]));
-            }
+                if plan::learn(&plan, step, errno, &mut asked.host) => {}
             Err(error) => {
                 record.profile(asked);
                 return Err(explain(&plan, &asked.host, &error));
@@ -140,7 +136,7 @@ fn start(
     asked: &Asked,
     plan: &Plan,
     own: Streams,
-    record: &mut Record,
+    (record, said): (&mut Record, &mut Vec<String>),
 ) -> Result<Supervised, SuperviseError> {
     let streams = if asked.policy.terminal.value == TerminalMode::Always {
         Streams { terminal: [true; 3] }
@@ -151,7 +147,7 @@ fn start(
     if args.explain {
         out::words(super::plan::table(plan));
     } else if !args.quiet {
-        announce(plan);
+        announce(plan, said);
         if asked.policy.workspace.mode.value == WorkdirMode::Overlay && !args.wants_changes() {
             out::words(
                 "sbx: what is written to the working directory is thrown away: --diff lists it, --apply keeps it",
@@ -173,18 +169,19 @@ fn start(
     running.supervise(time, !rights)
 }
 
-/// Losses on one line, notes on one line each.
-fn announce(plan: &Plan) {
+/// Losses on one line, notes on one line each; what was said before a plan had to be made once more is not said again.
+fn announce(plan: &Plan, said: &mut Vec<String>) {
+    let mut say = |line: String| {
+        if !said.contains(&line) {
+            out::words(format_args!("sbx: {line}"));
+            said.push(line);
+        }
+    };
     if !plan.losses.is_empty() {
         let lost: Vec<String> = plan.losses.iter().map(ToString::to_string).collect();
-        out::words(format_args!(
-            "sbx: lost: {} (sbx plan tells more)",
-            lost.join("; ")
-        ));
+        say(format!("lost: {} (sbx plan tells more)", lost.join("; ")));
     }
-    for note in &plan.notes {
-        out::words(format_args!("sbx: {note}"));
-    }
+    plan.notes.iter().cloned().for_each(say);
 }
 
 fn finish(

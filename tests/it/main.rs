@@ -18,6 +18,7 @@ mod archives;
 mod doctor;
 mod escape;
 mod extremes;
+mod fallback;
 mod faults;
 mod flags;
 mod flags_wrong;

@@ -10,16 +10,17 @@ use super::around::{self, Around};
 use super::clues::Clues;
 use super::{Error, cgroup, ids, presumed, tree};
 use crate::model::Host;
-use crate::model::host::{Cgroup, Fact, ProcMount, UserNamespaceRefusal};
+use crate::model::host::{Caller, Cgroup, Fact, ProcMount, UserNamespaceRefusal};
 use crate::sys::mount::{self, Attributes};
 use crate::sys::seccomp::Instruction;
 use crate::sys::{Errno, Result, cred, fs, process, seccomp};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use trial::{NOT_TRIED, OwnMap, Steps, Trial, attempt};
+use trial::{NOT_TRIED, OwnMap, Steps, Trial, attempt, attempt_mapped};
 
 /// As a run makes them.
 const ALL: libc::c_int = libc::CLONE_NEWUSER
@@ -61,7 +62,7 @@ pub fn survey() -> std::result::Result<Survey, Error> {
         host.proc = proc();
         host.time_namespace = fact(time_namespace());
         host.namespace_limits = fact(namespace_limits());
-        host.overlay = overlay_over(&around.store.parent);
+        host.overlay = overlay_over(&around.store.parent, &host.caller);
         host.image_overlay = host.overlay.clone();
         maps = maps::attempt(&host);
     } else {
@@ -80,8 +81,8 @@ pub fn survey() -> std::result::Result<Survey, Error> {
 
 /// Whether an unprivileged overlay can be mounted with this directory as its lower layer: tried in a child.
 #[must_use]
-pub fn overlay_over(lower: &Path) -> Fact<String> {
-    fact(overlay(lower))
+pub fn overlay_over(lower: &Path, caller: &Caller) -> Fact<String> {
+    fact(overlay(lower, caller))
 }
 
 fn fact(trial: Trial) -> Fact<String> {
@@ -149,47 +150,76 @@ fn namespace_limits() -> Trial {
 }
 
 /// With this directory (the store's, or the nearest that exists) as the lower layer and a tmpfs as the upper one: its file system is
-/// what may not do. It is opened outside: root's store belongs to the ids that its runs have, and here there is one that has no way to it.
-fn overlay(lower: &Path) -> Trial {
+/// what may not do. It is opened first, for its own errno.
+///
+/// A store of root's belongs to another id, the first one of a range: only a map that has it gives rights there.
+fn overlay(lower: &Path, caller: &Caller) -> Trial {
     let Ok(path) = c_string(lower.as_os_str().as_bytes()) else {
         return Trial::Refused(Errno::EINVAL);
     };
-    let opened = fs::open(&path, libc::O_PATH | libc::O_DIRECTORY);
-    let number = opened.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-    let Ok(door) = c_string(format!("/proc/self/fd/{number}").as_bytes()) else {
-        return Trial::Refused(Errno::EINVAL);
-    };
-    let map = OwnMap::new();
-    attempt(ALL, |steps| {
-        steps.count(map.write())?;
-        steps.count(opened.as_ref().map(drop).map_err(|errno| *errno))?;
-        let staging = steps.count(fresh(c"tmpfs", &[(c"mode", c"755")]))?;
-        // Before Linux 6.15 the upper layer has to lie on a mount that is attached; nobody else sees this one.
-        let root = steps.count(fs::open(c"/", libc::O_PATH | libc::O_DIRECTORY))?;
-        steps.count(mount::move_mount(staging.as_fd(), root.as_fd()))?;
-        steps.count(layered(&staging, &door))
-    })
+    let owner = std::fs::metadata(lower).ok().filter(|_| caller.writes_maps);
+    match owner {
+        None => {
+            let map = OwnMap::new();
+            attempt(ALL, |steps| {
+                steps.count(map.write())?;
+                let tree = steps.count(tree_of(&path))?;
+                layered(steps, &tree)
+            })
+        }
+        Some(owner) => {
+            let write = |pid: i32, file: &str, id: u32| {
+                std::fs::write(format!("/proc/{pid}/{file}"), format!("0 {id} 1\n"))
+                    .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))
+            };
+            let map = |pid| {
+                write(pid, "uid_map", owner.uid())?;
+                write(pid, "gid_map", owner.gid())
+            };
+            attempt_mapped(ALL, map, |steps| {
+                let tree = steps.count(tree_of(&path))?;
+                steps.count(cred::set_group(0).and_then(|()| cred::set_user(0)))?;
+                layered(steps, &tree)
+            })
+        }
+    }
+}
+
+fn tree_of(path: &CStr) -> Result<OwnedFd> {
+    mount::open_tree(fs::open(path, libc::O_PATH | libc::O_DIRECTORY)?.as_fd())
 }
 
 fn c_string(bytes: &[u8]) -> std::result::Result<CString, std::ffi::NulError> {
     CString::new(bytes)
 }
 
-fn layered(staging: &OwnedFd, lower: &CStr) -> Result<()> {
-    fs::make_directory(staging.as_fd(), c"upper", 0o755)?;
-    fs::make_directory(staging.as_fd(), c"work", 0o700)?;
+fn layered(steps: &mut Steps, lower: &OwnedFd) -> trial::Answer {
+    let staging = steps.count(fresh(c"tmpfs", &[(c"mode", c"755")]))?;
+    // Before Linux 6.15 the upper layer has to lie on a mount that is attached; nobody else sees this one.
+    let root = steps.count(fs::open(c"/", libc::O_PATH | libc::O_DIRECTORY))?;
+    steps.count(mount::move_mount(staging.as_fd(), root.as_fd()))?;
+    steps.count(mounted(&staging, lower))
+}
+
+/// Under a name of ours: overlay has its own meaning for `:` and a backslash.
+fn mounted(staging: &OwnedFd, lower: &OwnedFd) -> Result<()> {
+    for name in [c"upper", c"work", c"lower"] {
+        fs::make_directory(staging.as_fd(), name, 0o755)?;
+    }
+    fs::change_directory(staging.as_fd())?;
+    mount::move_mount(lower.as_fd(), fs::open(c"lower", libc::O_PATH)?.as_fd())?;
     let overlay = mount::fsopen(c"overlay")?;
     mount::fsconfig_flag(overlay.as_fd(), c"userxattr")?;
-    mount::fsconfig_string(overlay.as_fd(), c"lowerdir", lower)?;
-    fs::change_directory(staging.as_fd())?;
-    mount::fsconfig_string(overlay.as_fd(), c"upperdir", c"upper")?;
-    mount::fsconfig_string(overlay.as_fd(), c"workdir", c"work")?;
+    for (key, name) in [
+        (c"lowerdir", c"lower"),
+        (c"upperdir", c"upper"),
+        (c"workdir", c"work"),
+    ] {
+        mount::fsconfig_string(overlay.as_fd(), key, name)?;
+    }
     mount::fsconfig_create(overlay.as_fd())?;
-    mount::fsmount(
-        overlay.as_fd(),
-        Attributes(Attributes::NO_SUID | Attributes::NO_DEV),
-    )
-    .map(drop)
+    let attributes = Attributes(Attributes::NO_SUID | Attributes::NO_DEV);
+    mount::fsmount(overlay.as_fd(), attributes).map(drop)
 }
 
 /// A directory that looks delegated is, when a cgroup can be made in it: a cgroup may hold as many as `cgroup.max.descendants` says.
@@ -240,14 +270,31 @@ fn device(path: &'static CStr) -> Fact<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn overlay_works_over_what_another_id_owns() {
+        let caller = presumed().expect("a host").caller;
+        let dir = tempfile::tempdir().expect("a directory");
+        let odd = dir.path().join("a:b\\c,d e");
+        std::fs::create_dir(&odd).expect("a directory");
+        std::fs::set_permissions(&odd, PermissionsExt::from_mode(0o700)).expect("chmod");
+        if caller.writes_maps {
+            std::os::unix::fs::chown(&odd, Some(1_000_000), Some(1_000_000)).expect("chown");
+        }
+        assert_eq!(overlay(&odd, &caller), Trial::Done);
+    }
 
     #[test]
     fn overlay_is_refused_for_what_is_no_directory() {
-        assert_eq!(
-            overlay(Path::new("/etc/passwd")),
-            Trial::Failed(1, Errno::ENOTDIR)
-        );
-        assert_eq!(overlay(Path::new("/no/such")), Trial::Failed(1, Errno::ENOENT));
+        let caller = presumed().expect("a host").caller;
+        for (path, errno) in [("/etc/passwd", Errno::ENOTDIR), ("/no/such", Errno::ENOENT)] {
+            let said = overlay(Path::new(path), &caller);
+            assert!(
+                matches!(said, Trial::Failed(_, e) if e == errno),
+                "{path}: {said:?}"
+            );
+        }
     }
 
     #[test]

@@ -78,6 +78,15 @@ pub(crate) type Answer = std::result::Result<(), (u8, Errno)>;
 
 /// Does `body` in a child with new namespaces. `body` must not allocate: another thread of a test may hold the allocator's lock.
 pub(crate) fn attempt(namespaces: libc::c_int, body: impl FnOnce(&mut Steps) -> Answer) -> Trial {
+    attempt_mapped(namespaces, |_| Ok(()), body)
+}
+
+/// The same, after `map` has written what the child's ids are: as only root may who stands outside.
+pub(crate) fn attempt_mapped(
+    namespaces: libc::c_int,
+    map: impl FnOnce(i32) -> Result<()>,
+    body: impl FnOnce(&mut Steps) -> Answer,
+) -> Trial {
     let Ok((here, there)) = socket::pair() else {
         return Trial::Refused(Errno::EMFILE);
     };
@@ -86,6 +95,10 @@ pub(crate) fn attempt(namespaces: libc::c_int, body: impl FnOnce(&mut Steps) -> 
         Ok(Side::Child) => {
             // Whoever kills doctor ends what it tries, too.
             let _ = cred::die_with_parent();
+            drop(here);
+            if !matches!(socket::receive(there.as_fd(), &mut [0], true), Ok((1, _))) {
+                process::exit_now(0)
+            }
             let said = match body(&mut Steps::default()) {
                 Ok(()) => [u8::MAX, 0, 0, 0, 0],
                 Err((step, errno)) => {
@@ -98,7 +111,10 @@ pub(crate) fn attempt(namespaces: libc::c_int, body: impl FnOnce(&mut Steps) -> 
         }
         Ok(Side::Parent(child, pid)) => {
             drop(there);
-            let said = hear(&here);
+            let said = match map(pid).and_then(|()| socket::send(here.as_fd(), b"x", None)) {
+                Ok(()) => hear(&here),
+                Err(errno) => Trial::Refused(errno),
+            };
             // A first process of a pid namespace takes everything in it along.
             let _ = process::signal_pidfd(child.as_fd(), libc::SIGKILL);
             let _ = process::wait(pid, true, false);
