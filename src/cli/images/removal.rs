@@ -30,7 +30,7 @@ impl Remover {
         let chosen = matches!(kind, Kind::Chosen(_)) && !self.host.caller.writes_maps;
         let by_worker = match maps.find(|owners| chosen || owners.kind == *kind) {
             Some(owners) => by_worker(store, owners, entries),
-            None => Err("ids that you cannot have any more own its files".to_owned()),
+            None => Err("their files belong to ids that you cannot have any more".to_owned()),
         };
         // Root may remove whatever there is; others what is theirs, if that is all.
         by_worker.or_else(|why| {

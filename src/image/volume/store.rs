@@ -376,7 +376,9 @@ impl Filling {
     /// As mkdir(2).
     pub fn begin(&self) -> Result<bool, Error> {
         let new = self.path();
-        match removed(&new) {
+        // Once it is empty it can go, though its owner may be one whose directories the caller may not read.
+        let emptied = fs::remove_dir(&new).is_ok();
+        match if emptied { Ok(()) } else { removed(&new) } {
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
                 return Ok(false);
             }
