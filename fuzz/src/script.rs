@@ -142,7 +142,7 @@ fn block(out: &mut Vec<u8>, flag: u8, name: &[u8], prefix: &[u8], link: &[u8], m
 pub fn mended(bytes: &[u8]) -> Vec<u8> {
     let mut out = bytes.to_vec();
     let mut at = 0;
-    while at + 512 <= out.len() {
+    while at < out.len().saturating_sub(511) {
         let block = &mut out[at..at + 512];
         if block.iter().any(|b| *b != 0) {
             let mut header = Header::from_byte_slice(block).clone();

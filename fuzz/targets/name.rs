@@ -12,7 +12,7 @@ thread_local!(static GROUND: RefCell<Ground> = RefCell::new(Ground::new()));
 fn may_be(name: &[u8]) -> bool {
     let parts: Vec<&[u8]> = name
         .split(|b| *b == b'/')
-        .filter(|part| !matches!(part, b"" | b"."))
+        .filter(|part| !matches!(*part, b"" | b"."))
         .collect();
     let (last, before) = match parts.split_last() {
         Some((last, before)) => (*last, before),

@@ -1,5 +1,6 @@
 //! Sizes and spans of time, as profiles and flags write them.
 
+use super::reference::shown;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -30,7 +31,7 @@ impl FromStr for Bytes {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let bad = || UnitError::Size(text.to_owned());
+        let bad = || UnitError::Size(shown(text));
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let shift = match unit.to_ascii_lowercase().as_str() {
@@ -61,7 +62,7 @@ impl FromStr for Span {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let bad = || UnitError::Span(text.to_owned());
+        let bad = || UnitError::Span(shown(text));
         let mut rest = text;
         let mut total = Duration::ZERO;
         if rest.is_empty() {
@@ -126,6 +127,16 @@ through_text!(Span);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_is_escaped_and_short() {
+        let text = format!("1\u{1b}[31m{}", "x".repeat(10_000));
+        let size = text.parse::<Bytes>().expect_err("no size").to_string();
+        let span = text.parse::<Span>().expect_err("no span").to_string();
+        for message in [size, span] {
+            assert!(!message.contains('\u{1b}') && message.len() < 300, "{message:?}");
+        }
+    }
 
     #[test]
     fn sizes() {
