@@ -7,7 +7,7 @@ use sbx::image::job::Ownership;
 use sbx::image::limits::Limits;
 use sbx::image::unpack::{Options, Unpacked, remove_tree, unpack};
 use sbx::model::Bytes;
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -59,10 +59,21 @@ impl Ground {
     /// A fresh one; it lasts for all runs of a process.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same, with more files beside.
+    #[must_use]
+    pub fn with(more: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         fs::create_dir(dir.path().join("box")).expect("mkdir");
         fs::create_dir(dir.path().join("canary")).expect("mkdir");
         fs::write(dir.path().join("canary/file"), WORDS).expect("write");
+        for (name, text) in more {
+            let path = dir.path().join("canary").join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("mkdir");
+            fs::write(path, text).expect("write");
+        }
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
         let inside = open(&dir.path().join("box"), flags, Mode::empty()).expect("open");
         let mut ground = Self {
@@ -92,8 +103,25 @@ impl Ground {
         ]
     }
 
+    /// What is unpacked in.
+    #[must_use]
+    pub fn inside(&self) -> PathBuf {
+        self.dir.path().join("box")
+    }
+
     /// Unpacks a layer, looks at what came of it, and removes it. What is beside is as it was, whatever the layer says.
     pub fn unpack(&mut self, layer: &[u8], compression: Compression) -> Option<Unpacked> {
+        let unpacked = self.into(layer, compression, "root");
+        self.clear();
+        unpacked
+    }
+
+    /// The same, and leaves what came of it under a name; whether something did.
+    pub fn keep(&mut self, layer: &[u8], compression: Compression, name: &str) -> bool {
+        self.into(layer, compression, name).is_some()
+    }
+
+    fn into(&mut self, layer: &[u8], compression: Compression, name: &str) -> Option<Unpacked> {
         let limits = Limits {
             packed: Bytes(1 << 20),
             unpacked: Bytes(1 << 20),
@@ -102,7 +130,8 @@ impl Ground {
             depth: 24,
             ..Limits::default()
         };
-        let root = self.dir.path().join("box/root");
+        let root = self.inside().join(name);
+        let before = names(&self.inside()).len();
         fs::create_dir(&root).expect("mkdir");
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         let into = open(&root, flags, Mode::empty()).expect("open");
@@ -114,14 +143,21 @@ impl Ground {
         let unpacked = unpack(layer, into.as_fd(), &options, &mut |_| {});
         assert_eq!(self.beside(), self.before, "something beside was changed");
         assert_eq!(fs::read(self.canary().join("file")).expect("read"), WORDS);
-        assert_eq!(names(&self.dir.path().join("box")), ["root"]);
+        assert_eq!(names(&self.inside()).len(), before + 1);
         match &unpacked {
             Ok(unpacked) => sound(&root, unpacked, &limits),
             Err(error) => crate::is_fit(&error.to_string()),
         }
-        remove_tree(self.inside.as_fd(), OsStr::new("root")).expect("what was unpacked can be removed");
-        assert!(names(&self.dir.path().join("box")).is_empty());
         unpacked.ok()
+    }
+
+    /// Removes what was unpacked.
+    pub fn clear(&mut self) {
+        for name in names(&self.inside()) {
+            remove_tree(self.inside.as_fd(), &name).expect("what was unpacked can be removed");
+        }
+        assert!(names(&self.inside()).is_empty());
+        assert_eq!(self.beside(), self.before, "something beside was changed");
     }
 }
 

@@ -3,6 +3,32 @@
 pub mod ground;
 pub mod script;
 
+use sbx::policy::{Policy, Request, Root, resolve};
+use sbx::profile::Library;
+
+/// A policy for a run of `true` in some root.
+#[must_use]
+pub fn a_policy(root: Root) -> Policy {
+    let library = Library {
+        directory: None,
+        uid: 0,
+    };
+    let request = Request {
+        root,
+        entrypoint: None,
+        command: vec!["true".into()],
+        start_in: None,
+        current: None,
+        home: None,
+        user: None,
+        environment: Vec::new(),
+        seccomp: None,
+        profile: "strict".into(),
+    };
+    let profile = library.load("strict").expect("strict");
+    resolve(&profile, &request).expect("a policy")
+}
+
 /// The bytes behind the first line, and that line: a target's input whose first line says how it is tried.
 #[must_use]
 pub fn first_line(data: &[u8]) -> (&[u8], &[u8]) {

@@ -18,16 +18,15 @@ fn may_be(name: &[u8]) -> bool {
         Some((last, before)) => (*last, before),
         None => (&b""[..], &[][..]),
     };
-    let aufs = |part: &&[u8]| part.starts_with(b".wh..wh.");
-    let hides = |part: &&[u8]| part.starts_with(b".wh.");
     if name.contains(&0) || parts.contains(&&b".."[..]) {
         return false;
     }
-    if before.iter().any(aufs) || aufs(&last) {
-        // aufs's own, which are passed over; or a directory that is opaque.
-        return true;
+    // aufs's own is passed over with all that lies in it; in a whiteout lies nothing.
+    let special = before.iter().find(|part| part.starts_with(b".wh."));
+    if let Some(special) = special {
+        return special.starts_with(b".wh..wh.");
     }
-    !before.iter().any(hides) && !matches!(last, b".wh." | b".wh.." | b".wh...")
+    !matches!(last, b".wh." | b".wh.." | b".wh...")
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

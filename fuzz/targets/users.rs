@@ -5,10 +5,9 @@
 use sbx::host::sources::look_up;
 use sbx::model::HostPath;
 use sbx::model::host::HostTree;
-use sbx::policy::{Policy, Request, Root, resolve};
-use sbx::profile::Library;
+use sbx::policy::{Policy, Root};
 use sbx::profile::schema::UserSpec;
-use sbx_fuzz::{first_line, is_fit};
+use sbx_fuzz::{a_policy, first_line, is_fit};
 use std::cell::RefCell;
 use std::fs;
 use tempfile::TempDir;
@@ -21,24 +20,7 @@ struct Ground {
 fn ground() -> Ground {
     let dir = tempfile::tempdir().expect("a directory");
     fs::create_dir(dir.path().join("etc")).expect("mkdir");
-    let library = Library {
-        directory: None,
-        uid: 0,
-    };
-    let request = Request {
-        root: Root::Directory(HostPath::new(dir.path()).expect("a path")),
-        entrypoint: None,
-        command: vec!["true".into()],
-        start_in: None,
-        current: None,
-        home: None,
-        user: None,
-        environment: Vec::new(),
-        seccomp: None,
-        profile: "strict".into(),
-    };
-    let profile = library.load("strict").expect("strict");
-    let policy = resolve(&profile, &request).expect("a policy");
+    let policy = a_policy(Root::Directory(HostPath::new(dir.path()).expect("a path")));
     Ground { dir, policy }
 }
 

@@ -6,12 +6,12 @@
 use crate::model::Layers;
 use crate::sys::fs::{self, Resolve};
 use crate::sys::{Errno, Result};
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// As many links as the kernel follows (path_resolution(7)).
 const LINKS: usize = 40;
@@ -60,7 +60,7 @@ impl Merged {
     /// `ENOENT`; `ELOOP` after too many links; `EISDIR`; what openat(2) answers.
     pub(super) fn read(&self, path: &Path) -> Result<File> {
         let mut path = path.to_owned();
-        for _ in 0..LINKS {
+        for _ in 0..=LINKS {
             match self.walk(&path)? {
                 Walk::Again(next) => path = next,
                 Walk::End(Entry::Link(_)) => return Err(Errno::ELOOP),
@@ -80,44 +80,63 @@ impl Merged {
         Err(Errno::ELOOP)
     }
 
+    /// Part by part, as the kernel goes: `..` goes up from where a link has led, and nothing but a directory has parts behind it.
     fn walk(&self, path: &Path) -> Result<Walk> {
-        let parts = parts(path);
+        let parts: Vec<&[u8]> = path.as_os_str().as_bytes().split(|b| *b == b'/').collect();
+        let mut names = Vec::new();
         let mut here: Option<Vec<OwnedFd>> = None;
         for (at, part) in parts.iter().enumerate() {
-            match entry(here.as_ref().unwrap_or(&self.0), part)? {
-                Entry::Directories(next) => here = Some(next),
-                Entry::Link(target) => {
-                    let mut path: PathBuf = parts.iter().take(at).collect();
-                    path = Path::new("/").join(path).join(target);
-                    path.extend(parts.iter().skip(at + 1));
-                    return Ok(Walk::Again(path));
+            match *part {
+                b"" | b"." => {}
+                b".." => {
+                    names.pop();
+                    here = self.directory(&names)?;
                 }
-                other if at + 1 == parts.len() => return Ok(Walk::End(other)),
-                Entry::Other(_) => return Err(Errno::ENOTDIR),
+                name => match entry(here.as_ref().unwrap_or(&self.0), name)? {
+                    Entry::Directories(next) => {
+                        here = Some(next);
+                        names.push(name);
+                    }
+                    Entry::Link(target) => {
+                        let rest = parts.get(at + 1..).unwrap_or_default();
+                        return Ok(Walk::Again(joined(&names, &target, rest)));
+                    }
+                    other if at + 1 == parts.len() => return Ok(Walk::End(other)),
+                    Entry::Other(_) => return Err(Errno::ENOTDIR),
+                },
             }
         }
         Ok(Walk::End(Entry::Directories(here.unwrap_or_default())))
     }
+
+    /// Names of which each is known to be a directory; `None` is the root. Walked again instead of kept: each takes a descriptor a layer.
+    fn directory(&self, names: &[&[u8]]) -> Result<Option<Vec<OwnedFd>>> {
+        let mut here: Option<Vec<OwnedFd>> = None;
+        for name in names {
+            match entry(here.as_ref().unwrap_or(&self.0), name)? {
+                Entry::Directories(next) => here = Some(next),
+                _ => return Err(Errno::ENOTDIR),
+            }
+        }
+        Ok(here)
+    }
 }
 
-/// The names of a path. `..` goes up by a name, which is right where no link is left before it.
-fn parts(path: &Path) -> Vec<OsString> {
-    let mut parts = Vec::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => parts.push(name.to_owned()),
-            Component::ParentDir => {
-                parts.pop();
-            }
-            _ => {}
-        }
+/// Where a link leads that lies in a directory, with what is left of the path behind it.
+fn joined(directory: &[&[u8]], target: &Path, rest: &[&[u8]]) -> PathBuf {
+    let target = target.as_os_str().as_bytes();
+    let before = if target.starts_with(b"/") { &[][..] } else { directory };
+    let mut path = Vec::new();
+    for part in before.iter().chain([&target]).chain(rest) {
+        path.push(b'/');
+        path.extend_from_slice(part);
     }
-    parts
+    PathBuf::from(OsString::from_vec(path))
 }
 
 /// What a name is in directories that are shown as one.
-fn entry(directories: &[OwnedFd], name: &OsStr) -> Result<Entry> {
-    let name = CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL)?;
+fn entry(directories: &[OwnedFd], name: &[u8]) -> Result<Entry> {
+    let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
     let mut found = Vec::new();
     for directory in directories {
         let flags = libc::O_PATH | libc::O_NOFOLLOW;
@@ -211,6 +230,51 @@ mod tests {
         assert!(merged.is_real_directory(Path::new("/usr/lib")));
         assert!(!merged.is_real_directory(Path::new("/lib")));
         assert!(!merged.is_real_directory(Path::new("/etc/passwd")));
+    }
+
+    /// One layer is a directory, and there the kernel itself says what is right.
+    #[test]
+    fn links_lead_where_the_kernel_goes() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for path in ["etc", "d/e"] {
+            host::create_dir_all(dir.path().join(path)).expect("mkdir");
+        }
+        for path in ["p", "etc/p", "d/p", "d/e/p"] {
+            host::write(dir.path().join(path), path).expect("write");
+        }
+        let links = [
+            ("etc/l", "../d/e"),
+            ("etc/up", "l/../p"),
+            ("etc/file-up", "p/../p"),
+            ("etc/slash", "p/"),
+            ("etc/dot", "p/."),
+            ("etc/slashes", "//d//./e/p"),
+            ("etc/above", "../../../../p"),
+            ("etc/absolute", "/d/e/../p"),
+            ("etc/through", "up"),
+            ("etc/directory", "l/"),
+            ("chain0", "p"),
+        ];
+        for (link, target) in links {
+            symlink(target, dir.path().join(link)).expect("link");
+        }
+        for n in 1..42 {
+            symlink(format!("chain{}", n - 1), dir.path().join(format!("chain{n}"))).expect("link");
+        }
+        let merged = layers(dir.path(), &[]);
+        let root = File::open(dir.path()).expect("open");
+        let chains = (0..42).map(|n| format!("chain{n}"));
+        let all = links.iter().map(|(link, _)| (*link).to_owned()).chain(chains);
+        for path in all.chain(["etc/l/../p", "etc/p/", "etc/p/..", ".."].map(str::to_owned)) {
+            let name = CString::new(path.as_str()).expect("text");
+            let opened = fs::open_beneath(root.as_fd(), &name, libc::O_RDONLY, 0, Resolve::IN_ROOT);
+            let expected = opened.map(File::from).and_then(|mut file| {
+                let mut text = String::new();
+                let read = file.read_to_string(&mut text);
+                read.map_err(|_| Errno::EISDIR).map(|_| text)
+            });
+            assert_eq!(text(&merged, &format!("/{path}")), expected, "{path}");
+        }
     }
 
     #[test]
