@@ -2,7 +2,7 @@
 
 /// A way to say who one is. Others (Negotiate, Digest) are not spoken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
     /// A token of another server.
     Bearer {
         /// Where tokens are had.
@@ -24,7 +24,8 @@ struct Written<'a> {
 }
 
 /// The challenges of all `WWW-Authenticate` headers, in their order. What cannot be read ends its header.
-pub(super) fn challenges<'a>(headers: impl IntoIterator<Item = &'a str>) -> Vec<Challenge> {
+#[must_use]
+pub fn challenges<'a>(headers: impl IntoIterator<Item = &'a str>) -> Vec<Challenge> {
     let written = headers.into_iter().flat_map(|header| {
         let mut reader = Reader { rest: header };
         std::iter::from_fn(move || reader.challenge()).take(MOST)

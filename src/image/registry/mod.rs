@@ -31,6 +31,7 @@ mod token;
 mod upload;
 mod wire;
 
+pub use challenge::{Challenge, challenges};
 pub use client::Client;
 pub use error::Error;
 pub use gate::Resolve;
