@@ -18,11 +18,12 @@ suite() {
 
 # Runs the integration tests from what was copied, with a home of their own: integration USER [PREFIX...]
 integration() {
-  local own="$stage/as-$1"
-  install -d -m 755 -o "$1" "$own" "$own/tmp"
+  # Short: podman takes no more than 50 characters for a directory in the one for temporary files.
+  local own="$stage/$1"
+  install -d -m 755 -o "$1" "$own" "$own/t"
   install -m 666 /dev/null "$stage/skips-$1"
   suite "it as $1" "${@:2}" env -i --chdir="$own" PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME="$own" \
-    TMPDIR="$own/tmp" USER="$1" INSTA_UPDATE=no SBX_TEST_SKIPS="$stage/skips-$1" SBX_TEST_BINARY="$stage/bin/sbx" \
+    TMPDIR="$own/t" USER="$1" INSTA_UPDATE=no SBX_TEST_SKIPS="$stage/skips-$1" SBX_TEST_BINARY="$stage/bin/sbx" \
     SBX_TEST_ATTACKER="$stage/bin/attacker" SBX_TEST_PROFILES="$stage/profiles" SBX_TEST_TOOLCHAIN="$stage/toolchain" \
     "$stage/bin/it"
 }

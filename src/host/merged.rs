@@ -125,7 +125,11 @@ impl Merged {
 /// Where a link leads that lies in a directory, with what is left of the path behind it.
 fn joined(directory: &[&[u8]], target: &Path, rest: &[&[u8]]) -> PathBuf {
     let target = target.as_os_str().as_bytes();
-    let before = if target.starts_with(b"/") { &[][..] } else { directory };
+    let before = if target.starts_with(b"/") {
+        &[][..]
+    } else {
+        directory
+    };
     let mut path = Vec::new();
     for part in before.iter().chain([&target]).chain(rest) {
         path.push(b'/');

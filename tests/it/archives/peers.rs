@@ -133,11 +133,13 @@ fn umoci_and_sbx_understand_each_other() {
 /// Flags that keep a tool's images within a directory; `None` where it cannot work at all.
 fn storage(program: &str, at: &Path) -> Option<Vec<String>> {
     let root = at.join(program);
+    // podman takes no more than 50 characters here.
+    let run = at.join("r");
     let flags = vec![
         "--root".to_owned(),
         root.join("root").display().to_string(),
         "--runroot".to_owned(),
-        root.join("run").display().to_string(),
+        run.display().to_string(),
         "--storage-driver".to_owned(),
         "vfs".to_owned(),
     ];
@@ -153,9 +155,9 @@ fn storage(program: &str, at: &Path) -> Option<Vec<String>> {
 
 /// What lies there belongs to ids that the test cannot remove by itself.
 fn clean(program: &str, at: &Path) {
-    let path = at.join(program).display().to_string();
+    let paths = [at.join(program), at.join("r")].map(|path| path.display().to_string());
     if !crate::util::is_root() {
-        call(program, &["unshare", "rm", "-rf", &path], at);
+        call(program, &["unshare", "rm", "-rf", &paths[0], &paths[1]], at);
     }
 }
 
