@@ -24,6 +24,7 @@ pub fn a_policy(root: Root) -> Policy {
         environment: Vec::new(),
         seccomp: None,
         profile: "strict".into(),
+        flags: sbx::policy::Flags::default(),
     };
     let profile = library.load("strict").expect("strict");
     resolve(&profile, &request).expect("a policy")
