@@ -26,12 +26,12 @@ fn ground() -> Ground {
 
 thread_local!(static GROUND: RefCell<Ground> = RefCell::new(ground()));
 
-/// Whether a file has a line with this name and this number in its third field.
+/// Whether a file has a line with this number in its third field, and this name in its first unless the name is that number (`033` is 33).
 fn has(file: &[u8], name: &str, number: u32) -> bool {
     file.split(|b| *b == b'\n').any(|line| {
         let fields: Vec<&[u8]> = line.split(|b| *b == b':').collect();
         let third = fields.get(2).and_then(|field| std::str::from_utf8(field).ok());
-        let named = fields[0] == name.as_bytes() || third == Some(name);
+        let named = fields[0] == name.as_bytes() || name.parse() == Ok(number);
         named && third.and_then(|third| third.parse().ok()) == Some(number)
     })
 }

@@ -13,6 +13,7 @@ suite() {
     bad=1
   fi
   passed=$((passed + ok)) failed=$((failed + bad))
+  [ "$bad" = 0 ] || sed -n "/^failures:$/,/^test result:/s/^/$1: /p" "$stage/log" >>"$stage/failures"
   sed -nE 's/^test (.*) \.\.\. ignored(, )?(.*)$/\1\t\3/p' "$stage/log" >>"$stage/ignored"
 }
 
@@ -28,9 +29,10 @@ integration() {
     "$stage/bin/it"
 }
 
-# Prints every skip and the sums; gives whether all is well.
+# Prints what failed once more, every skip and the sums; gives whether all is well.
 verdict() {
   local key reason skipped=0 noted
+  cat "$stage/failures" 2>/dev/null || true
   noted=$(cat "$stage"/skips* 2>/dev/null | wc -l)
   while IFS=$'\t' read -r key reason; do
     printf 'skipped %s: %s\n' "$key" "${reason:-no reason given}"
