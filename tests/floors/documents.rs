@@ -139,7 +139,7 @@ fn flags_of(text: &str) -> BTreeSet<String> {
 
 /// The long flags of a verb, or of all of them.
 fn flags(files: &[(String, String)], verb: Option<&str>) -> BTreeSet<String> {
-    let shared = "src/cli/run_args.rs";
+    let shared = "src/cli/sandbox_args/";
     let own = verb.map(|verb| format!("src/cli/{verb}.rs"));
     let text = |path: &str| {
         files
@@ -148,7 +148,8 @@ fn flags(files: &[(String, String)], verb: Option<&str>) -> BTreeSet<String> {
             .map_or("", |(_, t)| t.as_str())
     };
     let takes_shared = own.as_ref().is_some_and(|own| text(own).contains("SandboxArgs"));
-    let of_verb = |path: &str| own.as_ref().is_none_or(|own| path == own) || (takes_shared && path == shared);
+    let of_verb =
+        |path: &str| own.as_ref().is_none_or(|own| path == own) || (takes_shared && path.starts_with(shared));
     let all = files
         .iter()
         .filter(|(p, _)| p.starts_with("src/cli/") && of_verb(p));

@@ -64,7 +64,7 @@ pub fn pull(args: &PullArgs) -> Result<u8, Report> {
             args.image.escape_debug()
         )));
     };
-    let map = crate::cli::run_args::word::<MapKind>("--map", &args.map)?;
+    let map = crate::cli::sandbox_args::word::<MapKind>("--map", &args.map)?;
     let owners = Owners::of(map.value, None, &mut host)?;
     let how = How {
         owners: &owners,
