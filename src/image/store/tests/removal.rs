@@ -205,6 +205,20 @@ fn sizes_are_shared_and_unique() {
 }
 
 #[test]
+fn verify_knows_what_a_run_and_a_load_have_there() {
+    let (dir, store) = create();
+    let copy = store.new_copy(Kind::Single).expect("a name");
+    drop(store.copy_folder(&Kind::Single, copy.name()).expect("a directory"));
+    let spool = store.spool().expect("a file");
+    assert!(copy.path().is_dir() && dir.path().join("store").join(spool.within()).is_file());
+    assert_eq!(findings(&store), [""; 0]);
+    for name in ["copies/x", "copies/single/x"] {
+        std::fs::write(dir.path().join("store").join(name), "").expect("write");
+    }
+    assert_eq!(findings(&store).len(), 2);
+}
+
+#[test]
 fn verify_finds_what_is_wrong() {
     let (dir, store) = create();
     let made = image(&["one", "two"], "1");
