@@ -16,6 +16,7 @@ pub mod owner;
 pub mod platform;
 pub mod registries;
 pub mod registry;
+pub mod remove;
 pub mod source;
 pub mod store;
 pub mod transport;

@@ -2,7 +2,7 @@
 
 use crate::sys::fs::set_mode;
 use crate::sys::tree::set_mode_of_path;
-use crate::sys::{Errno, Result};
+use crate::sys::{Errno, Result, uninterrupted};
 use nix::dir::Dir;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstat};
