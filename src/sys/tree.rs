@@ -1,9 +1,30 @@
-//! Metadata of files that may not be opened for reading: what nix has no safe function for.
+//! Trees of files: the names in a directory, extended attributes, shared blocks, and modes of what cannot be opened.
 
-use super::{Errno, Result, check, check_int};
+use super::{Errno, Result, check, check_int, uninterrupted};
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 use std::ffi::{CStr, CString};
 use std::io::Write;
 use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// The names in a directory, without `.` and `..`, in the file system's order.
+///
+/// # Errors
+/// As open(2) and getdents(2).
+pub fn names(directory: BorrowedFd<'_>) -> Result<Vec<CString>> {
+    // Opened anew: copies of a descriptor share the place up to which it is read.
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let again = uninterrupted(|| openat(directory, c".", flags, Mode::empty()))?;
+    let mut found = Vec::new();
+    for entry in Dir::from_fd(again)?.iter() {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            found.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(found)
+}
 
 /// Sets an extended attribute of an open file.
 ///

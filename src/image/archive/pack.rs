@@ -2,7 +2,7 @@
 
 use super::write::{Entry, What, Writer};
 use crate::image::store::Kind;
-use nix::dir::Dir;
+use crate::sys::tree;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
@@ -113,7 +113,10 @@ impl<W: Write> Packer<W> {
         if depth > DEPTH {
             return Err(PackError::Deep(PathBuf::from(OsString::from_vec(path.to_vec()))));
         }
-        for name in names(directory).map_err(at(path))? {
+        let mut names = tree::names(directory).map_err(at(path))?;
+        // The same directory makes the same tar.
+        names.sort_unstable();
+        for name in names {
             let inner = match path {
                 b"" => name.to_bytes().to_vec(),
                 _ => [path, b"/", name.to_bytes()].concat(),
@@ -204,22 +207,6 @@ impl<W: Write> Packer<W> {
 fn open(parent: BorrowedFd<'_>, name: &CString, how: OFlag) -> nix::Result<OwnedFd> {
     let flags = how | OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     openat(parent, name.as_c_str(), flags, Mode::empty())
-}
-
-/// Sorted, so that the same directory makes the same tar.
-fn names(directory: BorrowedFd<'_>) -> nix::Result<Vec<CString>> {
-    let mut listed = Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let mut names = Vec::new();
-    for entry in listed.iter() {
-        let entry = entry?;
-        let name = entry.file_name();
-
-        if !matches!(name.to_bytes(), b"." | b"..") {
-            names.push(name.to_owned());
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
 }
 
 /// A user's own, without those that file systems of containers keep for themselves.

@@ -3,8 +3,8 @@
 use super::file::{self, Links};
 use super::{Copied, Error, failed};
 use crate::sys::fs::{self, Resolve};
+use crate::sys::tree::names;
 use crate::sys::{Errno, Result};
-use nix::dir::Dir;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, fstat, fstatat};
 use std::collections::HashMap;
@@ -35,25 +35,6 @@ pub(super) struct Merge<'a> {
     /// Directories get their metadata last, from the bottom up: it may forbid what is still to be done in them.
     made: Vec<(Vec<u8>, usize)>,
     copied: Copied,
-}
-
-/// The names in a directory.
-fn names(folder: BorrowedFd<'_>) -> Result<Vec<CString>> {
-    let again = nix::fcntl::openat(
-        folder,
-        c".",
-        nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_DIRECTORY | nix::fcntl::OFlag::O_CLOEXEC,
-        nix::sys::stat::Mode::empty(),
-    )?;
-    let mut dir = Dir::from_fd(again)?;
-    let mut found = Vec::new();
-    for entry in dir.iter() {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            found.push(entry.file_name().to_owned());
-        }
-    }
-    Ok(found)
 }
 
 fn kind(stat: &FileStat) -> libc::mode_t {

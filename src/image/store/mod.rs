@@ -54,7 +54,6 @@ pub use list::Listed;
 pub use lock::{Lock, Wait};
 pub use spool::Spool;
 pub use sweep::Remove;
-pub(in crate::image) use tree::remove as remove_tree;
 pub use tree::{Size, measure};
 pub use verify::Finding;
 

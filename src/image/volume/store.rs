@@ -2,10 +2,10 @@
 
 use super::lock::{self, How};
 use super::{Error, Name};
+use crate::image::remove::remove_tree;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -101,9 +101,7 @@ fn removed(path: &Path) -> Result<(), Error> {
     let failed = |e: nix::errno::Errno| Error::io("remove", path, e);
     let parent = path.parent().unwrap_or(Path::new("/"));
     let parent = File::open(parent).map_err(|e| Error::io("open", parent, e))?;
-    let name = path.file_name().unwrap_or_default().as_bytes();
-    let name = std::ffi::CString::new(name).map_err(|_| failed(nix::errno::Errno::EINVAL))?;
-    crate::image::store::remove_tree(parent.as_fd(), &name).map_err(failed)
+    remove_tree(parent.as_fd(), path.file_name().unwrap_or_default()).map_err(failed)
 }
 
 /// Whether nothing is in a directory. One that may not be listed belongs to an id of a sandbox, which has been there.

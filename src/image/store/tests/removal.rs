@@ -1,6 +1,8 @@
 //! Removing, counting and checking.
 
 use super::*;
+use crate::image::remove::remove_tree;
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -208,7 +210,11 @@ fn sizes_are_shared_and_unique() {
 fn verify_knows_what_a_run_and_a_load_have_there() {
     let (dir, store) = create();
     let copy = store.new_copy(Kind::Single).expect("a name");
-    drop(store.copy_folder(&Kind::Single, copy.name()).expect("a directory"));
+    drop(
+        store
+            .copy_folder(&Kind::Single, copy.name())
+            .expect("a directory"),
+    );
     let spool = store.spool().expect("a file");
     assert!(copy.path().is_dir() && dir.path().join("store").join(spool.within()).is_file());
     assert_eq!(findings(&store), [""; 0]);
@@ -295,7 +301,8 @@ fn what_is_measured_and_removed_may_be_deep_and_closed() {
         let top = std::fs::File::open(dir.path().join("top")).expect("a directory");
         assert_eq!(measure(top.as_fd()).expect("measured").files, 601);
     }
-    tree::remove(parent.as_fd(), c"top").expect("removed");
-    tree::remove(parent.as_fd(), c"top").expect("gone already");
+    for told in ["removed", "gone already"] {
+        remove_tree(parent.as_fd(), OsStr::new("top")).expect(told);
+    }
     assert_eq!(tree_of(dir.path()), ["beside"]);
 }
