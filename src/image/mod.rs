@@ -4,6 +4,7 @@
 //! sandbox of its own; see [`job`] for what is said between it and `sbx`.
 
 pub mod archive;
+mod attribute;
 pub mod copy;
 pub mod credentials;
 pub mod descriptor;

@@ -110,23 +110,3 @@ pub fn set_mode_of_path(object: BorrowedFd<'_>, mode: u32) -> Result<()> {
     // SAFETY: `link` is NUL-terminated and lives through the call.
     check_int(unsafe { libc::chmod(link.as_ptr(), mode) }).map(|_| ())
 }
-
-/// The names of all extended attributes of an open file; none where the file system has none.
-///
-/// # Errors
-/// As flistxattr(2).
-pub fn attribute_names(file: BorrowedFd<'_>) -> Result<Vec<CString>> {
-    // The kernel gives no more (XATTR_LIST_MAX).
-    let mut list = vec![0u8; 64 << 10];
-    // SAFETY: the buffer is live and its length is given.
-    let length = unsafe { libc::flistxattr(file.as_raw_fd(), list.as_mut_ptr().cast(), list.len()) };
-    let length = match check(length as libc::c_long) {
-        Err(Errno::ENOTSUP) => 0,
-        other => usize::try_from(other?).unwrap_or_default(),
-    };
-    let names = list.get(..length).unwrap_or_default();
-    let names = names.split(|b| *b == 0).filter(|name| !name.is_empty());
-    names
-        .map(|name| CString::new(name).map_err(|_| Errno::EINVAL))
-        .collect()
-}

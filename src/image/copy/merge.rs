@@ -1,7 +1,7 @@
 //! Which layer has what: whiteouts, opaque directories, and directories that several layers share.
 
 use super::file::{self, Links};
-use super::{Copied, Error, failed};
+use super::{Copied, Error, Keep, failed};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::tree::names;
 use crate::sys::{Errno, Result};
@@ -29,7 +29,7 @@ enum Seen {
 pub(super) struct Merge<'a> {
     layers: &'a [OwnedFd],
     into: BorrowedFd<'a>,
-    owners: bool,
+    keep: Keep,
     progress: &'a mut dyn FnMut(u64),
     links: Links,
     /// Directories get their metadata last, from the bottom up: it may forbid what is still to be done in them.
@@ -60,13 +60,13 @@ impl<'a> Merge<'a> {
     pub(super) fn new(
         layers: &'a [OwnedFd],
         into: BorrowedFd<'a>,
-        owners: bool,
+        keep: Keep,
         progress: &'a mut dyn FnMut(u64),
     ) -> Self {
         Self {
             layers,
             into,
-            owners,
+            keep,
             progress,
             links: Links::default(),
             made: Vec::new(),
@@ -95,7 +95,7 @@ impl<'a> Merge<'a> {
     fn finish(&self, path: &[u8], layer: usize) -> Result<()> {
         let from = folder(self.layers.get(layer).ok_or(Errno::EBADF)?.as_fd(), path)?;
         let to = folder(self.into, path)?;
-        file::resemble(from.as_fd(), to.as_fd(), &fstat(&from)?, self.owners)
+        file::resemble(from.as_fd(), to.as_fd(), &fstat(&from)?, self.keep)
     }
 
     fn fill(&mut self, here: &Folder, waiting: &mut Vec<Folder>) -> std::result::Result<(), Error> {
@@ -161,7 +161,7 @@ impl<'a> Merge<'a> {
                         name: &name,
                         path: &path,
                         layer,
-                        owners: self.owners,
+                        keep: self.keep,
                     };
                     if let Some(bytes) = file::copy(&spot, &stat, &mut self.links)? {
                         self.copied.files += 1;

@@ -1,10 +1,11 @@
 //! Copies of images, for runs on hosts where the kernel refuses overlay.
 
 use super::talk::Talk;
-use crate::image::copy;
+use crate::image::copy::{self, Keep};
 use crate::image::descriptor::Descriptor;
 use crate::image::job::{Copy, Stage};
 use crate::image::store::{Kind, Store};
+use crate::sys::Errno;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -28,14 +29,26 @@ pub(super) fn copy(store: &Store, job: &Copy, talk: &Talk) -> Result<(), String>
         platform: None,
         annotations: BTreeMap::new(),
     };
-    let owners = matches!(job.kind, Kind::Mapped { .. });
+    let keep = Keep {
+        owners: matches!(job.kind, Kind::Mapped { .. }),
+        set_ids: true,
+    };
     let tick = talk.ticker(&shown, Stage::Copy);
-    let copied = copy::copy(&layers, into.as_fd(), owners, &mut |bytes| tick(bytes));
-    let copied = copied.map_err(|e| format!("the image cannot be copied: {e}"))?;
+    let copied = copy::copy(&layers, into.as_fd(), keep, &mut |bytes| tick(bytes));
+    let copied = copied.map_err(|e| format!("the image cannot be copied: {e}{}", hint(e.errno)))?;
     let done = Descriptor {
         size: copied.bytes,
         ..shown.clone()
     };
     talk.stage(&done, Stage::Complete, copied.bytes);
     Ok(())
+}
+
+fn hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENOSPC | Errno::EDQUOT => {
+            " (a copy takes as much space as the image; XDG_DATA_HOME moves the store)"
+        }
+        _ => "",
+    }
 }
