@@ -8,7 +8,6 @@ use crate::image::job::{Endpoint, Pull};
 use crate::image::registry::{self, Client};
 use crate::image::store::{LayerState, Store, Wait};
 use crate::model::Digest;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -107,13 +106,7 @@ fn look_up(job: &Pull, client: &Client) -> Result<(Digest, Found), String> {
         (None, None) => "latest".to_owned(),
     };
     let first = client.manifest(&asked).map_err(|e| e.to_string())?;
-    let announced = Descriptor {
-        media_type: first.media_type,
-        digest: first.digest,
-        size: first.bytes.len() as u64,
-        platform: None,
-        annotations: BTreeMap::new(),
-    };
+    let announced = Descriptor::new(first.media_type, first.digest, first.bytes.len() as u64);
     let found = match origin::parse(&first.bytes, &announced, &job.limits)? {
         Document::Manifest(manifest) => Found {
             descriptor: announced,

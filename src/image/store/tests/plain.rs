@@ -117,7 +117,7 @@ fn what_root_makes_is_the_workers() {
     put(&store, &image(&["two"], ""), Y);
     drop(
         store
-            .partial(&descriptor("", b"three"), Wait::Never)
+            .partial(&Descriptor::of("", b"three"), Wait::Never)
             .expect("begun"),
     );
     let mut seen = 0;
@@ -277,7 +277,7 @@ fn only_whole_images_get_names() {
 #[test]
 fn a_fetch_goes_on_where_it_stopped() {
     let (_dir, store) = create();
-    let blob = descriptor("", b"0123456789");
+    let blob = Descriptor::of("", b"0123456789");
     let Partial::Open(open) = store.partial(&blob, Wait::Never).expect("ours") else {
         panic!("it is not there");
     };

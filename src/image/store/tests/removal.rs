@@ -44,7 +44,7 @@ fn one_image_is_removed_and_the_rest_stays() {
     let (one, two) = (image(&["base", "one"], "1"), image(&["base", "two"], "2"));
     put(&store, &one, X);
     put(&store, &two, Y);
-    let half = descriptor("", b"half of another");
+    let half = Descriptor::of("", b"half of another");
     drop(store.partial(&half, Wait::Never).expect("begun"));
     let fetched = store.put_blob(b"a blob of an image on its way").expect("put");
     let mut never = |kind: &Kind, _: &[String]| -> Result<(), String> { panic!("{kind}") };
@@ -157,7 +157,7 @@ fn what_is_only_told_is_not_done() {
     store.put_blob(b"of nobody").expect("put");
     drop(
         store
-            .partial(&descriptor("", b"half"), Wait::Never)
+            .partial(&Descriptor::of("", b"half"), Wait::Never)
             .expect("begun"),
     );
     let _used = store.use_image(&one.manifest.digest).expect("the lock");
