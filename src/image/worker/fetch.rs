@@ -34,8 +34,8 @@ pub(super) fn pull(store: &Store, job: &Pull, talk: &Arc<Talk>) -> Result<Digest
         match from(store, job, endpoint, talk) {
             Ok(digest) => return Ok(digest),
             Err(error) => {
-                if at + 1 < job.endpoints.len() {
-                    talk.note(format!("{}: {error}; trying the next place", endpoint.host));
+                if let Some(next) = job.endpoints.get(at + 1) {
+                    talk.note(format!("{error}; trying {}", next.host));
                 }
                 why = error;
             }
