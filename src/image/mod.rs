@@ -13,6 +13,7 @@ pub mod endpoints;
 pub mod environment;
 pub mod job;
 pub mod limits;
+mod lock;
 pub mod owner;
 pub mod platform;
 pub mod registries;

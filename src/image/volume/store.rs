@@ -1,6 +1,6 @@
 //! The directory that holds the volumes.
 
-use super::lock::{self, How};
+use super::lock::{self, Holders, Wait};
 use super::{Error, Name};
 use crate::image::remove::remove_tree;
 use std::fs::{self, DirBuilder, File};
@@ -174,8 +174,8 @@ impl Volumes {
         self.home(name).join(DATA)
     }
 
-    fn lock(&self, name: &Name, how: How) -> Result<Option<File>, Error> {
-        lock::take(&self.lock_path(name), how)
+    fn lock(&self, name: &Name, how: Holders, wait: Wait<'_>) -> Result<Option<File>, Error> {
+        lock::take(&self.lock_path(name), how, wait)
     }
 
     /// Whether there is such a volume.
@@ -220,7 +220,7 @@ impl Volumes {
             data: home.join(DATA),
             created: created.unwrap_or_else(|| u64::try_from(meta.mtime()).unwrap_or_default()),
             fresh: home.join(FRESH).exists(),
-            used: self.lock(name, How::AloneNow)?.is_none(),
+            used: self.lock(name, Holders::Alone, Wait::Never)?.is_none(),
         }))
     }
 
@@ -232,7 +232,7 @@ impl Volumes {
         if self.has(name) {
             return Ok(false);
         }
-        let _lock = self.lock(name, How::Alone)?;
+        let _lock = self.lock(name, Holders::Alone, Wait::Silently)?;
         if self.has(name) {
             return Ok(false);
         }
@@ -268,21 +268,23 @@ impl Volumes {
         let mut tries = 0;
         loop {
             self.create(name)?;
-            let shared = self.lock(name, How::Shared)?;
+            let shared = self.lock(name, Holders::Shared, Wait::Silently)?;
             if !self.has(name) {
                 continue;
             }
             if let (Some(lock), false) = (shared, fresh.exists()) {
                 return Ok(Claim::Ready(Held { _lock: lock }));
             }
-            let Some(lock) = self.lock(name, How::AloneNow)? else {
+            let Some(lock) = self.lock(name, Holders::Alone, Wait::Never)? else {
                 tries += 1;
                 if tries < TRIES {
                     let _ = nix::poll::poll(&mut [], PAUSE);
                     continue;
                 }
                 // Either it is being filled, which ends, or a sandbox has it that began when it could not be filled.
-                if let (Some(lock), true) = (self.lock(name, How::Shared)?, self.has(name)) {
+                if let (Some(lock), true) =
+                    (self.lock(name, Holders::Shared, Wait::Silently)?, self.has(name))
+                {
                     return Ok(Claim::Ready(Held { _lock: lock }));
                 }
                 continue;
@@ -308,7 +310,7 @@ impl Volumes {
         if !self.has(name) && !self.with(OLD, name).is_dir() {
             return Err(Error::Absent(name.clone()));
         }
-        let lock = self.lock(name, How::AloneNow)?;
+        let lock = self.lock(name, Holders::Alone, Wait::Never)?;
         let lock = lock.ok_or_else(|| Error::Busy(name.clone()))?;
         let old = self.with(OLD, name);
         made(&old, 0o700)?;
@@ -403,7 +405,8 @@ impl Filling {
         }
         unlinked(&self.home.join(FRESH))?;
         synced(&self.home)?;
-        let locked = lock::inherited(&self.lock, false).and_then(|()| lock::hold(&self.lock, How::Shared));
+        let locked = lock::inherited(&self.lock, false)
+            .and_then(|()| lock::hold(&self.lock, Holders::Shared, &mut Wait::Silently));
         locked.map_err(|e| Error::io("lock", &self.home, e))?;
         Ok(Held { _lock: self.lock })
     }
