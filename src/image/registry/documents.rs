@@ -72,7 +72,7 @@ pub(super) fn ping(exchange: &Exchange, host: &str) -> Result<(), Error> {
     if answer.status != 200 {
         return Err(answer.into_error(host));
     }
-    if !exchange.auth.tells(&exchange.registry()?) {
+    if !exchange.auth.tells(&exchange.origin()?) {
         return Err(Error::Denied {
             what: host.to_owned(),
             why: "its token server belongs to somebody else, who is not told the password".to_owned(),
