@@ -27,6 +27,13 @@ pub fn config_home(lookup: Lookup<'_>) -> Option<PathBuf> {
     directory(lookup, "XDG_CONFIG_HOME").or_else(home)
 }
 
+/// `$XDG_DATA_HOME`, or `~/.local/share`.
+#[must_use]
+pub fn data_home(lookup: Lookup<'_>) -> Option<PathBuf> {
+    let home = || directory(lookup, "HOME").map(|home| home.join(".local/share"));
+    directory(lookup, "XDG_DATA_HOME").or_else(home)
+}
+
 /// A path as messages show it.
 pub(crate) fn shown_path(path: &std::path::Path) -> String {
     path.as_os_str().as_encoded_bytes().escape_ascii().to_string()

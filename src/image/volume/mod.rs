@@ -26,7 +26,7 @@ mod tests;
 pub use name::{Name, NotAName};
 pub use store::{Claim, Filling, Held, Removal, Volume, Volumes};
 
-use std::ffi::OsStr;
+use super::environment::{Lookup, data_home};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -72,12 +72,11 @@ impl Error {
     }
 }
 
-/// Where volumes are when nobody says otherwise; the variables are `XDG_DATA_HOME` and `HOME`.
+/// Where volumes are when nobody says otherwise.
 ///
 /// # Errors
-/// Neither is an absolute path.
-pub fn default_path(data_home: Option<&OsStr>, home: Option<&OsStr>) -> Result<PathBuf, Error> {
-    let absolute = |value: Option<&OsStr>| value.map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = absolute(data_home).or_else(|| absolute(home).map(|home| home.join(".local/share")));
-    data.map(|data| data.join("sbx-volumes")).ok_or(Error::NoHome)
+/// Neither `XDG_DATA_HOME` nor `HOME` is an absolute path.
+pub fn default_path(lookup: Lookup<'_>) -> Result<PathBuf, Error> {
+    let data = data_home(lookup).ok_or(Error::NoHome)?;
+    Ok(data.join("sbx-volumes"))
 }
