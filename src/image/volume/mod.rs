@@ -17,14 +17,19 @@
 //! No sandbox writes anywhere but below `data`, so what is above it is as this module left it. Whatever dies in the middle leaves
 //! something without a meaning, which the next one takes away.
 
+mod files;
+mod filling;
 mod lock;
 mod name;
+mod removal;
 mod store;
 #[cfg(test)]
 mod tests;
 
+pub use filling::{Claim, Filling, Held};
 pub use name::{Name, NotAName};
-pub use store::{Claim, Filling, Held, Removal, Volume, Volumes};
+pub use removal::Removal;
+pub use store::{Volume, Volumes};
 
 use super::environment::{Lookup, data_home};
 use std::io;
