@@ -416,7 +416,7 @@ fn filter(policy: &Policy, table: &Table, identity: &Identity) -> Table {
     if alone && matches!(policy.root, Root::Image(_)) {
         let ids: &[&str] = if identity.uid == 0 { &SET_IDS } else { &[] };
         let origin = Origin::flag("identity.map = caller, in an image");
-        table.answering_done(GIVE_AWAY.iter().chain(ids).copied(), &origin)
+        table.clone().answering_done(GIVE_AWAY.iter().chain(ids).copied(), &origin)
     } else {
         table.clone()
     }
