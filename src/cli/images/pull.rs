@@ -155,7 +155,10 @@ fn one(name: &Reference, how: &How<'_>) -> Result<Digest, Report> {
     let store = open(how.owners)?;
     let mut shown = Shown::new(how.quiet);
     start::work(&job, &store, how.owners, true, &mut shown).map_err(|mut report| {
-        report.message = format!("image {name}: {}", report.message);
+        // What a registry says of a manifest names it.
+        if !report.message.contains(&name.to_string()) {
+            report.message = format!("image {name}: {}", report.message);
+        }
         report
     })
 }
