@@ -1,11 +1,10 @@
 //! What an image's config says about a run, and the flags that say otherwise: as docker has it.
 
-use super::daemon;
-use super::make::Image;
 use super::place::{Home, has_range, refused};
-use super::run::busybox;
-use super::tar::Entry;
+use crate::util::daemon;
+use crate::util::image::Image;
 use crate::util::skip;
+use crate::util::tar::Entry;
 use serde_json::{Value, json};
 
 /// Says its arguments, one a line.
@@ -16,7 +15,7 @@ fn there(image: Image, repository: &str) -> Option<(Home, String)> {
 }
 
 fn with(config: &[(&str, Value)]) -> Option<Image> {
-    let image = busybox()?.layer([
+    let image = Image::busybox()?.layer([
         Entry::program("bin/say", SAY),
         Entry::program("bin/other", SAY),
         Entry::file(

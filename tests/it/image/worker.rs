@@ -1,9 +1,8 @@
 //! The process that reads what strangers have made is taken over: what is in its reach? The attacker stands in the place of `sbx-image`
 //! and is started by `sbx pull` itself. The same attack is made where single walls are switched off, and outside.
 
-use super::attacker;
 use super::place::Home;
-use crate::util::{Dir, Out, Sbx, binary, is_root, skip};
+use crate::util::{Dir, Out, Sbx, attacker, binary, is_root, skip};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
