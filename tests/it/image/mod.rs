@@ -4,6 +4,7 @@
 //! done to the host is judged from the host, by a tree beside the store ([`place::Canary`]).
 
 mod config;
+mod debian;
 mod documents;
 mod layers;
 mod liar;
