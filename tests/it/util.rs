@@ -44,6 +44,23 @@ pub fn skip(key: &str, reason: &str) {
     }
 }
 
+/// Whether ranges of ids can be mapped: always as root, with newuidmap and sub-ids otherwise.
+pub fn has_range() -> bool {
+    static RANGE: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *RANGE.get_or_init(|| {
+        let run = Sbx::run("default").args(["--map", "range", "host", "--", "true"]);
+        is_root() || run.out().code == Some(0)
+    })
+}
+
+/// The same; where they cannot, the test is skipped.
+pub fn range() -> bool {
+    if !has_range() {
+        skip("range", "no newuidmap or no sub-ids");
+    }
+    has_range()
+}
+
 /// A directory of the test's own, removed with it. World-readable, since under root the sandbox runs as another id.
 pub struct Dir(tempfile::TempDir);
 

@@ -1,10 +1,10 @@
 //! Images as roots: what their layers come to, what sbx adds to them, and whose their files are.
 
-use super::place::{Home, has_range, refused};
+use super::place::{Home, refused};
 use crate::util::daemon;
 use crate::util::image::{Built, Image, Packing};
 use crate::util::tar::{Entry, Tar};
-use crate::util::{is_root, skip};
+use crate::util::{is_root, range, skip};
 use serde_json::json;
 
 /// Has an image at the registry; gives a home and its name there.
@@ -213,14 +213,12 @@ fn owners_are_seen_with_a_range_and_are_the_caller_without() {
     };
     let show = "stat -c '%u %g %a' /www /spool /far; chown 33:34 /far && stat -c '%u %g' /far";
     let run = |flags: &[&str]| home.run("default", flags, &name, &["/bin/sh", "-c", show]);
-    if has_range() {
-        let range = ["--map", "range", "--user", "root"];
+    if range() {
+        let flags = ["--map", "range", "--user", "root"];
         let seen = "33 34 640\n8 12 2775\n65000 65001 644";
-        assert_eq!(run(&range).ok(), format!("{seen}\n33 34"));
-        let out = run(&[&range[..], &["--cap-drop", "all"]].concat());
+        assert_eq!(run(&flags).ok(), format!("{seen}\n33 34"));
+        let out = run(&[&flags[..], &["--cap-drop", "all"]].concat());
         assert_eq!(out.code(1).stdout().trim_end(), seen, "without the capability");
-    } else {
-        skip("range", "no newuidmap or no sub-ids");
     }
     if is_root() {
         return skip("user", "the only id of root's own map is root's");

@@ -3,9 +3,10 @@
 use super::{LIST, Place};
 use crate::util::image::Image;
 use crate::util::tar::Entry;
-use crate::util::{is_root, within};
+use crate::util::{range, within};
 use crate::verbs::registry::Registry;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -51,7 +52,7 @@ fn what_is_written_stays_and_is_not_copied_over() {
         "plain:1",
         "echo x > /data/x",
     );
-    assert_ne!(out.code, Some(0), "{}", out.stderr());
+    out.code(1).says("Read-only file system");
 }
 
 #[test]
@@ -318,14 +319,15 @@ fn who_is_killed_while_it_fills_leaves_nothing_that_is_used() {
 fn files_of_other_ids_are_removed() {
     let Some(place) = Place::new() else { return };
     let script = "busybox mkdir -p /d/a/b && busybox touch /d/a/b/c && busybox chown -R 33:33 /d/a && busybox chmod 700 /d/a";
-    let made = place.run(
-        &["--user", "0:0", "--cap-add", "CHOWN", "-v", "data:/d"],
-        "other:1",
-        script,
-    );
-    if made.code != Some(0) {
-        // A map of one id: nothing belongs to others.
-        assert!(!is_root(), "{}", made.stderr());
+    let flags = ["--user", "0:0", "--cap-add", "CHOWN", "-v", "data:/d"];
+    place.run(&flags, "other:1", script).ok();
+    if range() {
+        // It is not this process that could have removed them.
+        let file = place.dir.path().join("sbx-volumes/data/data/a");
+        assert_ne!(
+            file.metadata().expect("made").uid(),
+            nix::unistd::geteuid().as_raw()
+        );
     }
     assert_eq!(place.out(&["volume", "rm", "data"]).ok(), "data");
     assert_eq!(place.names(), Vec::<String>::new());
