@@ -70,16 +70,6 @@ impl Shop {
                 out.status.success().then_some(()).ok_or(said)
             })
         };
-        let (own, groups) = (nix::unistd::getegid(), nix::unistd::getgroups());
-        let others = groups.unwrap_or_default().iter().any(|group| *group != own);
-        if !is_root() && others {
-            // As root these are tried as an ordinary user besides, who has none.
-            skip(
-                "root",
-                "your groups want newgidmap, which a filter of your own stops",
-            );
-            return None;
-        }
         if let Err(why) = done(Command::new("python3").arg(refuse).args(["1", "true"])) {
             skip("refuse-overlay", &why);
             return None;
@@ -135,10 +125,18 @@ impl Shop {
         } else {
             "caller"
         };
+        // Groups are dropped by newgidmap, which nobody may become behind a filter of their own.
+        let groups = if is_root() { "require" } else { "off" };
+        let groups = format!("groups={groups}");
         let image = format!("oci:{}:it", self.dir.path().join("oci").display());
         let own = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         let verb: Vec<&str> = verb.into_iter().collect();
-        [own(&verb), own(&["--map", map, &image]), own(rest)].concat()
+        [
+            own(&verb),
+            own(&["--map", map, "--enforce", &groups, &image]),
+            own(rest),
+        ]
+        .concat()
     }
 
     /// `sbx VERB… IMAGE COMMAND`
