@@ -48,7 +48,7 @@ fn image() -> Option<Image> {
     Some(Image::busybox()?.layer(lower.map(then)).layer(upper.map(then)))
 }
 
-/// A home with a store, the image, and the scripts.
+/// A home with a store, the image, and the script.
 struct Shop {
     dir: Dir,
     /// Run as this user of the host; under root alone.
