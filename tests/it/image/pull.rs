@@ -1,11 +1,11 @@
 //! Pulls: when a registry is asked and what for, as whom, whom it is believed, and what a pull leaves that is killed.
 
-use super::daemon::{self, PASSWORD, USER};
 use super::liar::{Liar, answers};
-use super::make::{Built, Image, Packing};
 use super::place::{Home, refused};
-use super::tar::{Entry, Tar};
 use crate::registry::server::{Reply, Server};
+use crate::util::daemon::{self, PASSWORD, USER};
+use crate::util::image::{Built, Image, Packing};
+use crate::util::tar::{Entry, Tar};
 use crate::util::{processes, skip, within};
 use serde_json::json;
 use std::process::Stdio;
@@ -18,11 +18,7 @@ const NEVER: Duration = Duration::from_secs(24 * 3600);
 
 /// Busybox, and a file that says which image this is.
 fn marked(mark: &str) -> Option<Built> {
-    let Some(image) = Image::busybox() else {
-        skip("busybox", "no static /bin/busybox (package busybox-static)");
-        return None;
-    };
-    Some(image.layer([Entry::file("mark", mark)]).build())
+    Some(Image::busybox()?.layer([Entry::file("mark", mark)]).build())
 }
 
 /// Bytes that do not become fewer by packing, and are others for each seed.
