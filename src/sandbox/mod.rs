@@ -2,6 +2,7 @@
 //!
 //! `prepare` allocates everything; `spawn` clones; `child` and `init` run on the other side and never allocate; `supervise` waits.
 
+mod cgroup;
 mod child;
 mod confine;
 mod fresh;
@@ -15,10 +16,11 @@ mod prepare;
 mod spawn;
 mod supervise;
 mod terminal;
+mod watch;
 pub mod workspace;
 
 pub use operation::Streams;
-pub use outcome::{Ended, Outcome};
+pub use outcome::{Counter, Ended, Outcome, Whole};
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use spawn::{Running, StartError};
 pub use supervise::{SuperviseError, Supervised};

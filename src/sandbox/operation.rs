@@ -2,6 +2,7 @@
 
 use crate::model::Bytes;
 use crate::plan::{Access, Attributes, Holder};
+use crate::sys::process::ProcessorMask;
 use crate::sys::process::Strings;
 use crate::sys::seccomp::Instruction;
 use crate::sys::{mount, tty};
@@ -84,6 +85,8 @@ pub(super) enum Operation {
     KernelFile(&'static CStr, Vec<u8>),
     /// Waits for the supervisor to say that the maps are written.
     AwaitMaps,
+    /// unshare(CLONE_NEWCGROUP): the cgroup that clone3 has put us into becomes the root of what can be seen.
+    UnshareCgroup,
     /// unshare(CLONE_NEWTIME).
     UnshareTime,
     /// Becomes uid 0 and gid 0 inside.
@@ -145,6 +148,8 @@ pub(super) enum Operation {
     Terminal,
     /// chdir.
     StartIn(Place),
+    /// sched_setaffinity.
+    Processors(ProcessorMask),
     /// setrlimit.
     Limit { resource: u32, soft: u64, hard: u64 },
     /// setgroups(2).

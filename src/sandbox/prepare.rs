@@ -2,10 +2,12 @@
 
 use super::lower::Ids;
 use super::operation::{Operation, Place, TmpfsOptions, bits};
+use super::outcome::Deadly;
+use super::watch::Watched;
 use crate::model::{HostPath, IdMap, InRoot, Layers};
 use crate::plan::{Attributes, LayerOption, MapWriter, Plan, ProcKind, Step};
 use crate::sys::mount;
-use crate::sys::process::{CloneFlags, Strings};
+use crate::sys::process::{CloneFlags, ProcessorMask, Strings};
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated,
     Scope,
@@ -31,6 +33,12 @@ pub struct Prepared {
     pub(super) init: bool,
     /// What the command gets in place of SIGTERM.
     pub(super) stop_signal: i32,
+    /// The cgroup to make, and which step asks for it.
+    pub(super) group: Option<(usize, crate::plan::Group)>,
+    /// What is watched where there is none.
+    pub(super) watched: Option<Watched>,
+    /// Limits of each process that end it with a signal of their own.
+    pub(super) deadly: Deadly,
     /// How many bytes the arguments take, counted before the clone because counting allocates.
     pub(super) arguments: usize,
 }
@@ -70,6 +78,9 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         abi: ABI::Unsupported,
         init: false,
         stop_signal: plan.stop_signal.as_ref().map_or(libc::SIGTERM, |s| s.value),
+        group: None,
+        watched: None,
+        deadly: Deadly::of(plan),
         arguments: crate::sys::memory::size_of_arguments(),
     };
     let ids = Ids::of(plan);
@@ -78,6 +89,9 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
     for (index, planned) in plan.steps.iter().enumerate() {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         p.step(index, &planned.step, &ids, &mut slot)?;
+    }
+    if let Some(watched) = &mut p.watched {
+        watched.written_to_memory(plan)?;
     }
     Ok(p)
 }
@@ -158,7 +172,19 @@ impl Prepared {
 
     fn step(&mut self, index: u32, step: &Step, ids: &Ids, slot: &mut usize) -> Result<(), PrepareError> {
         match step {
-            Step::Clone(namespaces) => self.namespaces = clone_flags(namespaces.net),
+            Step::Clone(namespaces) => {
+                let mut flags = clone_flags(namespaces.net);
+                if self.group.is_some() {
+                    // Made by clone3 it would start at the supervisor's cgroup, since the kernel copies namespaces first.
+                    flags.0 &= !u64::from(libc::CLONE_NEWCGROUP.cast_unsigned());
+                    self.put_first(index, Operation::UnshareCgroup);
+                }
+                self.namespaces = flags;
+            }
+            Step::Cgroup(group) => {
+                self.group = Some((usize::try_from(index).unwrap_or_default(), group.clone()))
+            }
+            Step::WatchMemory(most) => self.watched = Some(Watched::new(*most)),
             Step::MapIds { uids, gids, by } => self.map_ids(index, uids, gids, by)?,
             Step::TimeNamespace => self.time_namespace(index)?,
             Step::NoNestedNamespaces => {
@@ -269,6 +295,16 @@ impl Prepared {
                 self.put(index, Operation::Terminal);
             }
             Step::StartIn(at) => self.put(index, Operation::StartIn(place(at)?)),
+            Step::Processors(list) => {
+                let mut mask: ProcessorMask = [0; 16];
+                for number in list.numbers() {
+                    let word = usize::try_from(number / 64).ok().and_then(|at| mask.get_mut(at));
+                    if let Some(word) = word {
+                        *word |= 1 << (number % 64);
+                    }
+                }
+                self.put(index, Operation::Processors(mask));
+            }
             Step::Limits(limits) => {
                 for l in limits {
                     let resource = l.resource.number();
@@ -328,6 +364,8 @@ impl Prepared {
             Step::Exec { command, environment } => self.put(index, exec(command, environment)?),
             // Named, so that a step that nobody carries out does not compile.
             Step::Clone(_)
+            | Step::Cgroup(_)
+            | Step::WatchMemory(_)
             | Step::MapIds { .. }
             | Step::TimeNamespace
             | Step::NoNestedNamespaces
