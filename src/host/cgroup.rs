@@ -88,7 +88,18 @@ fn user_manager() -> Option<Cgroup> {
     (socket && manager && !uid.is_root())
         .then(|| HostPath::new(bus).ok())
         .flatten()
-        .map(|bus| Cgroup::Systemd { bus })
+        .map(|bus| Cgroup::Systemd {
+            bus,
+            controllers: delegated_to(uid.as_raw()),
+        })
+}
+
+/// What the administrator delegates to the user's systemd; memory and pids where nothing else is said.
+fn delegated_to(uid: u32) -> Vec<String> {
+    let own = format!("user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers");
+    let text = files::text(&Path::new(TOP).join(own));
+    let text = if text.is_empty() { "memory pids" } else { &text };
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 pub(super) fn look() -> Cgroup {

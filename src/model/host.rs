@@ -214,6 +214,8 @@ pub enum Cgroup {
     Systemd {
         /// Its D-Bus socket.
         bus: HostPath,
+        /// The controllers that it has to give on.
+        controllers: Vec<String>,
     },
     /// cgroup v2, nothing delegated.
     NotDelegated,

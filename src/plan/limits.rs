@@ -78,13 +78,7 @@ pub(super) fn decide(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> R
 /// Where a cgroup can be made, if anywhere.
 struct Place<'a> {
     parent: Option<(HostPath, bool, Option<HostPath>)>,
-    controllers: Controllers<'a>,
-}
-
-enum Controllers<'a> {
-    These(&'a [String]),
-    /// Of a scope they are known once it is there.
-    Presumed,
+    controllers: &'a [String],
 }
 
 impl<'a> Place<'a> {
@@ -96,11 +90,11 @@ impl<'a> Place<'a> {
                 own,
             } => Ok(Self {
                 parent: Some((path.clone(), *own, None)),
-                controllers: Controllers::These(controllers),
+                controllers,
             }),
-            Cgroup::Systemd { bus } => Ok(Self {
+            Cgroup::Systemd { bus, controllers } => Ok(Self {
                 parent: Some((bus.clone(), true, Some(bus.clone()))),
-                controllers: Controllers::Presumed,
+                controllers,
             }),
             other => match &policy.cgroup_parent {
                 Some(parent) => Err(Refusal::Value {
@@ -110,18 +104,14 @@ impl<'a> Place<'a> {
                 }),
                 None => Ok(Self {
                     parent: None,
-                    controllers: Controllers::These(&[]),
+                    controllers: &[],
                 }),
             },
         }
     }
 
     fn has(&self, controller: &str) -> bool {
-        match self.controllers {
-            Controllers::These(all) => all.iter().any(|c| c == controller),
-            // What systemd delegates to every user; processors only where its administrator says so.
-            Controllers::Presumed => matches!(controller, "memory" | "pids"),
-        }
+        self.controllers.iter().any(|c| c == controller)
     }
 }
 

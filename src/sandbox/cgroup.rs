@@ -32,7 +32,9 @@ pub(super) struct Cgroup {
 impl Cgroup {
     /// Makes it, with all its limits.
     pub(super) fn make(group: &Group) -> Result<Self, Errno> {
-        let path = CString::new(group.parent.as_path().as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+        let scope = group.scope.as_ref().map(super::scope::enter).transpose()?;
+        let parent = scope.as_ref().unwrap_or(&group.parent);
+        let path = CString::new(parent.as_path().as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
         let parent = fs::open(&path, libc::O_RDONLY | libc::O_DIRECTORY)?;
         sweep(parent.as_fd());
         let leaf = group.own.then(|| into_leaf(parent.as_fd())).transpose()?;

@@ -13,6 +13,7 @@ mod message;
 mod operation;
 mod outcome;
 mod prepare;
+mod scope;
 mod spawn;
 mod supervise;
 mod terminal;

@@ -79,6 +79,9 @@ pub struct Whole {
     pub pressure: [Option<u64>; 3],
 }
 
+/// The kernel looks at a process's time when its clock ticks, and shares it out between user mode and itself by estimate.
+const SLACK: Duration = Duration::from_millis(100);
+
 /// Limits of each process that end it: with a signal of their own, or with one that everybody sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Deadly {
@@ -106,7 +109,11 @@ impl Deadly {
             Ended::Signaled(libc::SIGXFSZ) => Ended::FileSize,
             // With memory.oom.group the kernel kills all, our init too.
             Ended::Signaled(libc::SIGKILL) | Ended::Killed(libc::SIGKILL) if oom => Ended::OutOfMemory,
-            Ended::Signaled(libc::SIGKILL) if self.cpu_seconds.is_some_and(|s| used.as_secs() >= s) => {
+            Ended::Signaled(libc::SIGKILL)
+                if self
+                    .cpu_seconds
+                    .is_some_and(|s| used + SLACK >= Duration::from_secs(s)) =>
+            {
                 Ended::CpuTime(libc::SIGKILL)
             }
             other => other,

@@ -18,11 +18,9 @@ pub(super) fn cgroup(survey: &Survey) -> Finding {
         Cgroup::Delegated {
             path, controllers, ..
         } => delegated(&path.to_string(), controllers),
-        Cgroup::Systemd { bus } => Finding::works(
-            "cgroup",
-            format!("the user's systemd gives each sandbox a scope ({bus})"),
-            WITH,
-        ),
+        Cgroup::Systemd { bus, controllers } => {
+            delegated(&format!("a scope of the user's systemd ({bus})"), controllers)
+        }
         Cgroup::NotDelegated => {
             Finding::missing("cgroup", "cgroup v2, but no directory of it is yours", WITHOUT)
                 .mend(delegate(survey))
