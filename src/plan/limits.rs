@@ -49,8 +49,9 @@ pub(super) struct Ceilings {
     files: Vec<(&'static str, String)>,
     watch: Option<Set<Bytes>>,
     processors: Option<Set<Processors>>,
-    /// Whether a cgroup counts the memory, so that no process needs a limit of its own for it.
-    counted: bool,
+    /// What the floor below a ceiling is not needed for, since a cgroup counts it. A floor for the memory forbids what is reserved and
+    /// not used; one for the processes is met first, and nobody is told.
+    counted: Vec<Resource>,
     reasons: Vec<Origin>,
 }
 
@@ -65,6 +66,7 @@ pub(super) fn decide(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> R
     if let Some(pids) = &policy.pids
         && place.has("pids")
     {
+        ceilings.counted.push(Resource::Nproc);
         // Our init is one more.
         let most = pids.value.saturating_add(u64::from(policy.init.value));
         ceilings.write("pids", vec![("pids.max", most.to_string())], &pids.origin);
@@ -158,6 +160,16 @@ fn lacking(
     ledger.lacks(protection, words, mend)
 }
 
+/// Whether a limit of each process is there only because of a ceiling of the whole.
+fn of_the_whole(policy: &Policy, limit: &Set<Limit>) -> bool {
+    let (memory, pids) = (policy.memory.as_ref(), policy.pids.as_ref());
+    match limit.value.resource {
+        Resource::Data => memory.is_some_and(|m| m.origin == limit.origin),
+        Resource::Nproc => pids.is_some_and(|p| p.origin == limit.origin),
+        _ => false,
+    }
+}
+
 impl Ceilings {
     fn write(&mut self, controller: &'static str, files: Vec<(&'static str, String)>, origin: &Origin) {
         if !self.controllers.contains(&controller) {
@@ -196,7 +208,7 @@ impl Ceilings {
                 ("memory.swap.max", swap),
                 ("memory.oom.group", "1".to_owned()),
             ];
-            self.counted = true;
+            self.counted.push(Resource::Data);
             self.write("memory", files, &memory.origin);
             return Ok(());
         }
@@ -376,11 +388,8 @@ impl Ceilings {
                 format!("limits.cpu ({})", list.origin),
             );
         }
-        // The floor below limits.memory is not needed where the kernel counts all of it, and forbids what is reserved and not used.
-        let floor = |l: &&Set<Limit>| {
-            l.value.resource == Resource::Data && policy.memory.as_ref().is_some_and(|m| m.origin == l.origin)
-        };
-        let all = policy.limits.iter().filter(|l| !(self.counted && floor(l)));
+        let floor = |l: &&Set<Limit>| self.counted.contains(&l.value.resource) && of_the_whole(policy, l);
+        let all = policy.limits.iter().filter(|l| !floor(l));
         add(
             steps,
             Step::Limits(all.map(|l| l.value).collect()),

@@ -235,7 +235,7 @@ fn processes_that_were_refused_are_told() {
         return;
     }
     let out = run(
-        &["--pids-limit", "8", "--ulimit", "nproc=100", "--json"],
+        &["--pids-limit", "8", "--json"],
         "for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done; wait",
     );
     out.says("the limit of processes of 8");
