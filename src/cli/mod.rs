@@ -15,6 +15,7 @@ pub mod report;
 pub mod request;
 pub mod run;
 pub mod run_args;
+mod space;
 mod text_file;
 pub mod volume;
 pub mod volumes;

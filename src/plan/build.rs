@@ -3,7 +3,7 @@
 use super::filesystem::Builder;
 use super::identity::{self, Identity};
 use super::loss::{Loss, Refusal};
-use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step};
+use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step, Upper};
 use super::{Facts, landlock};
 use crate::model::host::{Fact, ProcMount};
 use crate::model::{Host, Level, Origin, Protection};
@@ -62,9 +62,9 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     confine(policy, host, (&identity, groups), &mut ledger, &mut steps)?;
     finish(policy, facts, &identity, &mut steps);
     limits_without_cgroup(policy, &mut ledger)?;
+    unbounded_root(&steps, &mut ledger)?;
     let mut notes = policy.notes.clone();
     notes.extend(workspace_of_root(policy, &identity, facts));
-    notes.extend(unbounded_copy(&steps));
     Ok(Plan {
         steps,
         losses: ledger.losses,
@@ -95,13 +95,27 @@ fn workspace_of_root(policy: &Policy, identity: &Identity, facts: &Facts) -> Opt
     })
 }
 
-/// An overlay's writes go to a tmpfs that filesystem.tmp bounds; those to a copy go to the disk.
-fn unbounded_copy(steps: &[Planned]) -> Option<String> {
-    let copied = steps.iter().any(|p| matches!(p.step, Step::RootCopy(_)));
-    (copied && !super::step::sealed(steps)).then(|| {
-        "what is written to the root goes to the disk, until the end and without a limit: overlay is refused here, and the root is a copy"
-            .to_owned()
-    })
+/// What is written to memory is bounded by filesystem.tmp; no quota on the disk can be had by an ordinary user.
+fn unbounded_root(steps: &[Planned], ledger: &mut Ledger<'_>) -> Result<(), Refusal> {
+    if super::step::sealed(steps) {
+        return Ok(());
+    }
+    let root = steps.iter().find_map(|p| match &p.step {
+        Step::RootCopy(_) => Some(("the root is a copy", "`sbx doctor overlay` says what mends it")),
+        Step::RootOverlay(_, Upper::Disk(_), _)
+        | Step::RootFuse {
+            upper: Upper::Disk(_),
+            ..
+        } => Some((
+            "filesystem.upper = disk",
+            "filesystem.upper = \"memory\" (--upper memory), which holds as much as filesystem.tmp says",
+        )),
+        _ => None,
+    });
+    let Some((why, mend)) = root else { return Ok(()) };
+    let reason =
+        format!("what is written to the root goes to the disk, until the end and without a limit: {why}");
+    ledger.lacks(Protection::Disk, &reason, mend)
 }
 
 fn groups(policy: &Policy, host: &Host, facts: &Facts, ledger: &mut Ledger<'_>) -> Result<Identity, Refusal> {

@@ -95,6 +95,15 @@ pub fn vfork_run<T>(stack: &mut Stack, body: fn(&mut T) -> libc::c_int, data: &m
     })
 }
 
+/// Has the kernel kill what a command becomes, once the process that starts it ends, however that may be.
+pub fn end_with_parent(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec the closure makes one system call and touches no memory.
+    unsafe {
+        command.pre_exec(|| super::cred::die_with_parent().map_err(std::io::Error::from));
+    }
+}
+
 /// Ends this process at once: no destructor, no exit handler of the parent's copy runs.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) does not return and touches no memory.

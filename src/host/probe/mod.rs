@@ -52,7 +52,8 @@ pub fn survey() -> std::result::Result<Survey, Error> {
     let around = around::look(&host.caller, clues.program.as_deref());
     host.id_helpers = ids::id_helpers(&host.caller);
     host.seccomp = fact(seccomp_filter());
-    host.fuse = device(c"/dev/fuse");
+    host.fuse = fuse();
+    host.fuse_overlayfs = ids::fuse_overlayfs();
     host.tun = device(c"/dev/net/tun");
     host.cgroup = cgroup();
     host.tree = tree();
@@ -83,6 +84,12 @@ pub fn survey() -> std::result::Result<Survey, Error> {
 #[must_use]
 pub fn overlay_over(lower: &Path, caller: &Caller) -> Fact<String> {
     fact(overlay(lower, caller))
+}
+
+/// Whether `/dev/fuse` can be opened.
+#[must_use]
+pub fn fuse() -> Fact<String> {
+    device(c"/dev/fuse")
 }
 
 fn fact(trial: Trial) -> Fact<String> {

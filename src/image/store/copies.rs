@@ -1,4 +1,4 @@
-//! Copies of images: a whole root in one directory, for one run on a host where the kernel refuses overlay.
+//! What one run has on disk of its own: a copy of an image, where the kernel refuses overlay, or the upper layer of its root.
 //!
 //! Whoever uses one holds its lock, alone; the name is not used again. One whose lock is free belonged to a run that was killed.
 
@@ -88,6 +88,15 @@ impl Store {
             return Err(Error::NoSuchImage(name.to_owned()));
         }
         self.root.make_tree(&format!("{}/{name}", folder(kind)))
+    }
+
+    /// Makes the directory, for the upper layer of a run and all that belongs to it.
+    ///
+    /// # Errors
+    /// As mkdir(2).
+    pub fn make_upper(&self, copy: &Copy) -> Result<(), Error> {
+        self.root
+            .make_folder(&format!("{}/{}", folder(&copy.kind), copy.name))
     }
 
     /// The files of an unpacked layer.
