@@ -112,9 +112,10 @@ fn until_known(
         let words = server.and_then(Server::end);
         match ended {
             Ok(supervised) => {
-                if let Some(words) = words {
+                // When the time is up it is killed with the rest.
+                if let Some(words) = words.filter(|_| supervised.outcome.ended != sandbox::Ended::Timeout) {
                     out::words(format_args!(
-                        "sbx: fuse-overlayfs, which showed the root: {words}"
+                        "sbx: fuse-overlayfs, which showed the root, has failed: {words}"
                     ));
                 }
                 return finish(args, &asked.policy, supervised, record);

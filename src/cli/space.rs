@@ -7,8 +7,7 @@ use super::report::Report;
 use super::request::{self, Asked};
 use crate::host;
 use crate::model::HostPath;
-use crate::model::host::Fact;
-use crate::plan::{self, Room};
+use crate::plan::{self, Plan, Room, Step};
 use crate::policy::Root;
 use crate::profile::schema::{MapKind, UpperPlace, WithoutOverlay};
 use crate::sys::signal::{self, SignalSet};
@@ -36,6 +35,17 @@ impl Space {
     /// Where it is, if it is this.
     pub(super) fn of(&self, what: Room) -> Option<HostPath> {
         self.place.clone().filter(|_| self.what == what)
+    }
+}
+
+/// A copy takes its time, and nobody has asked for it.
+fn say_why(plan: &Plan) {
+    let copy = plan.steps.iter().find(|p| matches!(p.step, Step::RootCopy(_)));
+    if let Some(planned) = copy {
+        let why = out::escaped(&planned.reason);
+        out::words(format_args!(
+            "sbx: {why}; it takes its time and its space, and `sbx doctor overlay` says what mends it"
+        ));
     }
 }
 
@@ -99,7 +109,10 @@ impl Asked {
                 copy::upper(&self.owners()?)?
             }
             Room::Copy => {
-                request::plan(self, terminal)?;
+                let plan = request::plan(self, terminal)?;
+                if !quiet {
+                    say_why(&plan);
+                }
                 self.copy_image(quiet)?
             }
         };
@@ -112,15 +125,6 @@ impl Asked {
         let (Some(held), Root::Image(image)) = (&self.image, &self.policy.root) else {
             return Err(Report::sbx("there is no image to copy"));
         };
-        if !quiet {
-            let why = match &self.host.image_overlay {
-                Fact::Missing(why) => out::escaped(why),
-                Fact::Works => "for an upper layer on this disk".to_owned(),
-            };
-            out::words(format_args!(
-                "sbx: overlay is refused here ({why}): the image is copied for this run, which takes its time and its space; `sbx doctor overlay` says what mends it"
-            ));
-        }
         // A copy takes long enough to be interrupted, and the start that failed has blocked signals. ^C goes to the process that copies
         // as well, which ends, so that what it has made can be removed.
         let _ = signal::set_mask(&SignalSet::of(&[libc::SIGINT]));

@@ -2,7 +2,7 @@
 //!
 //! Nothing here may allocate, lock or unwind: the memory is a copy of a process that did not expect to be copied.
 
-use super::fresh::{MINIMAL, fresh, fresh_tmpfs, fuse, overlay};
+use super::fresh::{MINIMAL, fresh, fresh_tmpfs, overlay};
 use super::init;
 use super::message::Message;
 use super::operation::{Lower, Operation, Place, Scratch, TmpfsOptions};
@@ -170,7 +170,7 @@ impl Child<'_> {
     fn root_fuse(&mut self, slot: usize, ids: (&CStr, &CStr)) -> Result<()> {
         let attributes = Attributes(Attributes::NO_SUID | Attributes::NO_DEV);
         let device = self.take(slot)?;
-        let tree = fuse(device.as_fd(), ids, attributes)?;
+        let tree = mount::fuse(device.as_fd(), ids, attributes)?;
         Message::Fuse.send(self.control, Some(device.as_fd()))?;
         drop(device);
         self.attach_root(tree)?;

@@ -1,14 +1,13 @@
-//! File systems that a sandbox mounts for itself: tmpfs, proc, devpts, overlay, fuse.
+//! File systems that a sandbox mounts for itself: tmpfs, proc, devpts, overlay.
 //!
 //! As in the child that calls it, nothing here may allocate.
 
 use super::operation::{Lower, Lowers, TmpfsOptions};
+use crate::sys::Result;
 use crate::sys::fs::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
-use crate::sys::{Errno, Result};
 use std::ffi::CStr;
-use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 pub(super) const MINIMAL: Attributes =
     Attributes(Attributes::NO_SUID | Attributes::NO_DEV | Attributes::NO_EXEC);
@@ -86,33 +85,6 @@ pub(super) fn overlay(
     mount::fsconfig_string(fs.as_fd(), c"workdir", c"work")?;
     mount::fsconfig_create(fs.as_fd())?;
     Ok((mount::fsmount(fs.as_fd(), attributes)?, upper))
-}
-
-/// A file system that whoever holds `device` shows.
-pub(super) fn fuse(
-    device: BorrowedFd<'_>,
-    (user, group): (&CStr, &CStr),
-    attributes: Attributes,
-) -> Result<OwnedFd> {
-    let fs = mount::fsopen(c"fuse")?;
-    let mut number = [0; 12];
-    // A descriptor has ten digits at most.
-    write!(&mut number[..], "{}\0", device.as_raw_fd()).map_err(|_| Errno::EINVAL)?;
-    let number = CStr::from_bytes_until_nul(&number).map_err(|_| Errno::EINVAL)?;
-    for (key, value) in [
-        (c"source", c"fuse-overlayfs"),
-        (c"fd", number),
-        (c"rootmode", c"40000"),
-        (c"user_id", user),
-        (c"group_id", group),
-    ] {
-        mount::fsconfig_string(fs.as_fd(), key, value)?;
-    }
-    // The kernel decides who may do what, by owners and modes, and for every id inside.
-    mount::fsconfig_flag(fs.as_fd(), c"default_permissions")?;
-    mount::fsconfig_flag(fs.as_fd(), c"allow_other")?;
-    mount::fsconfig_create(fs.as_fd())?;
-    mount::fsmount(fs.as_fd(), attributes)
 }
 
 /// Before Linux 6.5 fsconfig(2) takes 255 bytes of layers, and mount(2) a page: enough for 500 links to them, each with a number as name.

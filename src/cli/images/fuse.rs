@@ -92,7 +92,7 @@ impl Server {
         pid.and_then(|pid| i32::try_from(pid).ok())
     }
 
-    /// Waits for its end, which comes when the root is gone. What it says, where that came otherwise.
+    /// Waits for its end, which comes when the root is gone. Where that came otherwise: how, and what it said.
     pub(in crate::cli) fn end(self) -> Option<String> {
         let mut child = match self.started? {
             Ok(child) => child,
@@ -118,7 +118,7 @@ impl Server {
         let status = status.map_or_else(|e| e.to_string(), |status| status.to_string());
         Some(match words.is_empty() {
             true => status,
-            false => words,
+            false => format!("{status}: {words}"),
         })
     }
 }

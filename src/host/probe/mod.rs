@@ -86,10 +86,16 @@ pub fn overlay_over(lower: &Path, caller: &Caller) -> Fact<String> {
     fact(overlay(lower, caller))
 }
 
-/// Whether `/dev/fuse` can be opened.
+/// Whether something can be mounted that a program shows through `/dev/fuse`, which must be opened in the namespace that mounts.
 #[must_use]
 pub fn fuse() -> Fact<String> {
-    device(c"/dev/fuse")
+    let map = OwnMap::new();
+    fact(attempt(ALL, |steps| {
+        steps.count(map.write())?;
+        let device = steps.count(fs::open(c"/dev/fuse", libc::O_RDWR | libc::O_NONBLOCK))?;
+        let mounted = mount::fuse(device.as_fd(), (c"1000", c"1000"), Attributes(0));
+        steps.count(mounted).map(drop)
+    }))
 }
 
 fn fact(trial: Trial) -> Fact<String> {
