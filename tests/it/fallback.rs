@@ -209,7 +209,7 @@ fn which_root_it_is_and_why_is_told() {
     );
     assert_eq!(shop.sh(true, "true").stderr(), "");
     for (refused, says) in [
-        (true, "an image is copied for each run"),
+        (true, "else copied for each run"),
         (false, "an image runs as an overlay"),
     ] {
         let out: Out = shop

@@ -44,7 +44,10 @@ fn directories(lower: &OsString) -> io::Result<()> {
 fn execute(program: &OsString, lower: &OsString) -> io::Error {
     let mut options = OsString::from("lowerdir=");
     options.push(lower);
-    options.push(format!(",upperdir={UPPER}/upper,workdir={UPPER}/work"));
+    // Without a cache for writes, so that whoever writes is told when there is no more room.
+    options.push(format!(
+        ",upperdir={UPPER}/upper,workdir={UPPER}/work,writeback=0"
+    ));
     Command::new(program)
         .args(["-f", "-o"])
         .arg(options)

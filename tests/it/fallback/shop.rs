@@ -15,7 +15,7 @@ pub(super) struct Shop {
     /// Run as this user of the host; under root alone.
     uid: Option<u32>,
     /// What stands in for overlay.
-    instead: &'static str,
+    pub(super) instead: &'static str,
 }
 
 impl Shop {
