@@ -1,5 +1,8 @@
-# Sourced by scripts/bench. An image of 300 MB in six layers of this machine's own files, in a registry on this machine.
-image='' registry_log=$stage/registry.log
+# Sourced by scripts/bench, and by the parts that need it, once. An image of 300 MB in six layers of this machine's own files, in a
+# registry on this machine; and where it is unpacked, `fresh`, which `anew` empties.
+[ -z "${image+there}" ] || return 0
+image='' registry_log=$stage/registry.log fresh=$stage/fresh
+anew() { rm -rf "$fresh" && install -d -m 755 -o "$("${as[@]}" id -u)" "$fresh"; }
 has() { command -v "$1" >/dev/null || { echo "bench: SKIPPED: $2: $1 is not installed" >&2; return 1; }; }
 
 # put FILE: into the layout under its digest; `digest` and `size` are its own then. described TYPE: that as a descriptor.
@@ -29,8 +32,9 @@ make_layout() {
 serve() {
   printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:0"}\n' "$stage/registry" >"$stage/registry.yml"
   docker-registry serve "$stage/registry.yml" >>"$registry_log" 2>&1 &
-  trap 'kill "$!"; rm -rf "$stage"' EXIT
-  until port=$(grep -om1 'listening on 127.0.0.1:[0-9]*' "$registry_log"); do kill -0 "$!" && sleep 0.1; done
+  registry=$!
+  trap 'kill "$registry"; rm -rf "$stage"' EXIT
+  until port=$(grep -om1 'listening on 127.0.0.1:[0-9]*' "$registry_log"); do kill -0 "$registry" && sleep 0.1; done
   image=127.0.0.1:${port##*:}/bench:1
 }
 if has docker-registry 'images' && has skopeo 'images'; then

@@ -1,12 +1,14 @@
 # Sourced by scripts/bench. What a start costs more because its root is an image: it is found, its layers are put on each other.
+. "$here/5-image.sh"
 [ -n "$image" ] || return 0
 echo 'bench: start-up of images' >&2
-within=() data=(env "XDG_DATA_HOME=$fresh") start=("${RUNS:-200}")
+anew
+within=() data=(env "XDG_DATA_HOME=$fresh")
 
 # beside NAME BOUND COMMAND... --- COMMAND...
 beside() {
   local mine other ratio
-  read -r mine other ratio < <("${within[@]}" "${as[@]}" "${data[@]}" "$stage/pairs" "${start[@]}" "${@:3}" 3>/dev/null) ||
+  read -r mine other ratio < <("${within[@]}" "${as[@]}" "${data[@]}" "$stage/pairs" "${RUNS:-200}" "${@:3}" 3>/dev/null) ||
     { echo "bench: SKIPPED: $1: a command failed" >&2; return 0; }
   row "$1" "$ratio" "$2" "$mine µs, $other µs"
 }

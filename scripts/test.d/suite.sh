@@ -26,7 +26,7 @@ integration() {
   suite "it as $1" "${@:2}" env -i --chdir="$own" PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME="$own" \
     TMPDIR="$own/t" USER="$1" INSTA_UPDATE=no SBX_TEST_SKIPS="$stage/skips-$1" SBX_TEST_BINARY="$stage/bin/sbx" \
     SBX_TEST_ATTACKER="$stage/bin/attacker" SBX_TEST_PROFILES="$stage/profiles" SBX_TEST_TOOLCHAIN="$stage/toolchain" \
-    "$stage/bin/it"
+    SBX_TEST_CACHE="$stage/cache" "$stage/bin/it"
 }
 
 # Prints what failed once more, every skip and the sums; gives whether all is well.

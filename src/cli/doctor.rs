@@ -4,7 +4,7 @@ use super::out::{self, escaped, lines};
 use super::report::Report;
 use super::request;
 use super::run;
-use super::run_args::SandboxArgs;
+use super::sandbox_args::{Apart, PolicyArgs, SandboxArgs};
 use crate::host::findings::{self, Finding, State};
 use crate::host::{self, Survey};
 use crate::model::Host;
@@ -88,7 +88,10 @@ fn try_default(host: &Host, told: &[Finding]) -> Verdict {
         });
     }
     let args = SandboxArgs {
-        profile: vec!["default".into()],
+        policy: Apart(PolicyArgs {
+            profile: vec!["default".into()],
+            ..PolicyArgs::default()
+        }),
         image: "host".into(),
         command: vec!["true".into()],
         ..SandboxArgs::default()

@@ -2,7 +2,6 @@
 
 pub mod doctor;
 pub mod env_file;
-pub mod flag_values;
 pub mod images;
 pub mod man;
 pub mod mount_args;
@@ -14,7 +13,7 @@ pub mod record;
 pub mod report;
 pub mod request;
 pub mod run;
-pub mod run_args;
+pub mod sandbox_args;
 mod space;
 mod text_file;
 pub mod volume;
@@ -25,6 +24,7 @@ pub use report::Report;
 
 use clap::error::ErrorKind;
 use clap::{Args, Command, FromArgMatches, Parser, Subcommand};
+use std::mem::ManuallyDrop;
 
 /// Run a command that nobody trusts, as an ordinary user: no root, no daemon, nothing of yours readable unless you say so.
 #[derive(Debug, Parser)]
@@ -119,8 +119,10 @@ pub fn start() -> u8 {
 fn parse() -> Result<Verb, clap::Error> {
     let mut arguments = std::env::args_os().skip(1).peekable();
     if arguments.peek().is_some_and(|verb| verb == "run") {
-        let alone = run::RunArgs::augment_args(Command::new("run")).try_get_matches_from(arguments);
-        if let Ok(Ok(run)) = alone.as_ref().map(run::RunArgs::from_arg_matches) {
+        // Neither is freed: that takes as long as building them did.
+        let mut alone = ManuallyDrop::new(run::RunArgs::augment_args(Command::new("run")));
+        let matches = ManuallyDrop::new(alone.try_get_matches_from_mut(arguments));
+        if let Ok(Ok(run)) = matches.as_ref().map(run::RunArgs::from_arg_matches) {
             return Ok(Verb::Run(Box::new(run)));
         }
     }

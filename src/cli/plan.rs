@@ -3,7 +3,7 @@
 use super::out;
 use super::report::Report;
 use super::request::{self, Asked};
-use super::run_args::SandboxArgs;
+use super::sandbox_args::SandboxArgs;
 use crate::plan::{Loss, Plan, Step};
 use crate::policy::Policy;
 use crate::profile::{Profile, show};

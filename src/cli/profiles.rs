@@ -2,7 +2,7 @@
 
 use super::out;
 use super::report::Report;
-use super::run_args::SandboxArgs;
+use super::sandbox_args::SandboxArgs;
 use crate::profile::library::LOCAL;
 use crate::profile::{Library, Profile, tighten};
 use std::path::{Path, PathBuf};
@@ -38,10 +38,10 @@ pub fn library(uid: u32) -> Library {
 /// For profiles and flags that are wrong, and for a working directory's profile that widens.
 pub fn choose(args: &SandboxArgs, current: Option<&Path>, uid: u32) -> Result<Chosen, Report> {
     let library = library(uid);
-    let given = if args.profile.is_empty() {
+    let given = if args.policy.profile.is_empty() {
         vec!["default".to_owned()]
     } else {
-        args.profile.clone()
+        args.policy.profile.clone()
     };
     let mut profile = Profile::default();
     for name in &given {

@@ -3,7 +3,7 @@
 use super::images::root::{self, How};
 use super::images::{Owners, pull};
 use super::report::Report;
-use super::run_args::SandboxArgs;
+use super::sandbox_args::SandboxArgs;
 use super::space::Space;
 use super::text_file::text_file;
 use super::volumes::{self, Asking};
@@ -70,12 +70,13 @@ pub fn ask_on(
 ) -> Result<Asked, Report> {
     let chosen = super::profiles::choose(args, current.as_deref(), host.caller.uid)?;
     let seccomp = args
+        .policy
         .seccomp_file()?
         .map(|file| read_seccomp(file, &chosen.profile, &host))
         .transpose()?;
     let ignored = seccomp.as_ref().map_or(0, |s| s.ignored.len());
     let mut flags = args.flags()?;
-    let mounts = args.mounts()?;
+    let mounts = args.files.mounts()?;
     let asked = (&chosen.profile, &flags);
     let (root, image) = root(args, current.as_deref(), asked, &mut host, quiet)?;
     let (asking, volumes) = volumes::named(&mounts.named)?;
@@ -83,9 +84,9 @@ pub fn ask_on(
     flags.anonymous = mounts.anonymous;
     let request = Request {
         root,
-        entrypoint: args.entrypoint.clone(),
+        entrypoint: args.process.entrypoint.clone(),
         command: command(args),
-        start_in: args.workdir.clone(),
+        start_in: args.files.workdir.clone(),
         current,
         home: host.caller.home.clone(),
         user: host.caller.name.clone(),
@@ -141,9 +142,9 @@ fn root(
             let owners = Owners::of(map, flags.userns.as_ref(), host)?;
             let how = How {
                 owners: &owners,
-                when: args.pull,
-                platform: pull::platform(args.platform.as_deref())?,
-                limits: pull::limits(&args.image_limit)?,
+                when: args.images.pull,
+                platform: pull::platform(args.images.platform.as_deref())?,
+                limits: pull::limits(&args.images.image_limit)?,
                 quiet,
                 uid: host.caller.uid,
             };

@@ -5,7 +5,7 @@ use super::out;
 use super::record::{Record, RecordFile};
 use super::report::{Kind, Report};
 use super::request::{self, Asked};
-use super::run_args::SandboxArgs;
+use super::sandbox_args::SandboxArgs;
 use super::volumes::Claimed;
 use crate::model::Host;
 use crate::model::host::Fact;

@@ -31,8 +31,7 @@ pub(super) fn open() -> Result<Volumes, Report> {
 }
 
 fn path() -> Result<PathBuf, Report> {
-    let lookup = |name: &str| std::env::var_os(name);
-    volume::default_path(lookup("XDG_DATA_HOME").as_deref(), lookup("HOME").as_deref()).map_err(Report::sbx)
+    volume::default_path(&|name| std::env::var_os(name)).map_err(Report::sbx)
 }
 
 /// Where the volumes of some flags are. Nothing is made.

@@ -3,7 +3,7 @@
 use super::out;
 use super::report::Report;
 use super::request::{self, Asked};
-use super::run_args::SandboxArgs;
+use super::sandbox_args::SandboxArgs;
 use crate::model::{InRoot, meant};
 use crate::plan::Plan;
 use crate::plan::why::{self, Answer, Use};
@@ -66,9 +66,9 @@ enum Op {
 /// For a question that makes no sense, and where `run` would refuse.
 pub fn why(args: &WhyArgs) -> Result<u8, Report> {
     let mut sandbox = args.sandbox.clone();
-    if sandbox.command.is_empty() && sandbox.entrypoint.is_none() {
+    if sandbox.command.is_empty() && sandbox.process.entrypoint.is_none() {
         // The question is about the sandbox; what would run in it does not matter.
-        sandbox.entrypoint = Some("true".into());
+        sandbox.process.entrypoint = Some("true".into());
     }
     let (Asked { policy, .. }, plan) = request::planned(&sandbox)?;
     let (question, answer) = ask(args, &policy, &plan)?;

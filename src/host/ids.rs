@@ -33,9 +33,15 @@ pub fn id_helpers(caller: &Caller) -> IdHelpers {
         let text = files::read(Path::new(file)).unwrap_or_default();
         accounts::sub_ids(&text, caller.name.as_deref(), caller.uid)
     };
+    // Root has what the helpers would give it.
+    let barred = caller.uid != 0 && nix::sys::prctl::get_no_new_privs().unwrap_or(false);
+    let helper = |name: &str| match find(name, &DIRECTORIES) {
+        Helper::Ready(at) if barred => Helper::NoNewPrivileges(at),
+        found => found,
+    };
     IdHelpers {
-        newuidmap: find("newuidmap", &DIRECTORIES),
-        newgidmap: find("newgidmap", &DIRECTORIES),
+        newuidmap: helper("newuidmap"),
+        newgidmap: helper("newgidmap"),
         subuid: ranges("/etc/subuid"),
         subgid: ranges("/etc/subgid"),
     }

@@ -19,12 +19,18 @@ const LINKS: usize = 40;
 const OPAQUE: &std::ffi::CStr = c"user.overlay.opaque";
 
 /// Layers, the topmost first.
-pub(super) struct Merged(Vec<OwnedFd>);
+///
+/// None is kept open: an image may have 500, each directory of which is in all of them, and a process may open 1024 files.
+pub(super) struct Merged {
+    within: OwnedFd,
+    /// Where each lies beneath that.
+    layers: Vec<String>,
+}
 
 /// What a name is in one layer or in several.
 enum Entry {
-    /// The directories that are shown as one.
-    Directories(Vec<OwnedFd>),
+    /// A directory, with the layers that have a part of it, by their numbers.
+    Directory(Vec<usize>),
     /// A symbolic link, with where it leads.
     Link(PathBuf),
     /// Anything else, for `O_PATH` only.
@@ -42,16 +48,29 @@ impl Merged {
     /// # Errors
     /// When a layer cannot be opened.
     pub(super) fn open(layers: &Layers) -> Result<Self> {
-        let open = |path: PathBuf| {
-            let path = CString::new(path.into_os_string().into_vec()).map_err(|_| Errno::EINVAL)?;
-            fs::open(&path, libc::O_PATH | libc::O_DIRECTORY)
+        let path = CString::new(layers.within.as_path().as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+        let merged = Self {
+            within: fs::open(&path, libc::O_PATH | libc::O_DIRECTORY)?,
+            layers: match layers.names.as_slice() {
+                [] => vec![".".to_owned()],
+                names => names.to_vec(),
+            },
         };
-        layers.paths().map(open).collect::<Result<_>>().map(Self)
+        for layer in &merged.layers {
+            merged.beneath(layer.as_bytes(), libc::O_DIRECTORY)?;
+        }
+        Ok(merged)
+    }
+
+    fn beneath(&self, path: &[u8], how: libc::c_int) -> Result<OwnedFd> {
+        let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
+        let flags = how | libc::O_PATH | libc::O_NOFOLLOW;
+        fs::open_beneath(self.within.as_fd(), &path, flags, 0, Resolve::BENEATH_NO_LINKS)
     }
 
     /// Whether a directory is there, and no link on the way to it.
     pub(super) fn is_real_directory(&self, path: &Path) -> bool {
-        matches!(self.walk(path), Ok(Walk::End(Entry::Directories(_))))
+        matches!(self.walk(path), Ok(Walk::End(Entry::Directory(_))))
     }
 
     /// Opens a file for reading; links lead nowhere but inside.
@@ -64,7 +83,7 @@ impl Merged {
             match self.walk(&path)? {
                 Walk::Again(next) => path = next,
                 Walk::End(Entry::Link(_)) => return Err(Errno::ELOOP),
-                Walk::End(Entry::Directories(_)) => return Err(Errno::EISDIR),
+                Walk::End(Entry::Directory(_)) => return Err(Errno::EISDIR),
                 Walk::End(Entry::Other(file)) => {
                     let meta = File::from(file.try_clone().map_err(|_| Errno::EMFILE)?).metadata();
                     // Nothing but a regular file is opened: opening a FIFO waits, opening a device may do anything.
@@ -84,17 +103,19 @@ impl Merged {
     fn walk(&self, path: &Path) -> Result<Walk> {
         let parts: Vec<&[u8]> = path.as_os_str().as_bytes().split(|b| *b == b'/').collect();
         let mut names = Vec::new();
-        let mut here: Option<Vec<OwnedFd>> = None;
+        // Which layers have a part of where the names lead, and of what stands above.
+        let mut having: Vec<Vec<usize>> = vec![(0..self.layers.len()).collect()];
         for (at, part) in parts.iter().enumerate() {
             match *part {
                 b"" | b"." => {}
                 b".." => {
-                    names.pop();
-                    here = self.directory(&names)?;
+                    if names.pop().is_some() {
+                        having.pop();
+                    }
                 }
-                name => match entry(here.as_ref().unwrap_or(&self.0), name)? {
-                    Entry::Directories(next) => {
-                        here = Some(next);
+                name => match self.entry(having.last().map_or(&[], Vec::as_slice), &names, name)? {
+                    Entry::Directory(next) => {
+                        having.push(next);
                         names.push(name);
                     }
                     Entry::Link(target) => {
@@ -106,19 +127,43 @@ impl Merged {
                 },
             }
         }
-        Ok(Walk::End(Entry::Directories(here.unwrap_or_default())))
+        Ok(Walk::End(Entry::Directory(having.pop().unwrap_or_default())))
     }
 
-    /// Names of which each is known to be a directory; `None` is the root. Walked again instead of kept: each takes a descriptor a layer.
-    fn directory(&self, names: &[&[u8]]) -> Result<Option<Vec<OwnedFd>>> {
-        let mut here: Option<Vec<OwnedFd>> = None;
-        for name in names {
-            match entry(here.as_ref().unwrap_or(&self.0), name)? {
-                Entry::Directories(next) => here = Some(next),
-                _ => return Err(Errno::ENOTDIR),
+    /// What a name is in a directory that these layers have, each without a link on the way to it.
+    fn entry(&self, layers: &[usize], directory: &[&[u8]], name: &[u8]) -> Result<Entry> {
+        let mut found = Vec::new();
+        for number in layers {
+            let layer = self.layers.get(*number).ok_or(Errno::EBADF)?.as_bytes();
+            let path: Vec<&[u8]> = [layer]
+                .into_iter()
+                .chain(directory.iter().copied())
+                .chain([name])
+                .collect();
+            let file = match self.beneath(&path.join(&b'/'), 0) {
+                Err(Errno::ENOENT) => continue,
+                other => File::from(other?),
+            };
+            let meta = file.metadata().map_err(|_| Errno::EIO)?;
+            let kind = meta.file_type();
+            if kind.is_dir() {
+                found.push(*number);
+                let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+                if fs::path_has_attribute(Path::new(&itself), OPAQUE)? {
+                    break;
+                }
+            } else if !found.is_empty() || (kind.is_char_device() && meta.rdev() == 0) {
+                break;
+            } else if kind.is_symlink() {
+                return Ok(Entry::Link(target(&file)?));
+            } else {
+                return Ok(Entry::Other(file.into()));
             }
         }
-        Ok(here)
+        match found.is_empty() {
+            true => Err(Errno::ENOENT),
+            false => Ok(Entry::Directory(found)),
+        }
     }
 }
 
@@ -136,39 +181,6 @@ fn joined(directory: &[&[u8]], target: &Path, rest: &[&[u8]]) -> PathBuf {
         path.extend_from_slice(part);
     }
     PathBuf::from(OsString::from_vec(path))
-}
-
-/// What a name is in directories that are shown as one.
-fn entry(directories: &[OwnedFd], name: &[u8]) -> Result<Entry> {
-    let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
-    let mut found = Vec::new();
-    for directory in directories {
-        let flags = libc::O_PATH | libc::O_NOFOLLOW;
-        let file = match fs::open_beneath(directory.as_fd(), &name, flags, 0, Resolve::BENEATH_NO_LINKS) {
-            Err(Errno::ENOENT) => continue,
-            other => File::from(other?),
-        };
-        let meta = file.metadata().map_err(|_| Errno::EIO)?;
-        let kind = meta.file_type();
-        if kind.is_dir() {
-            let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
-            let opaque = fs::path_has_attribute(Path::new(&itself), OPAQUE)?;
-            found.push(OwnedFd::from(file));
-            if opaque {
-                break;
-            }
-        } else if !found.is_empty() || (kind.is_char_device() && meta.rdev() == 0) {
-            break;
-        } else if kind.is_symlink() {
-            return Ok(Entry::Link(target(&file)?));
-        } else {
-            return Ok(Entry::Other(file.into()));
-        }
-    }
-    if found.is_empty() {
-        return Err(Errno::ENOENT);
-    }
-    Ok(Entry::Directories(found))
 }
 
 fn target(link: &File) -> Result<PathBuf> {
@@ -279,6 +291,25 @@ mod tests {
             });
             assert_eq!(text(&merged, &format!("/{path}")), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn as_many_layers_as_overlay_takes_need_few_descriptors() {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+        // The usual limit, whatever this machine's is.
+        setrlimit(Resource::RLIMIT_NOFILE, soft.min(1024), hard).expect("a limit");
+        let dir = tempfile::tempdir().expect("a directory");
+        let names: Vec<String> = (0..500).map(|n| n.to_string()).collect();
+        for name in &names {
+            host::create_dir_all(dir.path().join(name).join("etc/apt")).expect("mkdir");
+        }
+        symlink("../etc/apt/../apt/x", dir.path().join("7/etc/link")).expect("link");
+        host::write(dir.path().join("499/etc/apt/x"), "lowest").expect("write");
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let merged = layers(dir.path(), &names);
+        assert_eq!(text(&merged, "/etc/link"), Ok("lowest".to_owned()));
+        assert!(merged.is_real_directory(Path::new("/etc/apt")));
     }
 
     #[test]

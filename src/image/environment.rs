@@ -27,36 +27,16 @@ pub fn config_home(lookup: Lookup<'_>) -> Option<PathBuf> {
     directory(lookup, "XDG_CONFIG_HOME").or_else(home)
 }
 
+/// `$XDG_DATA_HOME`, or `~/.local/share`.
+#[must_use]
+pub fn data_home(lookup: Lookup<'_>) -> Option<PathBuf> {
+    let home = || directory(lookup, "HOME").map(|home| home.join(".local/share"));
+    directory(lookup, "XDG_DATA_HOME").or_else(home)
+}
+
 /// A path as messages show it.
 pub(crate) fn shown_path(path: &std::path::Path) -> String {
     path.as_os_str().as_encoded_bytes().escape_ascii().to_string()
-}
-
-/// Reads a small regular file of the host's configuration; what is no such file is an error, a FIFO too, which would never answer.
-///
-/// # Errors
-/// As open(2) and read(2); `InvalidInput` for what is no regular file, `FileTooLarge` above `maximum` bytes.
-pub(crate) fn read_file(
-    path: &std::path::Path,
-    maximum: u64,
-) -> std::io::Result<(Vec<u8>, std::fs::Metadata)> {
-    use std::io::{Error, ErrorKind, Read};
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(Error::new(ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    file.take(maximum + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > maximum {
-        let what = format!("larger than {} KiB", maximum >> 10);
-        return Err(Error::new(ErrorKind::FileTooLarge, what));
-    }
-    Ok((bytes, metadata))
 }
 
 #[cfg(test)]
@@ -70,7 +50,6 @@ pub(crate) fn of<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::ErrorKind;
     use std::path::Path;
 
     #[test]
@@ -84,21 +63,5 @@ mod tests {
         ] {
             assert_eq!(config_home(&of(pairs)).as_deref(), expected.map(Path::new));
         }
-    }
-
-    #[test]
-    fn only_small_regular_files_are_read() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let fifo = dir.path().join("fifo");
-        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("mkfifo");
-        let kind = |p: &Path| read_file(p, 16).map(|(b, _)| b.len()).map_err(|e| e.kind());
-        assert_eq!(kind(&fifo), Err(ErrorKind::InvalidInput));
-        assert_eq!(kind(dir.path()), Err(ErrorKind::InvalidInput));
-        assert_eq!(kind(&dir.path().join("none")), Err(ErrorKind::NotFound));
-        let file = dir.path().join("file");
-        std::fs::write(&file, [b'x'; 16]).expect("write");
-        assert_eq!(kind(&file), Ok(16));
-        std::fs::write(&file, [b'x'; 17]).expect("write");
-        assert_eq!(kind(&file), Err(ErrorKind::FileTooLarge));
     }
 }

@@ -4,6 +4,7 @@
 //! sandbox of its own; see [`job`] for what is said between it and `sbx`.
 
 pub mod archive;
+mod attribute;
 pub mod copy;
 pub mod credentials;
 pub mod descriptor;
@@ -12,10 +13,12 @@ pub mod endpoints;
 pub mod environment;
 pub mod job;
 pub mod limits;
+mod lock;
 pub mod owner;
 pub mod platform;
 pub mod registries;
 pub mod registry;
+pub mod remove;
 pub mod source;
 pub mod store;
 pub mod transport;

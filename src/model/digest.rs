@@ -1,5 +1,6 @@
 //! The digest of a blob, as OCI descriptors write it.
 
+use super::reference::shown;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -57,13 +58,7 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let shown = || {
-            text.chars()
-                .take(100)
-                .collect::<String>()
-                .escape_debug()
-                .to_string()
-        };
+        let shown = || shown(text);
         let Some(hex) = text.strip_prefix("sha256:") else {
             return Err(DigestError::Algorithm(shown()));
         };

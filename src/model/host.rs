@@ -146,16 +146,40 @@ pub enum Helper {
     NoPrivilege(HostPath),
     /// On a file system mounted `nosuid`.
     NoSuidMount(HostPath),
+    /// The caller has set `no_new_privs`, as containers and services do: nothing that it starts raises its rights.
+    NoNewPrivileges(HostPath),
+}
+
+impl IdHelpers {
+    /// What keeps one of the two from being used; `None` when nothing does.
+    #[must_use]
+    pub fn lack(&self) -> Option<String> {
+        let named = [("newuidmap", &self.newuidmap), ("newgidmap", &self.newgidmap)];
+        named
+            .into_iter()
+            .find_map(|(name, helper)| Some(format!("{name} {}", helper.usable().err()?)))
+    }
 }
 
 impl Helper {
+    /// Its path.
+    ///
+    /// # Errors
+    /// With what keeps it from being used, as words that follow its name.
+    pub fn usable(&self) -> Result<&HostPath, &'static str> {
+        match self {
+            Self::Ready(path) => Ok(path),
+            Self::Missing => Err("is not installed"),
+            Self::NoPrivilege(_) => Err("is neither set-uid root nor has file capabilities"),
+            Self::NoSuidMount(_) => Err("lies on a file system mounted nosuid"),
+            Self::NoNewPrivileges(_) => Err("gets no rights, because whoever started sbx set no_new_privs"),
+        }
+    }
+
     /// Its path, when it can be used.
     #[must_use]
     pub fn ready(&self) -> Option<&HostPath> {
-        match self {
-            Self::Ready(path) => Some(path),
-            _ => None,
-        }
+        self.usable().ok()
     }
 }
 

@@ -122,15 +122,14 @@ fn groups(policy: &Policy, host: &Host, facts: &Facts, ledger: &mut Ledger<'_>) 
     let wanted = policy.enforcement.wants(Protection::Groups);
     let identity = identity::decide(policy, host, facts, wanted)?;
     if wanted && !identity.can_drop_groups {
-        let helper = if host.id_helpers.newgidmap.ready().is_none() {
-            "newgidmap cannot be used"
-        } else {
-            "no sub-gids"
+        let helper = match host.id_helpers.newgidmap.usable() {
+            Ok(_) => "no sub-gids".to_owned(),
+            Err(why) => format!("newgidmap {why}"),
         };
         ledger.lacks(
             Protection::Groups,
             &format!("your supplementary groups stay in force on files that only they may open: {helper}"),
-            "install the package uidmap and add sub-ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
+            "`sbx doctor id-maps` says what mends it",
         )?;
     }
     Ok(identity)
@@ -431,7 +430,9 @@ fn filter(policy: &Policy, table: &Table, identity: &Identity) -> Table {
     if alone && matches!(policy.root, Root::Image(_)) {
         let ids: &[&str] = if identity.uid == 0 { &SET_IDS } else { &[] };
         let origin = Origin::flag("identity.map = caller, in an image");
-        table.answering_done(GIVE_AWAY.iter().chain(ids).copied(), &origin)
+        table
+            .clone()
+            .answering_done(GIVE_AWAY.iter().chain(ids).copied(), &origin)
     } else {
         table.clone()
     }

@@ -166,9 +166,10 @@ pub(super) fn caller(host: &Host, uid: u32, gid: u32, drop_groups: bool) -> Iden
 fn range(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
     let helpers = &host.id_helpers;
     let (Some(newuidmap), Some(newgidmap)) = (helpers.newuidmap.ready(), helpers.newgidmap.ready()) else {
+        let lack = helpers.lack().unwrap_or_default();
         return refuse(
             policy,
-            "newuidmap and newgidmap are needed for a range: install the package uidmap, or use caller",
+            &format!("{lack}: see `sbx doctor id-maps`, or use caller"),
         );
     };
     let Some((uids, gids)) = range_maps(host) else {

@@ -15,8 +15,7 @@ const LINES: usize = 340;
 /// With what is wrong, and what would be right.
 pub(super) fn maps(userns: &Userns, host: &Host) -> Result<(IdMap, IdMap), String> {
     let (caller, helpers) = (&host.caller, &host.id_helpers);
-    let ready = helpers.newuidmap.ready().and(helpers.newgidmap.ready()).is_some();
-    let first = |all: &[IdRange]| all.first().copied().filter(|_| ready);
+    let first = |all: &[IdRange]| all.first().copied().filter(|_| helpers.lack().is_none());
     let (uids, gids) = (first(&helpers.subuid), first(&helpers.subgid));
     match userns {
         Userns::KeepId { .. } if caller.writes_maps => {
@@ -39,10 +38,10 @@ pub(super) fn maps(userns: &Userns, host: &Host) -> Result<(IdMap, IdMap), Strin
                 given("--uidmap", users, |range| intermediate(range, caller.uid, uids))?,
                 given("--gidmap", groups, |range| intermediate(range, caller.gid, gids))?,
             );
-            if !ready && !own(&maps, host) {
-                return Err("more than your own id needs newuidmap and newgidmap: install the package uidmap".into());
+            match helpers.lack().filter(|_| !own(&maps, host)) {
+                Some(lack) => Err(format!("more than your own id needs newuidmap and newgidmap: {lack} (see `sbx doctor id-maps`)")),
+                None => Ok(maps),
             }
-            Ok(maps)
         }
     }
 }

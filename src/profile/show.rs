@@ -158,17 +158,22 @@ fn list(items: impl Iterator<Item = String>) -> String {
 
 /// A basic string of TOML.
 fn quoted(text: &str) -> String {
-    let mut out = String::from('"');
-    for c in text.chars() {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    let odd = |c: char| matches!(c, '"' | '\\') || c.is_control();
+    let mut rest = text;
+    while let Some((at, c)) = rest.char_indices().find(|(_, c)| odd(*c)) {
+        let (plain, from) = rest.split_at(at);
+        out.push_str(plain);
         match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if c.is_control() => {
+            '"' | '\\' => out.extend(['\\', c]),
+            c => {
                 let _ = write!(out, "\\u{:04x}", c as u32);
             }
-            c => out.push(c),
         }
+        rest = from.get(c.len_utf8()..).unwrap_or_default();
     }
+    out.push_str(rest);
     out.push('"');
     out
 }
@@ -247,7 +252,7 @@ impl Entry {
 /// The whole profile as TOML; with `origins`, each line says who set it.
 #[must_use]
 pub fn toml(p: &Profile, origins: bool) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(4096);
     let mut section = "";
     for entry in entries(p) {
         if entry.section != section {

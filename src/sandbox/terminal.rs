@@ -16,17 +16,20 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Bytes on their way. The first place is kept free for a carriage return that was held back.
 struct Buffer {
-    bytes: [u8; 4096],
+    /// On the heap: on the stack of a supervisor, even one without a terminal would touch their pages.
+    bytes: Box<[u8]>,
     start: usize,
     end: usize,
 }
 
 impl Buffer {
-    const EMPTY: Self = Self {
-        bytes: [0; 4096],
-        start: 0,
-        end: 0,
-    };
+    fn new() -> Self {
+        Self {
+            bytes: vec![0; 4096].into_boxed_slice(),
+            start: 0,
+            end: 0,
+        }
+    }
 
     fn is_empty(&self) -> bool {
         self.start == self.end
@@ -53,8 +56,8 @@ impl Buffer {
         if self.is_empty() {
             (self.start, self.end) = (1, 1);
         }
-        self.bytes[0] = byte;
         self.start = 0;
+        self.set(0, byte);
     }
 
     /// Takes the carriage return from before each newline. Whether one was held back at the end, since what follows is not known.
@@ -165,8 +168,8 @@ impl Relay {
             attended: false,
             saved: None,
             held: false,
-            inward: Buffer::EMPTY,
-            outward: Buffer::EMPTY,
+            inward: Buffer::new(),
+            outward: Buffer::new(),
         };
         if attended {
             relay.attend();
@@ -273,7 +276,7 @@ impl Relay {
             Err(Errno::EINTR | Errno::EAGAIN) => return,
             // EIO: nobody has the slave open any more, and all its output has been read.
             _ => {
-                self.outward = Buffer::EMPTY;
+                self.outward = Buffer::new();
                 self.master = None;
             }
         }
@@ -290,7 +293,7 @@ impl Relay {
         let Some(master) = &self.master else { return };
         match self.inward.drain(master.as_fd()) {
             Ok(()) | Err(Errno::EINTR | Errno::EAGAIN) => {}
-            Err(_) => self.inward = Buffer::EMPTY,
+            Err(_) => self.inward = Buffer::new(),
         }
     }
 
@@ -316,7 +319,7 @@ impl Relay {
             .map_or(Err(Errno::EBADF), |output| self.outward.drain(output.as_fd()));
         match done {
             Ok(()) | Err(Errno::EINTR | Errno::EAGAIN) => {}
-            Err(_) => self.outward = Buffer::EMPTY,
+            Err(_) => self.outward = Buffer::new(),
         }
     }
 
@@ -392,7 +395,7 @@ mod tests {
     use super::*;
 
     fn folded(parts: &[&str]) -> String {
-        let (mut buffer, mut held, mut out) = (Buffer::EMPTY, false, Vec::new());
+        let (mut buffer, mut held, mut out) = (Buffer::new(), false, Vec::new());
         for part in parts {
             (buffer.start, buffer.end) = (1, 1 + part.len());
             for (at, byte) in (1..).zip(part.bytes()) {

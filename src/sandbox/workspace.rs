@@ -5,7 +5,6 @@
 
 use crate::model::HostPath;
 use crate::sys::fs::{self as sysfs, Resolve};
-use nix::dir::Dir;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -112,14 +111,7 @@ fn walk(directory: BorrowedFd<'_>, at: &Path, depth: usize, all: &mut Vec<Change
 }
 
 fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
-    let copy = open_directory(directory, c".")?;
-    let mut names = Vec::new();
-    for entry in Dir::from_fd(copy)?.iter() {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
+    let mut names = crate::sys::tree::names(directory)?;
     names.sort();
     Ok(names)
 }

@@ -282,7 +282,7 @@ proptest! {
         others in answer(),
     ) {
         let entry = |verdict| Entry { verdict, origin: Origin::Default, guards: Vec::new() };
-        let table = Table::new(verdicts.into_iter().map(|(number, verdict)| (number, entry(verdict))).collect(), others);
+        let table = Table::of(verdicts.into_iter().map(|(number, verdict)| (number, entry(verdict))), others);
         let program = table.compile();
         prop_assume!(!matches!(program, Err(CompileError::TooLong(_))));
         let program = program.expect("compiles");

@@ -6,7 +6,7 @@ use super::guard::{self, GUARDS, SOCKET_FAMILIES};
 use super::sockets::Family;
 use super::table;
 use super::verdict::{Answer, Check, Verdict};
-use super::verdicts::{Entry, Named, Table};
+use super::verdicts::{Entry, Kind, Kinds, Named, Table};
 use crate::model::{self, Origin, Set};
 use std::collections::BTreeMap;
 
@@ -89,23 +89,30 @@ fn nearest(typed: &str, known: impl Iterator<Item = &'static str>) -> &'static s
 /// # Errors
 /// When a name is not known, or execve is not allowed.
 pub fn resolve(spec: &Spec<'_>) -> Result<Table, SpecError> {
-    let allowed = allowed(spec.allow)?;
-    let denied = denied(spec.deny)?;
+    let mut kinds = Kinds::default();
+    let unknown = kinds.add(Entry::always(Answer::Errno(ENOSYS), &Origin::Default));
+    let unmentioned = kinds.add(Entry::always(Answer::Errno(EPERM), &Origin::Default));
+    let allowed = allowed(spec.allow, &mut kinds)?;
+    let denied = denied(spec.deny, &mut kinds)?;
     let mut guards = guards(spec)?;
-    let entries = table::all().map(|(number, name)| {
-        let entry = match (denied.get(number), allowed.get(number)) {
-            (Some((errno, origin)), _) => Entry::always(Answer::Errno(errno), origin),
+    let mut calls = Vec::with_capacity(table::COUNT);
+    for (number, name) in table::all() {
+        let kind = match (denied.get(number), allowed.get(number)) {
+            (Some(refused), _) => refused,
             // Its flags lie in memory, where no filter can look; libraries fall back to clone.
-            (None, _) if name == "clone3" => Entry::always(Answer::Errno(ENOSYS), &Origin::Default),
-            (None, Some(origin)) => match guards.remove(name) {
-                None => Entry::always(Answer::Allow, origin),
-                Some(guarded) => Entry::guarded(guarded, origin),
+            (None, _) if name == "clone3" => unknown,
+            (None, Some(allowed)) => match (guards.remove(&number), kinds.get(allowed)) {
+                (Some(guarded), Some(entry)) => {
+                    let guarded = Entry::guarded(guarded, &entry.origin);
+                    kinds.add(guarded)
+                }
+                _ => allowed,
             },
-            (None, None) => Entry::always(Answer::Errno(EPERM), &Origin::Default),
+            (None, None) => unmentioned,
         };
-        (number, entry)
-    });
-    let table = Table::new(entries.collect(), Answer::Errno(ENOSYS));
+        calls.push((number, kind));
+    }
+    let table = Table::new(kinds, calls, Answer::Errno(ENOSYS));
     match table.execve() {
         Some(entry) if entry.verdict != Verdict::Always(Answer::Allow) => Err(SpecError::NoExecve {
             origin: entry.origin.clone(),
@@ -114,53 +121,62 @@ pub fn resolve(spec: &Spec<'_>) -> Result<Table, SpecError> {
     }
 }
 
-/// The numbers that a name or group stands for.
-fn members(name: &str, origin: &Origin) -> Result<Vec<u32>, SpecError> {
-    let found = match groups::find(name) {
-        Some(group) => Some(group.numbers().collect()),
-        None => table::number(name).map(|number| vec![number]),
-    };
-    found.ok_or_else(|| SpecError::UnknownCall {
+/// The kind of each call that some entry of a profile stands for.
+struct PerCall(Vec<Option<Kind>>);
+
+impl PerCall {
+    fn new() -> Self {
+        Self(vec![None; table::LAST as usize + 1])
+    }
+
+    fn get(&self, number: u32) -> Option<Kind> {
+        self.0.get(number as usize).copied().flatten()
+    }
+
+    /// Calls `change` for each call that a name or group stands for.
+    fn each(
+        &mut self,
+        name: &str,
+        origin: &Origin,
+        mut change: impl FnMut(&mut Option<Kind>),
+    ) -> Result<(), SpecError> {
+        let mut one = |number: u32| self.0.get_mut(number as usize).map(&mut change);
+        if let Some(group) = groups::find(name) {
+            for number in group.numbers() {
+                one(number);
+            }
+            return Ok(());
+        }
+        let number = table::number(name).ok_or_else(|| unknown_call(name, origin))?;
+        one(number);
+        Ok(())
+    }
+}
+
+fn unknown_call(name: &str, origin: &Origin) -> SpecError {
+    SpecError::UnknownCall {
         name: name.escape_debug().to_string(),
         origin: origin.clone(),
         nearest: match name.starts_with('@') {
             true => nearest(name, groups::GROUPS.iter().map(|group| group.name)),
             false => nearest(name, table::all().map(|(_, name)| name)),
         },
-    })
-}
-
-/// Something for some of the calls, by number.
-struct PerCall<T>(Vec<Option<T>>);
-
-impl<T: Copy> PerCall<T> {
-    fn new() -> Self {
-        Self(vec![None; table::LAST as usize + 1])
-    }
-
-    fn get(&self, number: u32) -> Option<T> {
-        self.0.get(number as usize).copied().flatten()
-    }
-
-    fn slot(&mut self, number: u32) -> Option<&mut Option<T>> {
-        self.0.get_mut(number as usize)
     }
 }
 
-fn allowed(allow: &[Set<String>]) -> Result<PerCall<&Origin>, SpecError> {
+fn allowed(allow: &[Set<String>], kinds: &mut Kinds) -> Result<PerCall, SpecError> {
     let mut allowed = PerCall::new();
-    for entry in allow {
-        for number in members(&entry.value, &entry.origin)? {
-            // The first that allows it is named: later profiles only add.
-            if let Some(slot) = allowed.slot(number) {
-                slot.get_or_insert(&entry.origin);
-            }
-        }
+    for Set { value, origin } in allow {
+        let kind = kinds.add(Entry::always(Answer::Allow, origin));
+        // The first that allows it is named: later profiles only add.
+        allowed.each(value, origin, |slot| {
+            slot.get_or_insert(kind);
+        })?;
     }
     Ok(allowed)
 }
 
-fn denied(deny: &BTreeMap<String, Set<String>>) -> Result<PerCall<(u16, &Origin)>, SpecError> {
+fn denied(deny: &BTreeMap<String, Set<String>>, kinds: &mut Kinds) -> Result<PerCall, SpecError> {
     let mut denied = PerCall::new();
     // `@` sorts before every letter: groups come first, and names overrule them. `_sysctl` too sorts behind it.
     for (name, Set { value, origin }) in deny {
@@ -170,17 +186,14 @@ fn denied(deny: &BTreeMap<String, Set<String>>) -> Result<PerCall<(u16, &Origin)
             origin: origin.clone(),
             nearest: nearest(value, errno::names()),
         })?;
-        for number in members(name, origin)? {
-            if let Some(slot) = denied.slot(number) {
-                *slot = Some((errno, origin));
-            }
-        }
+        let kind = kinds.add(Entry::always(Answer::Errno(errno), origin));
+        denied.each(name, origin, |slot| *slot = Some(kind))?;
     }
     Ok(denied)
 }
 
-/// The checks of each call, by its name.
-type Guarded = BTreeMap<&'static str, Vec<(Named, Check)>>;
+/// The checks of each call, by its number.
+type Guarded = BTreeMap<u32, Vec<(Named, Check)>>;
 
 /// The checks of each call, in the order of [`GUARDS`] and not of the profile: merging profiles must not change an answer.
 fn guards(spec: &Spec<'_>) -> Result<Guarded, SpecError> {
@@ -202,7 +215,9 @@ fn guards(spec: &Spec<'_>) -> Result<Guarded, SpecError> {
                 guard: guard.name,
                 origin: set.origin.clone(),
             };
-            checks.entry(call).or_default().push((named, check));
+            if let Some(number) = table::number(call) {
+                checks.entry(number).or_default().push((named, check));
+            }
         }
     }
     Ok(checks)

@@ -107,33 +107,44 @@ const SECOND_NAMES: [&str; 48] = [
     /* 470 */ "listns", "rseq_slice_yield",
 ];
 
-/// Names in the order of their bytes, sorted by the compiler: a run looks up hundreds of names, and would sort them each time.
-const BY_NAME: [(&str, u32); FIRST_NAMES.len() + SECOND_NAMES.len()] = sorted();
+/// How many calls there are.
+pub const COUNT: usize = FIRST_NAMES.len() + SECOND_NAMES.len();
+
+/// Numbers in the order of their names' bytes, sorted by the compiler: a run looks up hundreds of names, and would sort them each
+/// time. Without the names: a pointer to each would be relocated at every start.
+const BY_NAME: [u16; COUNT] = sorted();
 
 #[expect(
     clippy::indexing_slicing,
     reason = "iterators are not const: an index that is too high stops the build"
 )]
-const fn sorted() -> [(&'static str, u32); FIRST_NAMES.len() + SECOND_NAMES.len()] {
-    let mut sorted = [("", 0); FIRST_NAMES.len() + SECOND_NAMES.len()];
+const fn sorted() -> [u16; COUNT] {
+    let mut sorted = [0; COUNT];
     let mut count = 0;
     while count < sorted.len() {
-        let (name, number) = match count < FIRST_NAMES.len() {
-            true => (FIRST_NAMES[count], count as u32),
-            false => {
-                let at = count - FIRST_NAMES.len();
-                (SECOND_NAMES[at], SECOND + at as u32)
-            }
+        let number = match count < FIRST_NAMES.len() {
+            true => count as u16,
+            false => SECOND as u16 + (count - FIRST_NAMES.len()) as u16,
         };
         let mut at = count;
-        while at > 0 && precedes(name, sorted[at - 1].0) {
+        while at > 0 && precedes(known(number), known(sorted[at - 1])) {
             sorted[at] = sorted[at - 1];
             at -= 1;
         }
-        sorted[at] = (name, number);
+        sorted[at] = number;
         count += 1;
     }
     sorted
+}
+
+/// The name of a number of [`BY_NAME`].
+#[expect(clippy::indexing_slicing, reason = "as for `sorted`")]
+const fn known(number: u16) -> &'static str {
+    let at = number as usize;
+    match at < FIRST_NAMES.len() {
+        true => FIRST_NAMES[at],
+        false => SECOND_NAMES[at - SECOND as usize],
+    }
 }
 
 /// Whether `a` stands before `b` in the order of `str`'s own comparison, which is not const.
@@ -157,14 +168,14 @@ pub const fn number(name: &str) -> Option<u32> {
     let (mut low, mut high) = (0, BY_NAME.len());
     while low < high {
         let middle = usize::midpoint(low, high);
-        if precedes(BY_NAME[middle].0, name) {
+        if precedes(known(BY_NAME[middle]), name) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    if low < BY_NAME.len() && !precedes(name, BY_NAME[low].0) {
-        Some(BY_NAME[low].1)
+    if low < BY_NAME.len() && !precedes(name, known(BY_NAME[low])) {
+        Some(BY_NAME[low] as u32)
     } else {
         None
     }
@@ -183,7 +194,8 @@ pub fn name(number: u32) -> Option<&'static str> {
 
 /// Every system call, by rising number.
 pub fn all() -> impl Iterator<Item = (u32, &'static str)> {
-    (0..).zip(FIRST_NAMES).chain((SECOND..).zip(SECOND_NAMES))
+    let first = (0..).zip(FIRST_NAMES.iter().copied());
+    first.chain((SECOND..).zip(SECOND_NAMES.iter().copied()))
 }
 
 #[cfg(test)]

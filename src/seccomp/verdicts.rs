@@ -9,9 +9,29 @@ use crate::model::Origin;
 /// The verdicts of one sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
+    kinds: Kinds,
     /// By rising number.
-    entries: Vec<(u32, Entry)>,
+    calls: Vec<(u32, Kind)>,
     others: Answer,
+}
+
+/// The entries of a table. Most calls share one of a few: an entry for each call would be a tenth of the memory of a start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Kinds(Vec<Entry>);
+
+/// One of [`Kinds`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind(usize);
+
+impl Kinds {
+    pub(super) fn add(&mut self, entry: Entry) -> Kind {
+        self.0.push(entry);
+        Kind(self.0.len() - 1)
+    }
+
+    pub(super) fn get(&self, kind: Kind) -> Option<&Entry> {
+        self.0.get(kind.0)
+    }
 }
 
 /// What one call gets, and why.
@@ -85,31 +105,48 @@ impl Entry {
 }
 
 impl Table {
-    /// A table of these entries, by rising number; every number that has none gets `others`.
-    pub(super) fn new(entries: Vec<(u32, Entry)>, others: Answer) -> Self {
-        debug_assert!(entries.is_sorted_by_key(|(number, _)| *number));
-        Self { entries, others }
+    /// A table of these calls, by rising number; every number that is not among them gets `others`.
+    pub(super) fn new(kinds: Kinds, calls: Vec<(u32, Kind)>, others: Answer) -> Self {
+        debug_assert!(calls.is_sorted_by_key(|(number, _)| *number));
+        Self { kinds, calls, others }
+    }
+
+    /// The same, with an entry for each call.
+    pub(super) fn of(entries: impl IntoIterator<Item = (u32, Entry)>, others: Answer) -> Self {
+        let mut kinds = Kinds::default();
+        let calls = entries
+            .into_iter()
+            .map(|(number, entry)| (number, kinds.add(entry)));
+        let calls = calls.collect();
+        Self::new(kinds, calls, others)
     }
 
     fn get(&self, number: u32) -> Option<&Entry> {
         let at = self
-            .entries
+            .calls
             .binary_search_by_key(&number, |(number, _)| *number)
             .ok()?;
-        self.entries.get(at).map(|(_, entry)| entry)
+        self.kinds.get(self.calls.get(at)?.1)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        let entry = |(number, kind): &(u32, Kind)| Some((*number, self.kinds.get(*kind)?));
+        self.calls.iter().filter_map(entry)
     }
 
     /// The same, where these calls return 0 without being carried out, as far as they were allowed at all.
     #[must_use]
-    pub fn answering_done<'a>(&self, names: impl Iterator<Item = &'a str>, origin: &Origin) -> Self {
-        let mut table = self.clone();
+    pub fn answering_done<'a>(mut self, names: impl Iterator<Item = &'a str>, origin: &Origin) -> Self {
+        let done = self.kinds.add(Entry::always(Answer::Errno(0), origin));
         for number in names.filter_map(table::number) {
-            let found = table.entries.iter_mut().find(|(at, _)| *at == number);
-            if let Some((_, entry)) = found.filter(|(_, entry)| entry.verdict.may_allow()) {
-                *entry = Entry::always(Answer::Errno(0), origin);
+            if !self.get(number).is_some_and(|entry| entry.verdict.may_allow()) {
+                continue;
+            }
+            if let Some((_, kind)) = self.calls.iter_mut().find(|(at, _)| *at == number) {
+                *kind = done;
             }
         }
-        table
+        self
     }
 
     /// Whether mknod(2) is carried out for device nodes: no guard looks at what it makes.
@@ -144,21 +181,14 @@ impl Table {
     #[must_use]
     pub fn explain(&self, name: &str) -> Option<Explanation<'_>> {
         let number = table::number(name)?;
-        self.entry(number)
+        let entry = self.get(number)?;
+        explanation(number, entry)
     }
 
     /// All calls that are known, by rising number.
     pub fn iter(&self) -> impl Iterator<Item = Explanation<'_>> {
-        self.entries.iter().filter_map(|(number, _)| self.entry(*number))
-    }
-
-    fn entry(&self, number: u32) -> Option<Explanation<'_>> {
-        let entry = self.get(number)?;
-        Some(Explanation {
-            name: table::name(number)?,
-            number,
-            entry,
-        })
+        self.entries()
+            .filter_map(|(number, entry)| explanation(number, entry))
     }
 
     /// How many calls get what.
@@ -169,7 +199,7 @@ impl Table {
             guarded: 0,
             refused: 0,
         };
-        for (_, entry) in &self.entries {
+        for (_, entry) in self.entries() {
             match &entry.verdict {
                 Verdict::Always(answer) if answer.allows() => counts.allowed += 1,
                 guarded @ Verdict::Guarded { .. } if guarded.may_allow() => counts.guarded += 1,
@@ -200,12 +230,8 @@ impl Table {
     /// # Errors
     /// When it would be longer than the kernel takes.
     pub fn compile(&self) -> Result<Program, CompileError> {
-        compile::compile(
-            self.entries
-                .iter()
-                .map(|(number, entry)| (*number, &entry.verdict)),
-            self.others,
-        )
+        let verdicts = self.entries().map(|(number, entry)| (number, &entry.verdict));
+        compile::compile(verdicts, self.others)
     }
 
     /// SHA-256 of the filter, in hexadecimal.
@@ -215,4 +241,12 @@ impl Table {
     pub fn digest(&self) -> Result<String, CompileError> {
         self.compile().map(|program| program.digest())
     }
+}
+
+fn explanation(number: u32, entry: &Entry) -> Option<Explanation<'_>> {
+    Some(Explanation {
+        name: table::name(number)?,
+        number,
+        entry,
+    })
 }

@@ -271,35 +271,6 @@ pub fn has_attribute(file: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
     }
 }
 
-/// The extended attributes of an open file that can be read; none where the file system has none.
-#[must_use]
-pub fn attributes(file: BorrowedFd<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let fd = file.as_raw_fd();
-    // SAFETY: the kernel writes at most as many bytes as it is told that there is room for.
-    let names = sized(|to, room| unsafe { libc::flistxattr(fd, to.cast(), room) }).unwrap_or_default();
-    let mut found = Vec::new();
-    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        let Ok(terminated) = std::ffi::CString::new(name) else {
-            continue;
-        };
-        // SAFETY: as above; the name is NUL-terminated and lives through the call.
-        let value = sized(|to, room| unsafe { libc::fgetxattr(fd, terminated.as_ptr(), to.cast(), room) });
-        if let Some(value) = value {
-            found.push((name.to_vec(), value));
-        }
-    }
-    found
-}
-
-/// What a call writes that is asked for the size first.
-fn sized(call: impl Fn(*mut u8, usize) -> isize) -> Option<Vec<u8>> {
-    let size = usize::try_from(call(std::ptr::null_mut(), 0)).ok()?;
-    let mut bytes = vec![0; size];
-    let size = usize::try_from(call(bytes.as_mut_ptr(), bytes.len())).ok()?;
-    bytes.truncate(size);
-    Some(bytes)
-}
-
 /// Whether the file that a path leads to carries an extended attribute; it need not be readable.
 ///
 /// # Errors

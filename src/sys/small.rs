@@ -19,6 +19,16 @@ pub enum Unread {
     TooLarge(u64),
 }
 
+impl From<Unread> for io::Error {
+    fn from(why: Unread) -> Self {
+        match why {
+            Unread::Io(error) => error,
+            Unread::NotRegular => Self::new(io::ErrorKind::InvalidInput, why),
+            Unread::TooLarge(_) => Self::new(io::ErrorKind::FileTooLarge, why),
+        }
+    }
+}
+
 /// Opens a regular file. `O_NONBLOCK`: opening a FIFO that somebody put there returns at once, and it is refused like any other thing
 /// that is no file.
 ///

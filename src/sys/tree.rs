@@ -1,9 +1,30 @@
-//! Metadata of files that may not be opened for reading: what nix has no safe function for.
+//! Trees of files: the names in a directory, extended attributes, shared blocks, and modes of what cannot be opened.
 
-use super::{Errno, Result, check, check_int};
+use super::{Errno, Result, check, check_int, uninterrupted};
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 use std::ffi::{CStr, CString};
 use std::io::Write;
 use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// The names in a directory, without `.` and `..`, in the file system's order.
+///
+/// # Errors
+/// As open(2) and getdents(2).
+pub fn names(directory: BorrowedFd<'_>) -> Result<Vec<CString>> {
+    // Opened anew: copies of a descriptor share the place up to which it is read.
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let again = uninterrupted(|| openat(directory, c".", flags, Mode::empty()))?;
+    let mut found = Vec::new();
+    for entry in Dir::from_fd(again)?.iter() {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            found.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(found)
+}
 
 /// Sets an extended attribute of an open file.
 ///
@@ -88,24 +109,4 @@ pub fn set_mode_of_path(object: BorrowedFd<'_>, mode: u32) -> Result<()> {
     let link = CStr::from_bytes_until_nul(&buffer).map_err(|_| Errno::EINVAL)?;
     // SAFETY: `link` is NUL-terminated and lives through the call.
     check_int(unsafe { libc::chmod(link.as_ptr(), mode) }).map(|_| ())
-}
-
-/// The names of all extended attributes of an open file; none where the file system has none.
-///
-/// # Errors
-/// As flistxattr(2).
-pub fn attribute_names(file: BorrowedFd<'_>) -> Result<Vec<CString>> {
-    // The kernel gives no more (XATTR_LIST_MAX).
-    let mut list = vec![0u8; 64 << 10];
-    // SAFETY: the buffer is live and its length is given.
-    let length = unsafe { libc::flistxattr(file.as_raw_fd(), list.as_mut_ptr().cast(), list.len()) };
-    let length = match check(length as libc::c_long) {
-        Err(Errno::ENOTSUP) => 0,
-        other => usize::try_from(other?).unwrap_or_default(),
-    };
-    let names = list.get(..length).unwrap_or_default();
-    let names = names.split(|b| *b == 0).filter(|name| !name.is_empty());
-    names
-        .map(|name| CString::new(name).map_err(|_| Errno::EINVAL))
-        .collect()
 }

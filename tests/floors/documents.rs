@@ -7,6 +7,19 @@ use std::collections::BTreeSet;
 
 const DOCUMENTS: [&str; 2] = ["README.md", "SECURITY.md"];
 
+/// Where attacks lie, and other words of strangers.
+const ATTACKS: [&str; 9] = [
+    "tests/it/archives/hostile.rs",
+    "tests/it/escape/",
+    "tests/it/fallback.rs",
+    "tests/it/image/documents.rs",
+    "tests/it/image/layers.rs",
+    "tests/it/image/nonsense.rs",
+    "tests/it/image/roots.rs",
+    "tests/it/image/worker.rs",
+    "tests/it/volumes/named.rs",
+];
+
 /// What stands between backticks, and lines that are indented by four, each with its place.
 fn fragments(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
@@ -78,13 +91,28 @@ fn unnamed_files(path: &str, text: &str, files: &[(String, String)]) -> Findings
     let named: Vec<_> = fragments(text).into_iter().map(|(_, name)| name).collect();
     let attacks = files
         .iter()
-        .filter(|(file, _)| file.starts_with("tests/it/escape/"));
+        .filter(|(file, _)| ATTACKS.iter().any(|place| file.starts_with(place)));
     attacks
         .filter(|(file, text)| file.ends_with(".rs") && text.contains("#[test]"))
         .filter_map(|(file, _)| Some((file, format!("{}::", module(file)?))))
         .filter(|(_, module)| !named.iter().any(|name| name.starts_with(module.as_str())))
         .map(|(file, _)| format!("{path}: no test of {file} is named"))
         .collect()
+}
+
+/// Rows of tables of threats whose last cell names no test.
+fn rows_without_a_test(path: &str, text: &str) -> Findings {
+    let (mut found, mut at, mut threats) = (Vec::new(), 0, false);
+    for line in text.split_inclusive('\n') {
+        threats = line.starts_with('|') && (threats || line.starts_with("| threat | layers | test |"));
+        let cells = line.trim_end().trim_end_matches('|').rsplit('|').next();
+        let bare = cells.is_some_and(|last| !fragments(last).iter().any(|(_, name)| is_path(name)));
+        if threats && bare && !line.starts_with("| threat |") && !line.starts_with("|---") {
+            found.push(finding(path, text, at, "a threat without a test"));
+        }
+        at += line.len();
+    }
+    found
 }
 
 /// `SecurityOpt` and `security_opt` as they are typed.
@@ -139,7 +167,7 @@ fn flags_of(text: &str) -> BTreeSet<String> {
 
 /// The long flags of a verb, or of all of them.
 fn flags(files: &[(String, String)], verb: Option<&str>) -> BTreeSet<String> {
-    let shared = "src/cli/run_args.rs";
+    let shared = "src/cli/sandbox_args/";
     let own = verb.map(|verb| format!("src/cli/{verb}.rs"));
     let text = |path: &str| {
         files
@@ -148,7 +176,8 @@ fn flags(files: &[(String, String)], verb: Option<&str>) -> BTreeSet<String> {
             .map_or("", |(_, t)| t.as_str())
     };
     let takes_shared = own.as_ref().is_some_and(|own| text(own).contains("SandboxArgs"));
-    let of_verb = |path: &str| own.as_ref().is_none_or(|own| path == own) || (takes_shared && path == shared);
+    let of_verb =
+        |path: &str| own.as_ref().is_none_or(|own| path == own) || (takes_shared && path.starts_with(shared));
     let all = files
         .iter()
         .filter(|(p, _)| p.starts_with("src/cli/") && of_verb(p));
@@ -248,6 +277,22 @@ fn every_test_that_the_documents_name_is_run() {
     for name in DOCUMENTS {
         none(unknown_tests(name, &document(&files, name), &known));
     }
+}
+
+#[test]
+fn every_threat_has_a_test() {
+    let table = "| threat | layers | test |\n|---|---|---|\n| a | b | `c::d` |\n";
+    none(rows_without_a_test("S.md", &format!("{table}\n| e | f | g |\n")));
+    for row in ["| a | `c::d` | none |", "| a | b | |", "| a | b | `cd` |"] {
+        let expected = "S.md:4: a threat without a test";
+        assert_eq!(
+            rows_without_a_test("S.md", &format!("{table}{row}\n")),
+            [expected]
+        );
+    }
+    let text = document(&project(), "SECURITY.md");
+    assert!(text.matches("| threat | layers | test |").count() > 10);
+    none(rows_without_a_test("SECURITY.md", &text));
 }
 
 #[test]

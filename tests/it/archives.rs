@@ -6,7 +6,8 @@ mod peers;
 mod push;
 mod verbs;
 
-use crate::util::{Dir, Out, Sbx, skip};
+use crate::util::image::busybox;
+use crate::util::{Dir, Out, Sbx};
 use std::path::{Path, PathBuf};
 
 /// A store of one's own, and a directory for files.
@@ -84,16 +85,12 @@ fn walk(at: &Path, into: &mut Vec<String>) {
 pub fn with_root() -> Option<Shop> {
     let shop = Shop::new();
     let root = shop.path("root");
-    std::fs::create_dir_all(root.join("bin")).expect("mkdir");
-    if std::fs::copy("/bin/busybox", root.join("bin/busybox")).is_err() {
-        skip("busybox", "no static /bin/busybox (package busybox-static)");
-        return None;
-    }
+    let program = shop.files.write("root/bin/busybox", busybox()?);
+    std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
     for name in ["sh", "cat", "id", "ls"] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).expect("a link");
     }
-    std::fs::create_dir_all(root.join("etc")).expect("mkdir");
-    std::fs::write(root.join("etc/motd"), "from the image\n").expect("write");
+    shop.files.write("root/etc/motd", "from the image\n");
     Some(shop)
 }
 

@@ -180,7 +180,7 @@ fn which_root_it_is_and_why_is_told() {
     };
     let overlay = shop.command(false, ["plan"], &["true"]);
     assert!(
-        first(&overlay).contains("overlay of the image's 2 layers"),
+        first(&overlay).contains("overlay of the image's 3 layers"),
         "{}",
         overlay.stdout()
     );

@@ -4,7 +4,7 @@ mod blobs;
 mod credentials;
 mod documents;
 mod places;
-pub mod real;
+mod real;
 pub mod server;
 mod uploads;
 

@@ -1,6 +1,7 @@
-//! `--user` by name, in a root that brings its own `/etc/passwd`.
+//! Who the command is: `--user` by name, in a root that brings its own `/etc/passwd`; root as the caller; a caller whose helpers get no rights.
 
-use crate::util::{Dir, Sbx, skip};
+use crate::util::{Dir, Out, Sbx, is_root, skip};
+use std::process::{Command, Stdio};
 
 /// A directory root of one static program.
 fn root() -> Option<Dir> {
@@ -14,7 +15,7 @@ fn root() -> Option<Dir> {
     Some(root)
 }
 
-fn ids(root: &Dir, user: &str) -> crate::util::Out {
+fn ids(root: &Dir, user: &str) -> Out {
     Sbx::run("default")
         .args(["--user", user])
         .args([root.path()])
@@ -46,8 +47,55 @@ fn root_is_told_that_the_command_cannot_write_what_is_roots() {
     out.code(0);
     assert_eq!(
         out.stderr().contains("belongs to root"),
-        crate::util::is_root(),
+        is_root(),
         "{}",
         out.stderr()
     );
+}
+
+/// As a service with `NoNewPrivileges=yes`, or in a container with `no-new-privileges`.
+fn without_new_privileges(words: &[&str]) -> Out {
+    let (sbx, _home) = Sbx::new(words).into_command();
+    let mut command = Command::new("setpriv");
+    command
+        .arg("--no-new-privs")
+        .arg(sbx.get_program())
+        .args(sbx.get_args());
+    command.stdin(Stdio::null()).output().expect("it starts").into()
+}
+
+#[test]
+fn where_helpers_get_no_rights_none_is_started() {
+    if is_root() {
+        return skip("user", "root needs no helper to get rights");
+    }
+    let why = "gets no rights, because whoever started sbx set no_new_privs";
+    let told = without_new_privileges(&["doctor", "id-maps"]);
+    told.code(0);
+    assert!(told.stdout().contains(why), "{}", told.stdout());
+    let run = |map: &str, level: &str| {
+        let groups = format!("groups={level}");
+        without_new_privileges(&[
+            "run",
+            "--profile",
+            "default",
+            "--map",
+            map,
+            "--enforce",
+            &groups,
+            "host",
+            "--",
+            "id",
+            "-u",
+        ])
+    };
+    run("range", "off").code(125).says(why);
+    run("auto", "off").code(0);
+    let own = nix::unistd::getegid();
+    let groups = nix::unistd::getgroups().expect("groups");
+    if groups.iter().all(|group| *group == own) {
+        return skip("groups", "the caller has no supplementary group");
+    }
+    run("auto", "require").code(125).says(why);
+    run("auto", "prefer").code(0).says("lost: groups").says(why);
 }

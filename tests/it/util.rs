@@ -1,5 +1,9 @@
 //! What the tests share: a directory of one's own, one sbx command line, what came out of it, and skips that are counted.
 
+pub mod daemon;
+pub mod image;
+pub mod tar;
+
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -12,6 +16,14 @@ use std::time::Duration;
 pub fn binary() -> PathBuf {
     std::env::var_os("SBX_TEST_BINARY")
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_sbx")), PathBuf::from)
+}
+
+/// The program that attacks: `$SBX_TEST_ATTACKER`, or the example that cargo built beside the binary.
+pub fn attacker() -> PathBuf {
+    std::env::var_os("SBX_TEST_ATTACKER").map_or_else(
+        || binary().with_file_name("examples").join("attacker"),
+        PathBuf::from,
+    )
 }
 
 /// Whether these tests run as root.
@@ -30,6 +42,23 @@ pub fn skip(key: &str, reason: &str) {
             .expect("$SBX_TEST_SKIPS");
         writeln!(file, "SKIP({key}): {reason}").expect("$SBX_TEST_SKIPS");
     }
+}
+
+/// Whether ranges of ids can be mapped: always as root, with newuidmap and sub-ids otherwise.
+pub fn has_range() -> bool {
+    static RANGE: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *RANGE.get_or_init(|| {
+        let run = Sbx::run("default").args(["--map", "range", "host", "--", "true"]);
+        is_root() || run.out().code == Some(0)
+    })
+}
+
+/// The same; where they cannot, the test is skipped.
+pub fn range() -> bool {
+    if !has_range() {
+        skip("range", "no newuidmap or no sub-ids");
+    }
+    has_range()
 }
 
 /// A directory of the test's own, removed with it. World-readable, since under root the sandbox runs as another id.

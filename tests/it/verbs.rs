@@ -6,9 +6,15 @@ pub mod registry;
 mod removal;
 mod wrong;
 
-use crate::util::{Dir, Out, Sbx, skip};
+use crate::util::image::{Built, Image, Packing, busybox};
+use crate::util::tar::{Entry, Tar};
+use crate::util::{Dir, Out, Sbx};
 use registry::Registry;
+use serde_json::json;
 use std::path::PathBuf;
+
+/// What would act on a terminal, if it were shown as it is.
+const EVIL: &str = "\u{1b}[31mred\u{9b}32m\u{202e}\r\u{7f}";
 
 /// A store, and who uses it. World-readable: under root the sandbox is another user.
 struct Place {
@@ -79,16 +85,50 @@ impl Place {
     }
 }
 
+/// A layer that a shell can run in, with directories of several users, closed ones and deep ones among them.
+fn base(busybox: &[u8]) -> Tar {
+    let of = |entry: Entry, id: u32, mode: u32| entry.owner(id, id).mode(mode);
+    let mut deep = "var/".to_owned();
+    let mut folder = |n: u32| {
+        deep += &format!("d{n}/");
+        of(Entry::folder(&deep), 1000, 0o500)
+    };
+    let first = [
+        Entry::folder("bin/"),
+        Entry::program("bin/sh", busybox),
+        Entry::program("bin/cat", busybox),
+        Entry::folder("tmp/").mode(0o1777),
+        of(Entry::folder("srv/"), 1000, 0o700),
+        of(Entry::folder("srv/closed/"), 33, 0o000),
+        of(Entry::file("srv/closed/file", "x"), 33, 0o000),
+        of(Entry::file("srv/set", "x"), 1000, 0o6755),
+    ];
+    Tar::new(first.into_iter().chain((0..90).map(&mut folder)))
+}
+
+/// An image of layers that are not packed, which says everything that an image can say of itself.
+fn image(name: &str, layers: impl IntoIterator<Item = Tar>) -> Built {
+    let plain = |image: Image, layer: Tar| image.packed(layer.bytes(), Packing::None);
+    let mut image = layers.into_iter().fold(Image::new(), plain);
+    image.config["created"] = json!("2020-01-02T03:04:05Z");
+    image.config["config"] = json!({
+        "Cmd": ["sh", "-c", "cat /says"], "Env": ["PATH=/bin", format!("EVIL={EVIL}")],
+        "Labels": {"name": name}, "StopSignal": "SIGINT", "ExposedPorts": {"80/tcp": {}},
+    });
+    image.config["history"] = json!([
+        {"created": "2020-01-01T00:00:00Z", "created_by": "base"},
+        {"created_by": "ENV A=b", "empty_layer": true},
+        {"created_by": format!("RUN {EVIL} {}", "x".repeat(200)), "comment": EVIL},
+    ]);
+    image.build()
+}
+
 /// Two images on one layer that can run: `one:1`, which is also `one:2`, and `two:1`. `None`, and a skip, without a static busybox.
 fn two() -> Option<(Registry, Place)> {
-    let Ok(busybox) = std::fs::read("/usr/bin/busybox").or_else(|_| std::fs::read("/bin/busybox")) else {
-        skip("busybox", "there is no static busybox to make an image of");
-        return None;
-    };
-    let base = registry::base(&busybox);
-    let mut registry = Registry::default();
-    let layer = |text: &str| registry::layer(&[("says", 0o644, 0, Some(text.as_bytes()))]);
-    registry.image("one", &["1", "2"], &[base.clone(), layer("this is one\n")]);
-    registry.image("two", &["1"], &[base, layer("this is two\n")]);
-    Some((registry.serve(), Place::new()))
+    let base = base(&busybox()?);
+    let says = |text: &str| Tar::new([Entry::file("says", text)]);
+    let one = image("one", [base.clone(), says("this is one\n")]);
+    let two = image("two", [base, says("this is two\n")]);
+    let registry = Registry::default().image("one", &["1", "2"], &one);
+    Some((registry.image("two", &["1"], &two).serve(), Place::new()))
 }

@@ -58,7 +58,7 @@ pub struct ImportArgs {
 /// When anything of it breaks the rules for layers.
 pub fn import(args: &ImportArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
-    let map = crate::cli::run_args::word::<MapKind>("--map", &args.map)?;
+    let map = crate::cli::sandbox_args::word::<MapKind>("--map", &args.map)?;
     let platform = pull::platform(args.platform.as_deref())?.unwrap_or_else(Platform::host);
     let config = config(&args.change, &platform)?;
     let limits = pull::limits(&args.image_limit)?;

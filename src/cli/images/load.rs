@@ -53,7 +53,7 @@ pub struct LoadArgs {
 /// When anything of it is not as it should be: nothing is loaded then.
 pub fn load(args: &LoadArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
-    let map = crate::cli::run_args::word::<MapKind>("--map", &args.map)?;
+    let map = crate::cli::sandbox_args::word::<MapKind>("--map", &args.map)?;
     let owners = Owners::of(map.value, None, &mut host)?;
     let file = args.input.as_deref().unwrap_or(&args.file);
     let wanted = Wanted {

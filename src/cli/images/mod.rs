@@ -49,8 +49,7 @@ fn lookup(name: &str) -> Option<OsString> {
 /// # Errors
 /// Without a home.
 pub(super) fn path() -> Result<PathBuf, Report> {
-    let (data, home) = (lookup("XDG_DATA_HOME"), lookup("HOME"));
-    store::default_path(data.as_deref(), home.as_deref()).map_err(Report::sbx)
+    store::default_path(&lookup).map_err(Report::sbx)
 }
 
 /// Whose the files of unpacked images are, and how the worker that unpacks them is mapped.

@@ -64,7 +64,7 @@ pub fn pull(args: &PullArgs) -> Result<u8, Report> {
             args.image.escape_debug()
         )));
     };
-    let map = crate::cli::run_args::word::<MapKind>("--map", &args.map)?;
+    let map = crate::cli::sandbox_args::word::<MapKind>("--map", &args.map)?;
     let owners = Owners::of(map.value, None, &mut host)?;
     let how = How {
         owners: &owners,
@@ -155,7 +155,10 @@ fn one(name: &Reference, how: &How<'_>) -> Result<Digest, Report> {
     let store = open(how.owners)?;
     let mut shown = Shown::new(how.quiet);
     start::work(&job, &store, how.owners, true, &mut shown).map_err(|mut report| {
-        report.message = format!("image {name}: {}", report.message);
+        // What a registry says of a manifest names it.
+        if !report.message.contains(&name.to_string()) {
+            report.message = format!("image {name}: {}", report.message);
+        }
         report
     })
 }

@@ -142,23 +142,28 @@ fn add_sub_ids(user: &str) -> String {
 
 /// Nothing for a helper that is ready.
 fn helper_lacks(name: &str, helper: &Helper, follows: &str) -> Option<Finding> {
+    let why = helper.usable().err()?;
     let (found, mend) = match helper {
         Helper::Ready(_) => return None,
         Helper::Missing => (
-            format!("{name} is not installed"),
+            format!("{name} {why}"),
             "as root: apt install uidmap (Debian, Ubuntu), dnf install shadow-utils (Fedora), apk add shadow-uidmap (Alpine)"
                 .to_owned(),
         ),
         Helper::NoPrivilege(path) => {
             let quoted = path.as_path().display().to_string().replace('\'', "'\\''");
             (
-                format!("{path} is neither set-uid root nor has file capabilities"),
+                format!("{path} {why}"),
                 format!("as root: chown root '{quoted}' && chmod u+s '{quoted}'"),
             )
         }
         Helper::NoSuidMount(path) => (
-            format!("{path} lies on a file system mounted nosuid, so that it gets no rights"),
+            format!("{path} {why}, so that it gets no rights"),
             "as root, mount that file system without nosuid".to_owned(),
+        ),
+        Helper::NoNewPrivileges(path) => (
+            format!("{path} {why}"),
+            "start sbx without it: NoNewPrivileges=no for a service, no `no-new-privileges` for a container".to_owned(),
         ),
     };
     Some(Finding::degraded("id-maps", found, follows).mend(mend))
@@ -170,5 +175,6 @@ fn shown(helper: &Helper) -> String {
         Helper::Missing => "not installed".into(),
         Helper::NoPrivilege(path) => format!("{path}, without privilege"),
         Helper::NoSuidMount(path) => format!("{path}, on a nosuid mount"),
+        Helper::NoNewPrivileges(path) => format!("{path}, under no_new_privs"),
     }
 }

@@ -245,6 +245,11 @@ fn what_a_user_lacks_for_a_range() {
             "chmod u+s '/usr/bin/newuidmap'",
         ),
         (Helper::NoSuidMount(path()), "nosuid", "without nosuid"),
+        (
+            Helper::NoNewPrivileges(path()),
+            "no_new_privs",
+            "NoNewPrivileges=no",
+        ),
     ] {
         let mut survey = survey(Host::debian_12());
         survey.host.id_helpers.newuidmap = helper;

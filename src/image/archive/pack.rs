@@ -1,8 +1,9 @@
 //! A directory as a tar, for `sbx import`: sorted, with every file its own, and nothing that a layer must not hold.
 
 use super::write::{Entry, What, Writer};
+use crate::image::attribute;
 use crate::image::store::Kind;
-use nix::dir::Dir;
+use crate::sys::tree;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
@@ -113,7 +114,10 @@ impl<W: Write> Packer<W> {
         if depth > DEPTH {
             return Err(PackError::Deep(PathBuf::from(OsString::from_vec(path.to_vec()))));
         }
-        for name in names(directory).map_err(at(path))? {
+        let mut names = tree::names(directory).map_err(at(path))?;
+        // The same directory makes the same tar.
+        names.sort_unstable();
+        for name in names {
             let inner = match path {
                 b"" => name.to_bytes().to_vec(),
                 _ => [path, b"/", name.to_bytes()].concat(),
@@ -136,7 +140,7 @@ impl<W: Write> Packer<W> {
             libc::S_IFDIR => {
                 let fd = open(parent, name, OFlag::O_DIRECTORY).map_err(at(path))?;
                 let name = [path, b"/"].concat();
-                let attributes = attributes(&fd);
+                let attributes = attributes(&fd).map_err(at(path))?;
                 self.entry(&name, What::Directory, stat, attributes)?;
                 self.directory(fd.as_fd(), path, depth + 1)
             }
@@ -166,7 +170,7 @@ impl<W: Write> Packer<W> {
             self.linked.insert(number, path.to_vec());
         }
         let size = u64::try_from(stat.st_size).unwrap_or_default();
-        let attributes = attributes(&fd);
+        let attributes = attributes(&fd).map_err(at(path))?;
         self.entry(path, What::File(size), &stat, attributes)?;
         let mut from = File::from(fd).take(size);
         let copied = self.writer.contents(size, |to| {
@@ -206,29 +210,10 @@ fn open(parent: BorrowedFd<'_>, name: &CString, how: OFlag) -> nix::Result<Owned
     openat(parent, name.as_c_str(), flags, Mode::empty())
 }
 
-/// Sorted, so that the same directory makes the same tar.
-fn names(directory: BorrowedFd<'_>) -> nix::Result<Vec<CString>> {
-    let mut listed = Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let mut names = Vec::new();
-    for entry in listed.iter() {
-        let entry = entry?;
-        let name = entry.file_name();
-
-        if !matches!(name.to_bytes(), b"." | b"..") {
-            names.push(name.to_owned());
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-/// A user's own, without those that file systems of containers keep for themselves.
-fn attributes(file: &OwnedFd) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let taken = [&b"user.overlay."[..], b"user.fuseoverlayfs.", b"user.containers."];
-    let mut found: Vec<_> = crate::sys::fs::attributes(file.as_fd())
-        .into_iter()
-        .filter(|(name, _)| name.starts_with(b"user.") && !taken.iter().any(|start| name.starts_with(start)))
-        .collect();
+/// Sorted, for the same reason as the names.
+fn attributes(file: &OwnedFd) -> nix::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let kept = attribute::kept(file.as_fd())?.into_iter();
+    let mut found: Vec<_> = kept.map(|(name, value)| (name.into_bytes(), value)).collect();
     found.sort_unstable();
-    found
+    Ok(found)
 }

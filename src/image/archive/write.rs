@@ -192,6 +192,7 @@ fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 mod tests {
     use super::*;
     use std::io::Read;
+    use std::os::fd::AsFd;
 
     #[test]
     fn others_read_what_is_written() {
@@ -258,14 +259,66 @@ mod tests {
         );
     }
 
+    /// A digit more in the length makes it longer, at most by one more digit: what lies around each such border is tried.
     #[test]
     fn a_records_length_counts_itself() {
-        for value in 0..2000 {
+        let borders = [10, 100, 1000, 10_000, 100_000];
+        let lengths = borders
+            .into_iter()
+            .flat_map(|border: usize| border.saturating_sub(20)..border + 5);
+        for length in lengths.chain(0..2000) {
             let mut records = Vec::new();
-            record(&mut records, b"k", &vec![b'x'; value]);
-            let text = String::from_utf8(records.clone()).expect("text");
-            let (length, _) = text.split_once(' ').expect("a length");
-            assert_eq!(length.parse(), Ok(records.len()), "{value}");
+            let value = vec![b'x'; length];
+            for key in [&b"path"[..], b"linkpath"] {
+                record(&mut records, key, &value);
+            }
+            let mut read = tar::PaxExtensions::new(&records);
+            for key in ["path", "linkpath"] {
+                let one = read.next().expect("a record").expect("a right one");
+                assert_eq!(
+                    (one.key(), one.value_bytes()),
+                    (Ok(key), value.as_slice()),
+                    "{length}"
+                );
+            }
+            assert!(read.next().is_none(), "{length}");
         }
+    }
+
+    /// That reader ends a record at the first line's end, and what says how long it is may hold any byte.
+    #[test]
+    fn values_of_any_bytes_come_back() {
+        use crate::image::descriptor::Compression;
+        let attributes = vec![
+            (b"user.lines".to_vec(), b"\n\na=b\n9 x=y\n".to_vec()),
+            (b"user.none".to_vec(), Vec::new()),
+            (b"user.zero".to_vec(), vec![0; 999]),
+        ];
+        let mut writer = Writer::new(Vec::new());
+        let entry = Entry {
+            name: b"x",
+            what: What::File(0),
+            attributes: attributes.clone(),
+            ..Entry::default()
+        };
+        writer.entry(&entry).expect("an entry");
+        let bytes = writer.finish().expect("an end");
+        let dir = tempfile::tempdir().expect("a directory");
+        let into = std::fs::File::open(dir.path()).expect("a directory");
+        let options = crate::image::unpack::Options {
+            compression: Compression::None,
+            ownership: crate::image::job::Ownership::Single,
+            limits: &crate::image::limits::Limits::default(),
+        };
+        let unpacked = crate::image::unpack::unpack(bytes.as_slice(), into.as_fd(), &options, &mut |_| {});
+        unpacked.expect("unpacked");
+        let file = std::fs::File::open(dir.path().join("x")).expect("a file");
+        let kept = crate::image::attribute::kept(file.as_fd()).expect("attributes");
+        let mut kept: Vec<_> = kept
+            .into_iter()
+            .map(|(name, value)| (name.into_bytes(), value))
+            .collect();
+        kept.sort_unstable();
+        assert_eq!(kept, attributes);
     }
 }

@@ -1,6 +1,7 @@
 //! One file of a layer, with everything that belongs to it.
 
-use super::{Error, failed};
+use super::{Error, Keep, failed};
+use crate::image::attribute;
 use crate::sys::fs::{self, Resolve};
 use crate::sys::{Errno, Result, tree};
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
@@ -26,7 +27,7 @@ pub(super) struct Spot<'a> {
     pub(super) name: &'a CStr,
     pub(super) path: &'a [u8],
     pub(super) layer: usize,
-    pub(super) owners: bool,
+    pub(super) keep: Keep,
 }
 
 /// Copies what is no directory; gives its bytes. `None` for a whiteout, and for what no layer has.
@@ -90,7 +91,7 @@ fn regular(spot: &Spot<'_>) -> Result<u64> {
     if size > 0 && tree::clone_file(from.as_fd(), to.as_fd()).is_err() {
         contents(&from, &to, size)?;
     }
-    resemble(from.as_fd(), to.as_fd(), &stat, spot.owners)?;
+    resemble(from.as_fd(), to.as_fd(), &stat, spot.keep)?;
     Ok(size)
 }
 
@@ -122,19 +123,27 @@ fn contents(from: &File, to: &File, size: u64) -> Result<()> {
 }
 
 /// Attributes, then the owner, then the mode (a new owner takes set-id bits away), then times.
-pub(super) fn resemble(
-    from: BorrowedFd<'_>,
-    to: BorrowedFd<'_>,
-    stat: &FileStat,
-    owners: bool,
-) -> Result<()> {
-    attributes(from, to)?;
-    if owners {
+pub(super) fn resemble(from: BorrowedFd<'_>, to: BorrowedFd<'_>, stat: &FileStat, keep: Keep) -> Result<()> {
+    for (name, value) in attribute::kept(from)? {
+        tree::set_attribute(to, &name, &value)?;
+    }
+    if keep.owners {
         fs::set_owner(to, stat.st_uid, stat.st_gid)?;
     }
-    fs::set_mode(to, stat.st_mode & 0o7777)?;
+    fs::set_mode(to, mode_of(stat, keep))?;
     let (access, change) = times(stat);
     futimens(to, &access, &change)
+}
+
+/// The bits of a mode that a copy has.
+fn mode_of(stat: &FileStat, keep: Keep) -> u32 {
+    let kept = match stat.st_mode & libc::S_IFMT {
+        _ if keep.set_ids => 0o7777,
+        // On a directory they say who its files belong to and who may remove them.
+        libc::S_IFDIR => 0o3777,
+        _ => 0o777,
+    };
+    stat.st_mode & kept
 }
 
 fn times(stat: &FileStat) -> (TimeSpec, TimeSpec) {
@@ -142,31 +151,6 @@ fn times(stat: &FileStat) -> (TimeSpec, TimeSpec) {
         TimeSpec::new(stat.st_atime, stat.st_atime_nsec),
         TimeSpec::new(stat.st_mtime, stat.st_mtime_nsec),
     )
-}
-
-/// A user's own; what overlay reads means nothing in a copy.
-fn attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
-    // As much as the kernel ever gives.
-    let mut list = Vec::new();
-    if tree::attributes(from, &mut [])? == 0 {
-        return Ok(());
-    }
-    list.resize(1 << 16, 0);
-    let length = tree::attributes(from, &mut list)?;
-    let mut value = vec![0; 1 << 16];
-    for name in list
-        .get(..length)
-        .unwrap_or_default()
-        .split_inclusive(|b| *b == 0)
-    {
-        let kept = name.starts_with(b"user.") && !name.starts_with(b"user.overlay.");
-        let Some(name) = CStr::from_bytes_with_nul(name).ok().filter(|_| kept) else {
-            continue;
-        };
-        let length = tree::attribute(from, name, &mut value)?;
-        tree::set_attribute(to, name, value.get(..length).unwrap_or_default())?;
-    }
-    Ok(())
 }
 
 fn symlink(spot: &Spot<'_>, stat: &FileStat) -> Result<()> {
@@ -182,12 +166,12 @@ fn fifo(spot: &Spot<'_>, stat: &FileStat) -> Result<()> {
     // Without waiting for a writer; after the owner, which takes set-id bits away.
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let made: OwnedFd = openat(spot.to, spot.name, flags, Mode::empty())?;
-    fs::set_mode(made.as_fd(), stat.st_mode & 0o7777)
+    fs::set_mode(made.as_fd(), mode_of(stat, spot.keep))
 }
 
 /// Owner and times of what is not opened.
 fn named(spot: &Spot<'_>, stat: &FileStat) -> Result<()> {
-    if spot.owners {
+    if spot.keep.owners {
         let (uid, gid) = (Some(stat.st_uid.into()), Some(stat.st_gid.into()));
         fchownat(spot.to, spot.name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
     }

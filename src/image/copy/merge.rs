@@ -1,10 +1,10 @@
 //! Which layer has what: whiteouts, opaque directories, and directories that several layers share.
 
 use super::file::{self, Links};
-use super::{Copied, Error, failed};
+use super::{Copied, Error, Keep, failed};
 use crate::sys::fs::{self, Resolve};
+use crate::sys::tree::names;
 use crate::sys::{Errno, Result};
-use nix::dir::Dir;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, fstat, fstatat};
 use std::collections::HashMap;
@@ -29,31 +29,12 @@ enum Seen {
 pub(super) struct Merge<'a> {
     layers: &'a [OwnedFd],
     into: BorrowedFd<'a>,
-    owners: bool,
+    keep: Keep,
     progress: &'a mut dyn FnMut(u64),
     links: Links,
     /// Directories get their metadata last, from the bottom up: it may forbid what is still to be done in them.
     made: Vec<(Vec<u8>, usize)>,
     copied: Copied,
-}
-
-/// The names in a directory.
-fn names(folder: BorrowedFd<'_>) -> Result<Vec<CString>> {
-    let again = nix::fcntl::openat(
-        folder,
-        c".",
-        nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_DIRECTORY | nix::fcntl::OFlag::O_CLOEXEC,
-        nix::sys::stat::Mode::empty(),
-    )?;
-    let mut dir = Dir::from_fd(again)?;
-    let mut found = Vec::new();
-    for entry in dir.iter() {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            found.push(entry.file_name().to_owned());
-        }
-    }
-    Ok(found)
 }
 
 fn kind(stat: &FileStat) -> libc::mode_t {
@@ -79,13 +60,13 @@ impl<'a> Merge<'a> {
     pub(super) fn new(
         layers: &'a [OwnedFd],
         into: BorrowedFd<'a>,
-        owners: bool,
+        keep: Keep,
         progress: &'a mut dyn FnMut(u64),
     ) -> Self {
         Self {
             layers,
             into,
-            owners,
+            keep,
             progress,
             links: Links::default(),
             made: Vec::new(),
@@ -114,7 +95,7 @@ impl<'a> Merge<'a> {
     fn finish(&self, path: &[u8], layer: usize) -> Result<()> {
         let from = folder(self.layers.get(layer).ok_or(Errno::EBADF)?.as_fd(), path)?;
         let to = folder(self.into, path)?;
-        file::resemble(from.as_fd(), to.as_fd(), &fstat(&from)?, self.owners)
+        file::resemble(from.as_fd(), to.as_fd(), &fstat(&from)?, self.keep)
     }
 
     fn fill(&mut self, here: &Folder, waiting: &mut Vec<Folder>) -> std::result::Result<(), Error> {
@@ -180,7 +161,7 @@ impl<'a> Merge<'a> {
                         name: &name,
                         path: &path,
                         layer,
-                        owners: self.owners,
+                        keep: self.keep,
                     };
                     if let Some(bytes) = file::copy(&spot, &stat, &mut self.links)? {
                         self.copied.files += 1;

@@ -1,4 +1,5 @@
-//! Merges unpacked layers into one directory, as overlayfs shows them: what a run has as its root where the kernel refuses overlay.
+//! Merges unpacked layers into one directory, as overlayfs shows them: what a run has as its root where the kernel refuses overlay. Of one
+//! directory it is a plain copy: what a new volume holds.
 //!
 //! The layers are ours but their names are strangers': every directory is opened beneath its layer without following a link, nothing is
 //! opened that is no regular file or directory, and what is made is made anew in a directory that was empty.
@@ -13,7 +14,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Why a copy could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{path}` cannot be {what}: {errno}{}", hint(*errno))]
+#[error("`{path}` cannot be {what}: {errno}")]
 pub struct Error {
     /// In the root, escaped and cut.
     pub path: String,
@@ -23,13 +24,13 @@ pub struct Error {
     pub errno: Errno,
 }
 
-fn hint(errno: Errno) -> &'static str {
-    match errno {
-        Errno::ENOSPC | Errno::EDQUOT => {
-            " (a copy takes as much space as the image; XDG_DATA_HOME moves the store)"
-        }
-        _ => "",
-    }
+/// What copied files keep of whose they are and of the rights that they give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Their owners; otherwise they are this process's.
+    pub owners: bool,
+    /// Set-user-id, set-group-id and sticky bits of files, which give rights wherever the files are reached.
+    pub set_ids: bool,
 }
 
 /// What has been copied.
@@ -41,17 +42,17 @@ pub struct Copied {
     pub bytes: u64,
 }
 
-/// Copies layers, the topmost first, into an empty directory. `owners`: the files keep their owners; otherwise they are this process's.
+/// Copies layers, the topmost first, into an empty directory.
 ///
 /// # Errors
 /// What the kernel refuses; what was made stays.
 pub fn copy(
     layers: &[OwnedFd],
     into: BorrowedFd<'_>,
-    owners: bool,
+    keep: Keep,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Copied, Error> {
-    merge::Merge::new(layers, into, owners, progress).run()
+    merge::Merge::new(layers, into, keep, progress).run()
 }
 
 fn failed<'a>(path: &'a [u8], what: &'static str) -> impl FnOnce(Errno) -> Error + 'a {

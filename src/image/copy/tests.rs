@@ -1,6 +1,6 @@
 //! Layers made by hand, merged, and looked at.
 
-use super::{Copied, copy};
+use super::{Copied, Keep, copy};
 use crate::sys::{fs as sys_fs, tree};
 use nix::sys::stat::{Mode, SFlag, mknod};
 use std::collections::BTreeMap;
@@ -32,13 +32,21 @@ fn layer(top: &Path, number: usize, entries: &[&str]) -> PathBuf {
 }
 
 fn merged(layers: &[PathBuf]) -> (tempfile::TempDir, Copied) {
+    merged_with(layers, true)
+}
+
+fn merged_with(layers: &[PathBuf], set_ids: bool) -> (tempfile::TempDir, Copied) {
+    let keep = Keep {
+        owners: false,
+        set_ids,
+    };
     let into = tempfile::tempdir().expect("a directory");
     let open: Vec<OwnedFd> = layers
         .iter()
         .map(|layer| File::open(layer).expect("a layer").into())
         .collect();
     let target = File::open(into.path()).expect("a directory");
-    let copied = copy(&open, target.as_fd(), false, &mut |_| {}).expect("a copy");
+    let copied = copy(&open, target.as_fd(), keep, &mut |_| {}).expect("a copy");
     (into, copied)
 }
 
@@ -159,6 +167,28 @@ fn everything_that_belongs_to_a_file_is_kept() {
     // Whoever removes it can.
     fs::set_permissions(at("closed"), Permissions::from_mode(0o700)).expect("chmod");
     mode("closed", 0o700).expect("chmod");
+}
+
+#[test]
+fn a_volumes_files_give_no_rights() {
+    let top = tempfile::tempdir().expect("a directory");
+    let from = layer(top.path(), 0, &["d/", "d/a"]);
+    nix::unistd::mkfifo(&from.join("p"), Mode::S_IRWXU).expect("a fifo");
+    for (set_ids, expected) in [(true, [0o7755, 0o7755, 0o7755]), (false, [0o3755, 0o755, 0o755])] {
+        for name in ["d", "d/a", "p"] {
+            fs::set_permissions(from.join(name), Permissions::from_mode(0o7755)).expect("chmod");
+        }
+        let (into, _) = merged_with(std::slice::from_ref(&from), set_ids);
+        let mode = |name| {
+            into.path()
+                .join(name)
+                .symlink_metadata()
+                .expect("it is there")
+                .mode()
+                & 0o7777
+        };
+        assert_eq!(["d", "d/a", "p"].map(mode), expected);
+    }
 }
 
 #[test]

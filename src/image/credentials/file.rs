@@ -1,10 +1,10 @@
 //! Auth files are read when only their owner can have written them, and replaced whole.
 
 use super::CredentialsError;
-use crate::image::environment::read_file;
+use crate::sys::small;
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollTimeout, poll};
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const MAXIMUM: u64 = 1 << 20;
 
 /// The bytes of a file; `None` when there is none.
 pub(super) fn read(path: &Path, uid: u32) -> Result<Option<Vec<u8>>, CredentialsError> {
-    let (bytes, metadata) = match read_file(path, MAXIMUM) {
+    let (bytes, metadata) = match whole(path) {
         Ok(read) => read,
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => {
@@ -31,6 +31,12 @@ pub(super) fn read(path: &Path, uid: u32) -> Result<Option<Vec<u8>>, Credentials
         return Err(CredentialsError::Writable(path));
     }
     Ok(Some(bytes))
+}
+
+fn whole(path: &Path) -> io::Result<(Vec<u8>, Metadata)> {
+    let file = small::open(path)?;
+    let metadata = file.metadata()?;
+    Ok((small::contents(file, MAXIMUM)?, metadata))
 }
 
 /// Held by the one who changes a file: the lock is on its directory, which stays when the file is replaced.

@@ -1,25 +1,17 @@
 //! What is wrong with a document.
 
 use crate::model::Digest;
+pub(in crate::image) use crate::model::reference::shown;
 
-/// How much of a stranger's text a message shows.
-const SHOWN: usize = 100;
+/// How much of such a message is shown.
+const SHOWN: usize = 200;
 
-/// A stranger's text, safe to print: escaped and cut.
-pub(in crate::image) fn shown(text: &str) -> String {
-    let mut cut: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        cut.push('…');
-    }
-    cut
-}
-
-/// The same for a message of the JSON reader, which has put in quotes what it cites.
+/// A message of the JSON reader, escaped and cut; what it cites it has put in quotes.
 pub(in crate::image) fn json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let plain = |c: char| (c == ' ' || c.is_ascii_graphic()).then_some(c);
     let mut cut = String::new();
-    for c in text.chars().take(2 * SHOWN) {
+    for c in text.chars().take(SHOWN) {
         match plain(c) {
             Some(c) => cut.push(c),
             None => cut.extend(c.escape_unicode()),

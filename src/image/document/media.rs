@@ -17,14 +17,11 @@ const SCHEMA_1: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
-const CONFIGS: [&str; 2] = [
-    "application/vnd.oci.image.config.v1+json",
-    "application/vnd.docker.container.image.v1+json",
-];
-const LAYERS: [(&str, Compression); 6] = [
-    ("application/vnd.oci.image.layer.v1.tar", Compression::None),
-    ("application/vnd.oci.image.layer.v1.tar+gzip", Compression::Gzip),
-    ("application/vnd.oci.image.layer.v1.tar+zstd", Compression::Zstd),
+/// A config, in OCI's words.
+pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const CONFIGS: [&str; 2] = [OCI_CONFIG, "application/vnd.docker.container.image.v1+json"];
+/// In Docker's words.
+const LAYERS: [(&str, Compression); 3] = [
     ("application/vnd.docker.image.rootfs.diff.tar", Compression::None),
     (
         "application/vnd.docker.image.rootfs.diff.tar.gzip",
@@ -39,7 +36,16 @@ const LAYERS: [(&str, Compression); 6] = [
 /// What to ask a registry for (`Accept`).
 #[must_use]
 pub fn accepted() -> [&'static str; 4] {
-    [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST]
+    [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST]
+}
+
+/// A layer that is packed so, in OCI's words.
+pub(in crate::image) fn layer_type(packing: Compression) -> &'static str {
+    match packing {
+        Compression::None => "application/vnd.oci.image.layer.v1.tar",
+        Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+        Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+    }
 }
 
 /// A media type that a document is read as.
@@ -65,8 +71,10 @@ pub(super) fn is_config(media_type: &str) -> bool {
 /// How a layer is packed.
 pub(super) fn compression(layer: &Descriptor) -> Result<Compression, Error> {
     let text = layer.media_type.as_str();
-    if let Some((_, compression)) = LAYERS.iter().find(|(known, _)| *known == text) {
-        return Ok(*compression);
+    let packings = [Compression::None, Compression::Gzip, Compression::Zstd];
+    let known = packings.map(|packing| (layer_type(packing), packing));
+    if let Some((_, packing)) = known.iter().chain(&LAYERS).find(|(known, _)| *known == text) {
+        return Ok(*packing);
     }
     if text.ends_with("+encrypted") {
         return Err(Error::Encrypted(layer.digest));

@@ -16,4 +16,5 @@ pub use config::{Config, Execution, History};
 pub use error::Error;
 pub(in crate::image) use error::{json, shown};
 pub use manifest::{Document, Index, Layer, Manifest, parse, parse_stored};
-pub use media::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, accepted};
+pub(in crate::image) use media::layer_type;
+pub use media::{DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, accepted};

@@ -2,7 +2,8 @@
 
 use super::Registries;
 use super::read::{Fault, read};
-use crate::image::environment::{Lookup, config_home, read_file, shown_path, variable};
+use crate::image::environment::{Lookup, config_home, shown_path, variable};
+use crate::sys::small::{self, Unread};
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -41,11 +42,11 @@ pub fn load(lookup: Lookup<'_>) -> Result<Registries, FilesError> {
 fn load_with(lookup: Lookup<'_>, system: &Path) -> Result<Registries, FilesError> {
     let mut registries = Registries::default();
     for path in files(lookup, system)? {
-        let unreadable = |error| FilesError::Unreadable {
+        let unreadable = |why: Unread| FilesError::Unreadable {
             path: path.clone(),
-            error,
+            error: why.into(),
         };
-        let (bytes, _) = read_file(&path, MAXIMUM).map_err(unreadable)?;
+        let bytes = small::read(&path, MAXIMUM).map_err(unreadable)?;
         let text = String::from_utf8(bytes).map_err(|_| FilesError::NotText(path.clone()))?;
         registries.overlay(read(&path, &text)?);
     }

@@ -4,14 +4,11 @@ use super::error::{Error, shown};
 use super::exchange::Exchange;
 use super::repository::{Document, Repository};
 use super::request::{Answer, Ask};
+use crate::image::document::accepted;
 use crate::model::Digest;
 use serde::Deserialize;
 use ureq::http::Method;
 
-/// What is understood: OCI's two kinds and Docker's.
-const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
-                      application/vnd.docker.distribution.manifest.list.v2+json, \
-                      application/vnd.docker.distribution.manifest.v2+json";
 const DIGEST: &str = "docker-content-digest";
 
 /// See [`super::Client::manifest`].
@@ -75,7 +72,7 @@ pub(super) fn ping(exchange: &Exchange, host: &str) -> Result<(), Error> {
     if answer.status != 200 {
         return Err(answer.into_error(host));
     }
-    if !exchange.auth.tells(&exchange.registry()?) {
+    if !exchange.auth.tells(&exchange.origin()?) {
         return Err(Error::Denied {
             what: host.to_owned(),
             why: "its token server belongs to somebody else, who is not told the password".to_owned(),
@@ -99,7 +96,7 @@ fn ask<'a>(
         });
     }
     let place = exchange.place(&repository.below(&format!("manifests/{reference}")))?;
-    Ok(Ask::new(method, place, what).header("Accept", ACCEPT))
+    Ok(Ask::new(method, place, what).header("Accept", accepted().join(", ")))
 }
 
 /// Whether a text is a tag (distribution-spec) or a digest.

@@ -45,7 +45,8 @@ impl Exchange {
         })
     }
 
-    fn origin(&self) -> Result<Origin, Error> {
+    /// The registry, as it is spoken to.
+    pub(super) fn origin(&self) -> Result<Origin, Error> {
         let Some(plain) = &self.plain else {
             return Ok(self.secure.clone());
         };
@@ -102,11 +103,6 @@ impl Exchange {
                 Err(e) => return Err(e),
             }
         }
-    }
-
-    /// The registry, as it is spoken to.
-    pub(super) fn registry(&self) -> Result<Origin, Error> {
-        self.origin()
     }
 
     pub(super) fn tries(&self) -> Tries {

@@ -120,13 +120,7 @@ impl Store {
     /// # Errors
     /// As write(2) and rename(2).
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, Error> {
-        let descriptor = Descriptor {
-            media_type: String::new(),
-            digest: Digest::of(bytes),
-            size: bytes.len() as u64,
-            platform: None,
-            annotations: std::collections::BTreeMap::new(),
-        };
+        let descriptor = Descriptor::of("", bytes);
         if let Partial::Open(open) = self.partial(&descriptor, Wait::Silently)? {
             open.restart()?;
             let written = open.file().write_all(bytes);

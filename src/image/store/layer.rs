@@ -2,10 +2,12 @@
 
 use super::error::Error;
 use super::lock::{self, Holders};
-use super::tree::{self, Size, measure};
+use super::tree::{Size, measure};
 use super::{Lock, Store, Wait};
 use crate::image::owner::Owner;
+use crate::image::remove::remove_tree;
 use crate::model::Digest;
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -197,8 +199,7 @@ impl Store {
             return Ok(());
         };
         let failed = |errno| Error::io("remove", &self.root.path(name), errno);
-        let last = std::ffi::CString::new(last).map_err(|_| failed(nix::errno::Errno::EINVAL))?;
-        tree::remove(parent.as_fd(), &last).map_err(failed)
+        remove_tree(parent.as_fd(), OsStr::new(last)).map_err(failed)
     }
 }
 

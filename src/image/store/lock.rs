@@ -5,30 +5,11 @@
 
 use super::error::Error;
 use super::root::Root;
+pub(super) use crate::image::lock::Holders;
+pub use crate::image::lock::Wait;
 use nix::sys::stat::fstat;
-use std::fs::{File, TryLockError};
-use std::io;
+use std::fs::File;
 use std::path::Path;
-
-/// How many may hold a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holders {
-    /// Any number, but nobody alone.
-    Shared,
-    /// One.
-    Alone,
-}
-
-/// What to do when another process holds a lock.
-#[allow(missing_debug_implementations, reason = "a function has none")]
-pub enum Wait<'a> {
-    /// Not to wait.
-    Never,
-    /// To say so, and to wait.
-    Saying(&'a mut dyn FnMut()),
-    /// To wait.
-    Silently,
-}
 
 /// A lock that is held until this is dropped, and by every process that has inherited it.
 #[derive(Debug)]
@@ -59,33 +40,9 @@ pub(super) fn take(root: &Root, name: &str, how: Holders, mut wait: Wait<'_>) ->
     }
 }
 
-/// Locks an open file.
+/// Locks an open file; `path` is for the message.
 pub(super) fn hold(file: &File, how: Holders, wait: &mut Wait<'_>, path: &Path) -> Result<bool, Error> {
-    let failed = |e| Error::io("lock", path, e);
-    let tried = match how {
-        Holders::Shared => file.try_lock_shared(),
-        Holders::Alone => file.try_lock(),
-    };
-    match tried {
-        Ok(()) => return Ok(true),
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
-        Err(TryLockError::WouldBlock) => {}
-    }
-    match std::mem::replace(wait, Wait::Silently) {
-        Wait::Never => return Ok(false),
-        Wait::Saying(say) => say(),
-        Wait::Silently => {}
-    }
-    loop {
-        let waited = match how {
-            Holders::Shared => file.lock_shared(),
-            Holders::Alone => file.lock(),
-        };
-        match waited {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other.map(|()| true).map_err(failed),
-        }
-    }
+    crate::image::lock::hold(file, how, wait).map_err(|e| Error::io("lock", path, e))
 }
 
 /// Which processes have taken a lock that is shared, as /proc/locks tells; none where it cannot be known. Those that have only inherited

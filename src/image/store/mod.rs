@@ -54,14 +54,14 @@ pub use list::Listed;
 pub use lock::{Lock, Wait};
 pub use spool::Spool;
 pub use sweep::Remove;
-pub(in crate::image) use tree::remove as remove_tree;
 pub use tree::{Size, measure};
 pub use verify::Finding;
 
+use super::environment::{Lookup, data_home};
 use lock::Holders;
 use nix::errno::Errno;
 use root::Root;
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::fs::DirBuilder;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -75,15 +75,13 @@ const MARK: &str = "sbx-store";
 const FOLDERS: [&str; 5] = ["blobs", "blobs/sha256", "partial", "layers", "locks"];
 const OCI_LAYOUT: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
 
-/// Where the store is when nobody says otherwise; the variables are `XDG_DATA_HOME` and `HOME`.
+/// Where the store is when nobody says otherwise.
 ///
 /// # Errors
-/// Neither is an absolute path.
-pub fn default_path(data_home: Option<&OsStr>, home: Option<&OsStr>) -> Result<PathBuf, Error> {
-    // A relative path is to be ignored, by the XDG base directory specification.
-    let absolute = |value: Option<&OsStr>| value.map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = absolute(data_home).or_else(|| absolute(home).map(|home| home.join(".local/share")));
-    data.map(|data| data.join("sbx")).ok_or(Error::NoHome)
+/// Neither `XDG_DATA_HOME` nor `HOME` is an absolute path.
+pub fn default_path(lookup: Lookup<'_>) -> Result<PathBuf, Error> {
+    let data = data_home(lookup).ok_or(Error::NoHome)?;
+    Ok(data.join("sbx"))
 }
 
 /// Whether a store may be made.

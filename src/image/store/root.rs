@@ -5,6 +5,7 @@
 
 use super::error::Error;
 use crate::sys::fs::{Resolve, open_beneath, set_mode, set_owner};
+use crate::sys::tree::names;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, fstat, fstatat};
@@ -256,7 +257,7 @@ impl Root {
         let Some(fd) = self.folder(folder)? else {
             return Ok(Vec::new());
         };
-        let mut names = super::tree::names(fd).map_err(self.error("list", folder))?;
+        let mut names = names(fd.as_fd()).map_err(self.error("list", folder))?;
         names.sort_unstable();
         Ok(names
             .iter()

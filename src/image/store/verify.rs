@@ -1,9 +1,11 @@
 //! Whether everything in the store is what it is said to be.
 
 use super::blob::{BLOBS, PARTIAL, blob_name};
+use super::copies::{COPIES, COPY, is_copy};
 use super::error::Error;
 use super::layer::{Kind, LAYERS, LayerState, NEW, OLD, OWNERS, SIZE, name};
 use super::lock::Wait;
+use super::spool::SPOOL;
 use super::sweep::Marks;
 use super::{FOLDERS, Image, MARK, OCI_LAYOUT, Store, index};
 use crate::image::document;
@@ -302,10 +304,10 @@ impl Store {
         };
         let top = |name: &str| {
             let files = [index::FILE, OCI_LAYOUT.0, ".new-index.json", ".new-oci-layout"];
-            files.contains(&name) || FOLDERS.contains(&name) || name.starts_with(MARK)
+            files.contains(&name) || FOLDERS.contains(&name) || name == COPIES || name.starts_with(MARK)
         };
         let lock = |name: &str| {
-            let parts = ["image-", "layer-"];
+            let parts = ["image-", "layer-", COPY];
             [index::LOCK, "store"].contains(&name) || parts.iter().any(|part| name.starts_with(part))
         };
         let kind = |name: &str| name.parse::<Kind>().is_ok();
@@ -320,11 +322,15 @@ impl Store {
         look(".", &top)?;
         look("blobs", &|name| name == "sha256")?;
         look(BLOBS, &hex)?;
-        look(PARTIAL, &hex)?;
+        look(PARTIAL, &|name| hex(name) || name.starts_with(SPOOL))?;
         look("locks", &lock)?;
         look(LAYERS, &kind)?;
         for kind in self.kinds()? {
             look(&format!("{LAYERS}/{kind}"), &state)?;
+        }
+        look(COPIES, &kind)?;
+        for name in self.root.list(COPIES)?.iter().filter(|name| kind(name)) {
+            look(&format!("{COPIES}/{name}"), &is_copy)?;
         }
         Ok(())
     }

@@ -3,8 +3,9 @@
 #[cfg(test)]
 mod tests;
 
-use super::environment::{Lookup, config_home, read_file, shown_path, variable};
+use super::environment::{Lookup, config_home, shown_path, variable};
 use super::job::{Proxies, Transport};
+use crate::sys::small;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -133,9 +134,9 @@ fn is_absent(error: &io::Error) -> bool {
 fn certificates(path: &Path) -> Result<String, TransportError> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     const END: &str = "-----END CERTIFICATE-----";
-    let (bytes, _) = read_file(path, MAXIMUM).map_err(|error| TransportError::Unreadable {
+    let bytes = small::read(path, MAXIMUM).map_err(|why| TransportError::Unreadable {
         path: path.to_owned(),
-        error,
+        error: why.into(),
     })?;
     // Comments may be in any character set; certificates are ASCII.
     let text = String::from_utf8_lossy(&bytes);

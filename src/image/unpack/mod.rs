@@ -1,4 +1,4 @@
-//! Unpacks a layer into the form that overlayfs takes, and removes what was unpacked.
+//! Unpacks a layer into the form that overlayfs takes.
 //!
 //! The archive is a stranger's. Its names are taken lexically beneath the root, every directory is opened beneath it without following a
 //! link ([`tree`]), files are made anew and never written through, metadata goes through descriptors ([`writer`]), and everything that is
@@ -11,7 +11,6 @@ mod ledger;
 mod name;
 mod owner;
 mod pax;
-mod remove;
 mod sparse;
 mod stream;
 mod survey;
@@ -26,7 +25,6 @@ use super::limits::Limits;
 use super::owner::Owner;
 use crate::model::Digest;
 pub use error::Error;
-pub use remove::remove_tree;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
 pub use survey::{Place, decompress, diff_id, name_shown, survey};
@@ -73,7 +71,7 @@ pub struct Dropped {
     pub set_group_ids: u64,
 }
 
-/// Unpacks a layer. What was made before an error stays: see [`remove_tree`].
+/// Unpacks a layer. What was made before an error stays: see [`remove_tree`](super::remove::remove_tree).
 ///
 /// `layer` is the blob, verified against its digest; `into` an empty directory of our own; `progress` hears how many packed bytes are read.
 ///

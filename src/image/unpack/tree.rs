@@ -9,8 +9,8 @@
 use super::error::{Result, refused, system};
 use super::ledger::{Last, Ledger};
 use super::name::{fits, join, split};
-use super::remove::remove_tree;
 use crate::image::limits::Limits;
+use crate::image::remove::remove_tree;
 use crate::sys::fs::{Resolve, open_beneath};
 use crate::sys::tree::set_attribute;
 use crate::sys::{Errno, fs};

@@ -9,6 +9,7 @@ use super::owner::{id, not_owned};
 use super::pax::Time;
 use super::tree::{Spot, Tree, is, look};
 use super::{Dropped, Options, Unpacked};
+use crate::image::attribute::is_kept;
 use crate::image::job::Ownership;
 use crate::model::Digest;
 use crate::sys::{Errno, fs, tree};
@@ -299,7 +300,7 @@ impl<'a> Writer<'a> {
     fn set_attributes(&mut self, file: BorrowedFd<'_>, path: &[u8], member: &Member) -> Result<()> {
         for (name, value) in &member.attributes {
             let name = Some(name)
-                .filter(|name| kept(name))
+                .filter(|name| is_kept(name))
                 .and_then(|name| CString::new(&name[..]).ok());
             let set = name.map(|name| tree::set_attribute(file, &name, value));
             match set {
@@ -342,11 +343,4 @@ fn target(member: &Member) -> Result<CString> {
             "a link leads to a name of at least one byte and without NUL",
         )),
     }
-}
-
-/// Which extended attributes a layer may set: a user's own, and none that an overlay reads.
-fn kept(name: &[u8]) -> bool {
-    let overlay = [&b"overlay."[..], b"fuseoverlayfs.", b"containers."];
-    name.strip_prefix(b"user.")
-        .is_some_and(|rest| !rest.is_empty() && !overlay.iter().any(|prefix| rest.starts_with(prefix)))
 }

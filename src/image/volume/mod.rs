@@ -17,16 +17,21 @@
 //! No sandbox writes anywhere but below `data`, so what is above it is as this module left it. Whatever dies in the middle leaves
 //! something without a meaning, which the next one takes away.
 
+mod files;
+mod filling;
 mod lock;
 mod name;
+mod removal;
 mod store;
 #[cfg(test)]
 mod tests;
 
+pub use filling::{Claim, Filling, Held};
 pub use name::{Name, NotAName};
-pub use store::{Claim, Filling, Held, Removal, Volume, Volumes};
+pub use removal::Removal;
+pub use store::{Volume, Volumes};
 
-use std::ffi::OsStr;
+use super::environment::{Lookup, data_home};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -72,12 +77,11 @@ impl Error {
     }
 }
 
-/// Where volumes are when nobody says otherwise; the variables are `XDG_DATA_HOME` and `HOME`.
+/// Where volumes are when nobody says otherwise.
 ///
 /// # Errors
-/// Neither is an absolute path.
-pub fn default_path(data_home: Option<&OsStr>, home: Option<&OsStr>) -> Result<PathBuf, Error> {
-    let absolute = |value: Option<&OsStr>| value.map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = absolute(data_home).or_else(|| absolute(home).map(|home| home.join(".local/share")));
-    data.map(|data| data.join("sbx-volumes")).ok_or(Error::NoHome)
+/// Neither `XDG_DATA_HOME` nor `HOME` is an absolute path.
+pub fn default_path(lookup: Lookup<'_>) -> Result<PathBuf, Error> {
+    let data = data_home(lookup).ok_or(Error::NoHome)?;
+    Ok(data.join("sbx-volumes"))
 }

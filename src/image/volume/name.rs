@@ -1,5 +1,6 @@
 //! Names of volumes, as docker and podman take them.
 
+use crate::model::reference::shown;
 use std::fmt;
 use std::str::FromStr;
 
@@ -37,11 +38,7 @@ impl FromStr for Name {
         if first && rest && text.len() <= LONGEST {
             return Ok(Self(text.to_owned()));
         }
-        let mut shown: String = text.chars().take(100).collect();
-        if shown.len() < text.len() {
-            shown.push('…');
-        }
-        Err(NotAName(shown.escape_debug().to_string()))
+        Err(NotAName(shown(text)))
     }
 }
 

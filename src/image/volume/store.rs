@@ -1,11 +1,12 @@
 //! The directory that holds the volumes.
 
-use super::lock::{self, How};
+use super::files::{is_empty, made, open_mode, removed, synced, unlinked};
+use super::filling::{Claim, Filling, Held};
+use super::lock::{self, Holders, Wait};
+use super::removal::Removal;
 use super::{Error, Name};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,10 +15,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) const VERSION: &str = "1";
 const MARK: &str = ".version";
 const LOCKS: &str = ".locks";
-const DATA: &str = "data";
-const NEW_DATA: &str = ".new-data";
+pub(super) const DATA: &str = "data";
 const CREATED: &str = "created";
-const FRESH: &str = "fresh";
+pub(super) const FRESH: &str = "fresh";
 const NEW: &str = ".new-";
 const OLD: &str = ".old-";
 
@@ -45,74 +45,6 @@ pub struct Volume {
     pub fresh: bool,
     /// A sandbox has it now.
     pub used: bool,
-}
-
-/// A volume that nobody removes as long as this is held, by this process or by one that has inherited it.
-#[derive(Debug)]
-pub struct Held {
-    _lock: File,
-}
-
-/// A volume that is about to be used.
-#[derive(Debug)]
-pub enum Claim {
-    /// It is as its users have left it.
-    Ready(Held),
-    /// Nobody has used it: it is to be filled first. Nobody else can use it meanwhile.
-    Fresh(Filling),
-}
-
-/// A volume before its first use. Dropped, it is as if nobody had asked for it.
-#[derive(Debug)]
-pub struct Filling {
-    home: PathBuf,
-    lock: File,
-}
-
-/// A volume that has lost its name, and whose files are to be removed.
-#[derive(Debug)]
-pub struct Removal {
-    path: PathBuf,
-    lock_path: PathBuf,
-    _lock: File,
-}
-
-fn made(path: &Path, mode: u32) -> Result<(), Error> {
-    match DirBuilder::new().mode(mode).create(path) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other.map_err(|e| Error::io("make", path, e)),
-    }
-}
-
-fn synced(path: &Path) -> Result<(), Error> {
-    let sync = File::open(path).and_then(|directory| directory.sync_all());
-    sync.map_err(|e| Error::io("sync", path, e))
-}
-
-fn unlinked(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, e)),
-        _ => Ok(()),
-    }
-}
-
-/// Removes a directory with all that is in it. No link is followed.
-fn removed(path: &Path) -> Result<(), Error> {
-    let failed = |e: nix::errno::Errno| Error::io("remove", path, e);
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    let parent = File::open(parent).map_err(|e| Error::io("open", parent, e))?;
-    let name = path.file_name().unwrap_or_default().as_bytes();
-    let name = std::ffi::CString::new(name).map_err(|_| failed(nix::errno::Errno::EINVAL))?;
-    crate::image::store::remove_tree(parent.as_fd(), &name).map_err(failed)
-}
-
-/// Whether nothing is in a directory. One that may not be listed belongs to an id of a sandbox, which has been there.
-fn is_empty(path: &Path) -> Result<bool, Error> {
-    match fs::read_dir(path) {
-        Ok(mut names) => Ok(names.next().is_none()),
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(false),
-        Err(e) => Err(Error::io("list", path, e)),
-    }
 }
 
 impl Volumes {
@@ -176,8 +108,8 @@ impl Volumes {
         self.home(name).join(DATA)
     }
 
-    fn lock(&self, name: &Name, how: How) -> Result<Option<File>, Error> {
-        lock::take(&self.lock_path(name), how)
+    fn lock(&self, name: &Name, how: Holders, wait: Wait<'_>) -> Result<Option<File>, Error> {
+        lock::take(&self.lock_path(name), how, wait)
     }
 
     /// Whether there is such a volume.
@@ -222,7 +154,7 @@ impl Volumes {
             data: home.join(DATA),
             created: created.unwrap_or_else(|| u64::try_from(meta.mtime()).unwrap_or_default()),
             fresh: home.join(FRESH).exists(),
-            used: self.lock(name, How::AloneNow)?.is_none(),
+            used: self.lock(name, Holders::Alone, Wait::Never)?.is_none(),
         }))
     }
 
@@ -234,7 +166,7 @@ impl Volumes {
         if self.has(name) {
             return Ok(false);
         }
-        let _lock = self.lock(name, How::Alone)?;
+        let _lock = self.lock(name, Holders::Alone, Wait::Silently)?;
         if self.has(name) {
             return Ok(false);
         }
@@ -270,21 +202,23 @@ impl Volumes {
         let mut tries = 0;
         loop {
             self.create(name)?;
-            let shared = self.lock(name, How::Shared)?;
+            let shared = self.lock(name, Holders::Shared, Wait::Silently)?;
             if !self.has(name) {
                 continue;
             }
             if let (Some(lock), false) = (shared, fresh.exists()) {
                 return Ok(Claim::Ready(Held { _lock: lock }));
             }
-            let Some(lock) = self.lock(name, How::AloneNow)? else {
+            let Some(lock) = self.lock(name, Holders::Alone, Wait::Never)? else {
                 tries += 1;
                 if tries < TRIES {
                     let _ = nix::poll::poll(&mut [], PAUSE);
                     continue;
                 }
                 // Either it is being filled, which ends, or a sandbox has it that began when it could not be filled.
-                if let (Some(lock), true) = (self.lock(name, How::Shared)?, self.has(name)) {
+                if let (Some(lock), true) =
+                    (self.lock(name, Holders::Shared, Wait::Silently)?, self.has(name))
+                {
                     return Ok(Claim::Ready(Held { _lock: lock }));
                 }
                 continue;
@@ -310,7 +244,7 @@ impl Volumes {
         if !self.has(name) && !self.with(OLD, name).is_dir() {
             return Err(Error::Absent(name.clone()));
         }
-        let lock = self.lock(name, How::AloneNow)?;
+        let lock = self.lock(name, Holders::Alone, Wait::Never)?;
         let lock = lock.ok_or_else(|| Error::Busy(name.clone()))?;
         let old = self.with(OLD, name);
         made(&old, 0o700)?;
@@ -352,85 +286,5 @@ impl Volumes {
         }
         found.sort();
         Ok(found)
-    }
-}
-
-/// Whatever the umask took: ids of a sandbox must get through.
-fn open_mode(path: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::PermissionsExt;
-    let set = fs::set_permissions(path, fs::Permissions::from_mode(0o755));
-    set.map_err(|e| Error::io("change the mode of", path, e))
-}
-
-impl Filling {
-    /// Where the volume's files are made, before they have their name.
-    #[must_use]
-    pub fn path(&self) -> PathBuf {
-        self.home.join(NEW_DATA)
-    }
-
-    /// Makes [`Filling::path`] an empty directory; `false` when somebody has died who filled it, and files there belong to ids that the
-    /// caller has no rights over.
-    ///
-    /// # Errors
-    /// As mkdir(2).
-    pub fn begin(&self) -> Result<bool, Error> {
-        let new = self.path();
-        // Once it is empty it can go, though its owner may be one whose directories the caller may not read.
-        let emptied = fs::remove_dir(&new).is_ok();
-        match if emptied { Ok(()) } else { removed(&new) } {
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
-                return Ok(false);
-            }
-            other => other?,
-        }
-        made(&new, 0o755)?;
-        open_mode(&new)?;
-        Ok(true)
-    }
-
-    /// Makes what lies at [`Filling::path`] the volume's files, on the disk first, and gives the volume for use. When nothing was begun
-    /// there, it is used as it is, empty.
-    ///
-    /// # Errors
-    /// As syncfs(2) and rename(2).
-    pub fn commit(self) -> Result<Held, Error> {
-        let (new, data) = (self.path(), self.home.join(DATA));
-        let there = fs::symlink_metadata(&new).is_ok();
-        if there {
-            let home = File::open(&self.home).map_err(|e| Error::io("open", &self.home, e))?;
-            nix::unistd::syncfs(&home).map_err(|e| Error::io("sync", &new, e))?;
-            // An empty directory is replaced, in one step.
-            fs::rename(&new, &data).map_err(|e| Error::io("rename", &new, e))?;
-        }
-        unlinked(&self.home.join(FRESH))?;
-        synced(&self.home)?;
-        let locked = lock::inherited(&self.lock, false).and_then(|()| lock::hold(&self.lock, How::Shared));
-        locked.map_err(|e| Error::io("lock", &self.home, e))?;
-        Ok(Held { _lock: self.lock })
-    }
-}
-
-impl Removal {
-    /// The directory that is to be removed.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Removes it; `false` when files in it belong to ids that the caller has no rights over.
-    ///
-    /// # Errors
-    /// What unlink(2) answers besides.
-    pub fn finish(&self) -> Result<bool, Error> {
-        match removed(&self.path) {
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => Ok(false),
-            Err(other) => Err(other),
-            Ok(()) => {
-                // The lock goes with the volume, unless somebody has made a new one meanwhile: then nobody could, without this lock.
-                unlinked(&self.lock_path)?;
-                Ok(true)
-            }
-        }
     }
 }

@@ -28,6 +28,17 @@ fn ready(volumes: &Volumes, text: &str) -> super::Held {
     }
 }
 
+fn remove(volumes: &Volumes, text: &str) {
+    let removal = volumes.take_away(&name(text)).expect("taken");
+    assert!(removal.finish().expect("gone"));
+}
+
+/// A volume with a file that its owner put there.
+fn with_file(volumes: &Volumes, text: &str) {
+    volumes.create(&name(text)).expect("made");
+    fs::write(volumes.data(&name(text)).join("mine"), "x").expect("write");
+}
+
 #[test]
 fn a_volume_is_made_used_and_removed() {
     let (_dir, volumes) = volumes();
@@ -45,13 +56,7 @@ fn a_volume_is_made_used_and_removed() {
     let more = ready(&volumes, "a");
     assert!(matches!(volumes.take_away(&name("a")), Err(Error::Busy(_))));
     drop((held, more));
-    assert!(
-        volumes
-            .take_away(&name("a"))
-            .expect("taken")
-            .finish()
-            .expect("gone")
-    );
+    remove(&volumes, "a");
     assert!(matches!(volumes.take_away(&name("a")), Err(Error::Absent(_))));
     assert_eq!(volumes.all().expect("a list"), []);
     // A new one of the same name knows nothing of the old one.
@@ -87,8 +92,7 @@ fn half_filled_volumes_are_never_used() {
 #[test]
 fn what_its_owner_put_there_is_not_replaced() {
     let (_dir, volumes) = volumes();
-    volumes.create(&name("a")).expect("made");
-    fs::write(volumes.data(&name("a")).join("mine"), "x").expect("write");
+    with_file(&volumes, "a");
     drop(ready(&volumes, "a"));
     assert!(volumes.data(&name("a")).join("mine").exists());
 }
@@ -97,19 +101,12 @@ fn what_its_owner_put_there_is_not_replaced() {
 fn a_removal_that_was_cut_short_is_finished() {
     let (_dir, volumes) = volumes();
     for _ in 0..3 {
-        volumes.create(&name("a")).expect("made");
-        fs::write(volumes.data(&name("a")).join("x"), "x").expect("write");
+        with_file(&volumes, "a");
         drop(volumes.take_away(&name("a")).expect("taken"));
         assert_eq!(volumes.left().expect("a list"), [name("a")]);
         assert_eq!(volumes.all().expect("a list"), []);
     }
-    assert!(
-        volumes
-            .take_away(&name("a"))
-            .expect("taken")
-            .finish()
-            .expect("gone")
-    );
+    remove(&volumes, "a");
     assert_eq!(volumes.left().expect("a list"), []);
 }
 
@@ -121,13 +118,7 @@ fn nothing_outside_is_removed() {
     fs::write(outside.join("kept"), "x").expect("write");
     volumes.create(&name("a")).expect("made");
     std::os::unix::fs::symlink(&outside, volumes.data(&name("a")).join("link")).expect("a link");
-    assert!(
-        volumes
-            .take_away(&name("a"))
-            .expect("taken")
-            .finish()
-            .expect("gone")
-    );
+    remove(&volumes, "a");
     assert!(outside.join("kept").exists());
 }
 

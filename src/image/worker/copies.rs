@@ -1,11 +1,11 @@
 //! Copies of images, for runs on hosts where the kernel refuses overlay.
 
 use super::talk::Talk;
-use crate::image::copy;
+use crate::image::copy::{self, Keep};
 use crate::image::descriptor::Descriptor;
 use crate::image::job::{Copy, Stage};
 use crate::image::store::{Kind, Store};
-use std::collections::BTreeMap;
+use crate::sys::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Makes the directory and fills it. What is made stays when something fails: whoever asked removes it.
@@ -21,21 +21,24 @@ pub(super) fn copy(store: &Store, job: &Copy, talk: &Talk) -> Result<(), String>
         size += layer.map_or(0, |layer| layer.bytes);
     }
     // Some of it is hidden by higher layers: it is not copied, and the end comes early.
-    let shown = Descriptor {
-        media_type: String::new(),
-        digest: job.image,
-        size,
-        platform: None,
-        annotations: BTreeMap::new(),
+    let shown = Descriptor::new("", job.image, size);
+    let keep = Keep {
+        owners: matches!(job.kind, Kind::Mapped { .. }),
+        set_ids: true,
     };
-    let owners = matches!(job.kind, Kind::Mapped { .. });
     let tick = talk.ticker(&shown, Stage::Copy);
-    let copied = copy::copy(&layers, into.as_fd(), owners, &mut |bytes| tick(bytes));
-    let copied = copied.map_err(|e| format!("the image cannot be copied: {e}"))?;
-    let done = Descriptor {
-        size: copied.bytes,
-        ..shown.clone()
-    };
+    let copied = copy::copy(&layers, into.as_fd(), keep, &mut |bytes| tick(bytes));
+    let copied = copied.map_err(|e| format!("the image cannot be copied: {e}{}", hint(e.errno)))?;
+    let done = Descriptor::new("", job.image, copied.bytes);
     talk.stage(&done, Stage::Complete, copied.bytes);
     Ok(())
+}
+
+fn hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENOSPC | Errno::EDQUOT => {
+            " (a copy takes as much space as the image; XDG_DATA_HOME moves the store)"
+        }
+        _ => "",
+    }
 }

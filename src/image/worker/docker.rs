@@ -1,19 +1,17 @@
 //! Images of what `docker save` writes: they have no manifests, so that each gets one.
 
 use super::layout::Image;
-use super::origin::{Found, Origin};
+use super::made;
+use super::origin::Origin;
 use super::shelf::{Shelf, copy, digest, packing};
 use crate::image::descriptor::{Compression, Descriptor};
-use crate::image::document::{self, Config, Document, OCI_MANIFEST};
+use crate::image::document::Config;
 use crate::image::limits::Limits;
 use crate::image::unpack::name_shown;
 use crate::model::{Digest, Reference};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs::File;
-
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -21,15 +19,6 @@ struct Listed {
     config: String,
     repo_tags: Option<Vec<String>>,
     layers: Option<Vec<String>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifest<'a> {
-    schema_version: u8,
-    media_type: &'static str,
-    config: &'a Descriptor,
-    layers: &'a [Descriptor],
 }
 
 /// The archive, and under which name each blob lies.
@@ -121,33 +110,14 @@ impl<'a> Docker<'a> {
         let files = listed.layers.as_deref().unwrap_or_default();
         let config = Config::parse(&bytes, files.len(), self.limits);
         let config = config.map_err(|e| format!("config {}: {e}", id.short()))?;
-        let descriptor = descriptor(CONFIG.to_owned(), id, bytes.len() as u64);
+        let described = made::config(&bytes);
         self.blobs.insert(id, listed.config.clone());
         let mut layers = Vec::new();
         for (file, diff_id) in files.iter().zip(&config.diff_ids) {
             layers.push(self.layer(file, diff_id)?);
         }
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: OCI_MANIFEST,
-            config: &descriptor,
-            layers: &layers,
-        };
-        let bytes = serde_json::to_vec(&manifest).map_err(|e| e.to_string())?;
-        let descriptor = self::descriptor(OCI_MANIFEST.to_owned(), Digest::of(&bytes), bytes.len() as u64);
-        let parsed = document::parse(&bytes, OCI_MANIFEST, self.limits).map_err(|e| e.to_string())?;
-        let Document::Manifest(manifest) = parsed else {
-            return Err("it cannot have a manifest".to_owned());
-        };
-        Ok(Image {
-            found: Found {
-                descriptor,
-                bytes,
-                manifest,
-            },
-            names,
-            diff_ids: config.diff_ids,
-        })
+        let image = made::image(&described, &layers, config.diff_ids, self.limits)?;
+        Ok(Image { names, ..image })
     }
 
     /// A plain tar must hash to its diff id, which is checked when it is copied; a packed one has a digest of its own.
@@ -155,23 +125,13 @@ impl<'a> Docker<'a> {
         let about = |why: String| format!("layer `{}`: {why}", name_shown(file));
         let open = || self.shelf.get(file).map_err(about);
         let size = open()?.size;
-        let (ending, digest) = match packing(open()?).map_err(about)? {
-            Compression::None => ("", *diff_id),
-            Compression::Gzip => ("+gzip", digest(open()?)?),
-            Compression::Zstd => ("+zstd", digest(open()?)?),
+        let packing = packing(open()?).map_err(about)?;
+        let digest = match packing {
+            Compression::None => *diff_id,
+            Compression::Gzip | Compression::Zstd => digest(open()?)?,
         };
         self.blobs.insert(digest, file.to_owned());
-        Ok(descriptor(format!("{LAYER}{ending}"), digest, size))
-    }
-}
-
-fn descriptor(media_type: String, digest: Digest, size: u64) -> Descriptor {
-    Descriptor {
-        media_type,
-        digest,
-        size,
-        platform: None,
-        annotations: BTreeMap::new(),
+        Ok(made::layer(packing, digest, size))
     }
 }
 

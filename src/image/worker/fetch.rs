@@ -8,7 +8,6 @@ use crate::image::job::{Endpoint, Pull};
 use crate::image::registry::{self, Client};
 use crate::image::store::{LayerState, Store, Wait};
 use crate::model::Digest;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -35,8 +34,8 @@ pub(super) fn pull(store: &Store, job: &Pull, talk: &Arc<Talk>) -> Result<Digest
         match from(store, job, endpoint, talk) {
             Ok(digest) => return Ok(digest),
             Err(error) => {
-                if at + 1 < job.endpoints.len() {
-                    talk.note(format!("{}: {error}; trying the next place", endpoint.host));
+                if let Some(next) = job.endpoints.get(at + 1) {
+                    talk.note(format!("{error}; trying {}", next.host));
                 }
                 why = error;
             }
@@ -107,13 +106,7 @@ fn look_up(job: &Pull, client: &Client) -> Result<(Digest, Found), String> {
         (None, None) => "latest".to_owned(),
     };
     let first = client.manifest(&asked).map_err(|e| e.to_string())?;
-    let announced = Descriptor {
-        media_type: first.media_type,
-        digest: first.digest,
-        size: first.bytes.len() as u64,
-        platform: None,
-        annotations: BTreeMap::new(),
-    };
+    let announced = Descriptor::new(first.media_type, first.digest, first.bytes.len() as u64);
     let found = match origin::parse(&first.bytes, &announced, &job.limits)? {
         Document::Manifest(manifest) => Found {
             descriptor: announced,

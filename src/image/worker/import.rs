@@ -2,22 +2,19 @@
 
 use super::layout::Image;
 use super::load::Fresh;
-use super::origin::{self, Found, Origin, Target};
+use super::made;
+use super::origin::{self, Origin, Target};
 use super::shelf::{self, copy, open_file, packing};
 use super::talk::Talk;
-use crate::image::descriptor::{Compression, Descriptor};
-use crate::image::document::{self, Document, OCI_MANIFEST};
+use crate::image::descriptor::Descriptor;
+use crate::image::document;
 use crate::image::job::{Import, Stage};
 use crate::image::store::{Store, Wait};
 use crate::image::unpack;
 use crate::model::Digest;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// The tar, and the config that is made for it.
 struct Tar {
@@ -81,51 +78,20 @@ fn try_import(store: &Store, job: &Import, talk: &Talk, fresh: &mut Fresh) -> Re
     Ok(descriptor.digest)
 }
 
-fn descriptor(media_type: String, digest: Digest, size: u64) -> Descriptor {
-    Descriptor {
-        media_type,
-        digest,
-        size,
-        platform: None,
-        annotations: BTreeMap::new(),
-    }
-}
-
 fn image(file: File, job: &Import, talk: &Talk) -> Result<(Tar, Image), String> {
     let whole = || shelf::whole(&file);
     let compression = packing(whole()?)?;
-    let ending = match compression {
-        Compression::None => "",
-        Compression::Gzip => "+gzip",
-        Compression::Zstd => "+zstd",
-    };
-    let size = whole()?.size;
-    let layer = descriptor(format!("{LAYER}{ending}"), shelf::digest(whole()?)?, size);
+    let layer = made::layer(compression, shelf::digest(whole()?)?, whole()?.size);
     let tick = talk.ticker(&layer, Stage::Transfer);
     let diff_id = unpack::diff_id(whole()?, compression, &job.limits, &mut |bytes| tick(bytes));
     let diff_id = diff_id.map_err(|e| e.to_string())?;
     let config = config(job, &diff_id)?;
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": descriptor(CONFIG.to_owned(), Digest::of(&config), config.len() as u64),
-        "layers": [layer],
-    });
-    let bytes = serde_json::to_vec(&manifest).map_err(|e| e.to_string())?;
-    let parsed = document::parse(&bytes, OCI_MANIFEST, &job.limits).map_err(|e| e.to_string())?;
-    let Document::Manifest(manifest) = parsed else {
-        return Err("it cannot have a manifest".to_owned());
-    };
-    let found = Found {
-        descriptor: descriptor(OCI_MANIFEST.to_owned(), Digest::of(&bytes), bytes.len() as u64),
-        bytes,
-        manifest,
-    };
-    let image = Image {
-        found,
-        names: Vec::new(),
-        diff_ids: vec![diff_id],
-    };
+    let image = made::image(
+        &made::config(&config),
+        std::slice::from_ref(&layer),
+        vec![diff_id],
+        &job.limits,
+    )?;
     Ok((Tar { file, config }, image))
 }
 

@@ -1,5 +1,6 @@
 //! Layers, several at once: each is fetched, if it has to be, and unpacked.
 
+use super::several;
 use super::talk::Talk;
 use crate::image::document::Layer;
 use crate::image::job::{Ownership, Stage, Unpack};
@@ -8,11 +9,7 @@ use crate::image::store::{Claim, Kind, Store, Wait};
 use crate::image::unpack::{self, Options};
 use crate::model::Digest;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-/// How many at once: more than two processors are kept busy by, and not so many that a registry minds.
-const AT_ONCE: usize = 4;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A layer and what it unpacks to.
 pub(super) type Wanted<'a> = (&'a Layer, Digest);
@@ -51,31 +48,11 @@ pub(super) fn all(
         .iter()
         .filter(|(layer, _)| seen.insert(layer.descriptor.digest))
         .collect();
-    let (next, unpacked, failed) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicBool::new(false));
-    let first: Mutex<Option<String>> = Mutex::new(None);
-    let work = || {
-        while !failed.load(Ordering::Relaxed) {
-            let Some((layer, diff_id)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                return;
-            };
-            let done = fetch(layer).and_then(|()| one(store, layer, *diff_id, kind, limits, &unpacked, talk));
-            if let Err(why) = done {
-                failed.store(true, Ordering::Relaxed);
-                let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-                first.get_or_insert(why);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..AT_ONCE.min(wanted.len()) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(why) => Err(why),
-        None => Ok(()),
-    }
+    let unpacked = AtomicU64::new(0);
+    several::each(&wanted, &|(layer, diff_id)| {
+        fetch(layer)?;
+        one(store, layer, *diff_id, kind, limits, &unpacked, talk)
+    })
 }
 
 fn one(

@@ -152,13 +152,6 @@ impl Reference {
         Ok(renamed)
     }
 
-    /// The same image with this digest and no other.
-    #[must_use]
-    pub fn with_digest(mut self, digest: Digest) -> Self {
-        self.digest = Some(digest);
-        self
-    }
-
     /// As people know it: what docker and podman show, without what goes without saying.
     #[must_use]
     pub fn familiar(&self) -> String {

@@ -1,6 +1,7 @@
 //! Profile text to [`Profile`], with the place of every value and a helpful line for every fault.
 
 mod entries;
+mod parsed;
 mod value;
 
 use super::diagnostic::{Error, Source};
@@ -8,6 +9,7 @@ use super::schema::Profile;
 use super::words::{DEVICE, KEYS, MOUNT, TMPFS};
 use crate::model::{Protection, Set, meant};
 use std::ops::Range;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use value::At;
 
@@ -25,13 +27,14 @@ pub struct Parsed {
 /// # Errors
 /// At the first fault, underlined.
 pub fn read(source: &Source) -> Result<Parsed, Error> {
-    let document = DeTable::parse(&source.text).map_err(|e| {
+    let built_in = source.built_in.then(|| parsed::document(&source.name)).flatten();
+    let document = built_in.unwrap_or_else(|| DeTable::parse(&source.text).map(Spanned::into_inner));
+    let document = document.map_err(|e| {
         let whole = 0..source.text.len();
         source.fault(e.span().unwrap_or(whole), e.message().to_owned(), None)
     })?;
-    let top = document.get_ref();
     let mut parsed = Parsed::default();
-    for (name, value) in top {
+    for (name, value) in &document {
         let section: &str = name.get_ref();
         if let Some(key) = KEYS.iter().find(|k| k.section.is_empty() && k.name == section) {
             let at = At {

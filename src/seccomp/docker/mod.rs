@@ -233,7 +233,7 @@ fn assemble(mut calls: BTreeMap<u32, Call>, default: Answer, origin: &Origin) ->
             },
         )
     });
-    Table::new(entries.collect(), beyond)
+    Table::of(entries, beyond)
 }
 
 fn answer(place: Place, action: &str, errno: Option<u64>) -> Result<Answer, DockerError> {

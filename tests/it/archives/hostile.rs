@@ -1,10 +1,9 @@
 //! Archives of strangers: each is refused with one line, the store is as before, and nothing outside is touched.
 
 use super::Shop;
-use super::made::{
-    Files, LAYER, MANIFEST, blob, config, descriptor, docker, ended, entry, file, gzip, layer, layout,
-    manifest, packed,
-};
+use super::made::{Files, docker, layer, layout, packed};
+use crate::util::image::{LAYER, MANIFEST, descriptor, gzip};
+use crate::util::tar::{Entry, Tar};
 use sbx::model::Digest;
 use serde_json::json;
 use std::os::unix::fs::symlink;
@@ -24,12 +23,12 @@ fn shop() -> Shop {
 
 fn honest() -> Files {
     let layer = layer("honest", b"yes");
-    layout(&layer, LAYER, Digest::of(&layer))
+    layout(&[&layer], LAYER, &[Digest::of(&layer)])
 }
 
 fn oci() -> Files {
     let layer = layer("stranger", b"of a stranger");
-    layout(&layer, LAYER, Digest::of(&layer))
+    layout(&[&layer], LAYER, &[Digest::of(&layer)])
 }
 
 fn of_docker() -> Files {
@@ -84,7 +83,7 @@ fn blobs_are_what_their_digests_say() {
         }
     }
     let files = oci();
-    for of in ["of a stranger", "architecture", "layers"] {
+    for of in ["of a stranger", "architecture", MANIFEST] {
         let name = key(&files, of);
         let longer = [files[&name].as_slice(), b"\n"].concat();
         refused(&shop, &name, with(files.clone(), &name, &longer), "must have");
@@ -110,22 +109,19 @@ fn names_lead_nowhere() {
         ("oci-layout", b'0', "", "twice"),
         ("./index.json", b'0', "", "twice"),
     ] {
-        let mut tar = Vec::new();
-        for (name, bytes) in oci() {
-            file(&mut tar, &name, &bytes);
-        }
-        entry(&mut tar, name, flag, link, b"", 0);
-        refused(&shop, &format!("{name} -> {link}"), ended(tar), why);
+        let honest = oci();
+        let honest = honest.iter().map(|(name, bytes)| Entry::file(name, bytes));
+        let tar = Tar::new(honest).add(Entry::new(flag, name).to(link));
+        refused(&shop, &format!("{name} -> {link}"), tar.bytes(), why);
     }
-    let mut tar = Vec::new();
-    file(&mut tar, "manifest.json", br#"[{"Config":"a","Layers":[]}]"#);
-    entry(&mut tar, "a", b'2', "b", b"", 0);
-    entry(&mut tar, "b", b'2', "a", b"", 0);
-    refused(&shop, "a circle", ended(tar), "circles");
-    let mut tar = Vec::new();
-    file(&mut tar, "a\x1b[31m\n", b"");
-    file(&mut tar, "a\x1b[31m\n", b"");
-    refused(&shop, "escapes", ended(tar), "\\u{1b}");
+    let circle = Tar::new([
+        Entry::file("manifest.json", r#"[{"Config":"a","Layers":[]}]"#),
+        Entry::symlink("a", "b"),
+        Entry::symlink("b", "a"),
+    ]);
+    refused(&shop, "a circle", circle.bytes(), "circles");
+    let twice = || Entry::file("a\x1b[31m\n", "");
+    refused(&shop, "escapes", Tar::new([twice(), twice()]).bytes(), "\\u{1b}");
 }
 
 #[test]
@@ -195,7 +191,7 @@ fn lists_name_what_is_there() {
 fn a_document_is_one_thing() {
     let shop = shop();
     let files = oci();
-    let name = key(&files, "layers");
+    let name = key(&files, MANIFEST);
     let manifest_bytes = &files[&name];
     let entry = descriptor(MANIFEST, manifest_bytes);
     let index = |manifests: serde_json::Value| {
@@ -220,7 +216,7 @@ fn a_document_is_one_thing() {
     both["manifests"] = json!([]);
     let both = serde_json::to_vec(&both).expect("JSON");
     let mut mixed = files.clone();
-    mixed.insert(blob(&both), both.clone());
+    mixed.insert(format!("blobs/sha256/{}", Digest::of(&both).hex()), both.clone());
     let list = index(json!([descriptor(MANIFEST, &both)]));
     refused(
         &shop,
@@ -245,7 +241,7 @@ fn a_document_is_one_thing() {
         with(files, "oci-layout", b"{}"),
         "oci-layout",
     );
-    refused(&shop, "no list", ended(layer("x", b"y")), "sbx import");
+    refused(&shop, "no list", layer("x", b"y"), "sbx import");
 }
 
 fn honest_docker() -> Files {
@@ -271,14 +267,15 @@ fn what_ends_early_is_nothing() {
 fn nothing_is_without_end() {
     let shop = shop();
     // 1 GiB of zeros in 1 MiB.
-    let mut bomb = Vec::new();
-    entry(&mut bomb, "index.json", b'0', "", b"", 1 << 30);
+    let start = |size| {
+        let mut tar = Vec::new();
+        Entry::file("index.json", "").size(size).write(&mut tar);
+        tar
+    };
     let zeros = gzip(&vec![0; 8 << 20]);
-    let bomb = [gzip(&bomb), zeros.repeat(128)].concat();
+    let bomb = [gzip(&start(1 << 30)), zeros.repeat(128)].concat();
     refused(&shop, "a bomb", bomb, "200 to 1");
-    let mut huge = Vec::new();
-    entry(&mut huge, "index.json", b'0', "", b"", 1 << 50);
-    refused(&shop, "a huge entry", huge, "the limit is");
+    refused(&shop, "a huge entry", start(1 << 50), "the limit is");
     let document = vec![b' '; 5 << 20];
     refused(
         &shop,
@@ -286,11 +283,8 @@ fn nothing_is_without_end() {
         with(oci(), "index.json", &document),
         "at most",
     );
-    let mut many = Vec::new();
-    for n in 0..70_000 {
-        file(&mut many, &format!("{n}"), b"");
-    }
-    refused(&shop, "many entries", ended(many), "too many entries");
+    let many = Tar::new((0..70_000).map(|n| Entry::file(n.to_string(), "")));
+    refused(&shop, "many entries", many.bytes(), "too many entries");
     // A pipe that never ends.
     let (mut command, _home) = shop
         .sbx(["load", "-q", "--image-limit", "image=20M"])
@@ -306,7 +300,7 @@ fn nothing_is_without_end() {
     let writer = std::thread::spawn(move || {
         use std::io::Write;
         let mut start = Vec::new();
-        file(&mut start, "index.json", b"{}");
+        Entry::file("index.json", "{}").write(&mut start);
         let _ = input.write_all(&start);
         while input.write_all(&[b'x'; 1 << 16]).is_ok() {}
     });
@@ -325,10 +319,8 @@ fn layers_are_unpacked_by_the_rules_of_a_pull() {
     let shop = shop();
     let outside = shop.path("canary").display().to_string();
     let bad = |name: &str, flag: u8, link: &str| {
-        let mut tar = Vec::new();
-        file(&mut tar, "first", b"unpacked before it is refused");
-        entry(&mut tar, name, flag, link, b"", 0);
-        ended(tar)
+        let first = Entry::file("first", "unpacked before it is refused");
+        Tar::new([first, Entry::new(flag, name).to(link)]).bytes()
     };
     for (layer, why) in [
         (bad("../canary", b'0', ""), "`..`"),
@@ -338,17 +330,15 @@ fn layers_are_unpacked_by_the_rules_of_a_pull() {
         (b"no tar at all, but as long as one".repeat(40), ""),
     ] {
         let id = Digest::of(&layer);
-        refused(&shop, why, packed(&layout(&layer, LAYER, id)), why);
+        refused(&shop, why, packed(&layout(&[&layer], LAYER, &[id])), why);
         refused(&shop, why, packed(&docker(&layer, id)), why);
     }
-    let mut link = Vec::new();
-    entry(&mut link, "x", b'2', &outside, b"", 0);
-    file(&mut link, "x/y", b"overwritten");
-    let link = ended(link);
+    let link = Tar::new([Entry::symlink("x", &outside), Entry::file("x/y", "overwritten")]);
+    let link = link.bytes();
     refused(
         &shop,
         "through a link",
-        packed(&layout(&link, LAYER, Digest::of(&link))),
+        packed(&layout(&[&link], LAYER, &[Digest::of(&link)])),
         "",
     );
     let zeros = layer("zeros", &vec![0; 100 << 20]);
@@ -357,28 +347,16 @@ fn layers_are_unpacked_by_the_rules_of_a_pull() {
     refused(
         &shop,
         "a packed layer",
-        packed(&layout(&bomb, &kind, Digest::of(&zeros))),
+        packed(&layout(&[&bomb], &kind, &[Digest::of(&zeros)])),
         "200 to 1",
     );
     let good = layer("a", b"b");
-    let wrong = layout(&good, LAYER, Digest::of(b"something else"));
+    let wrong = layout(&[&good], LAYER, &[Digest::of(b"something else")]);
     refused(&shop, "a wrong diff id", packed(&wrong), "unpacks to");
     // The second layer is wrong: the first has been stored and unpacked by then.
     let second = bad("../x", b'0', "");
-    let config = config(&[Digest::of(&good), Digest::of(&second)]);
-    let manifest = manifest(&config, &[(LAYER, &good), (LAYER, &second)]);
-    let index = json!({ "schemaVersion": 2, "manifests": [descriptor(MANIFEST, &manifest)] });
-    let files = Files::from([
-        (
-            "oci-layout".to_owned(),
-            br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
-        ),
-        ("index.json".to_owned(), index.to_string().into_bytes()),
-        (blob(&config), config),
-        (blob(&manifest), manifest),
-        (blob(&good), good),
-        (blob(&second), second),
-    ]);
+    let ids = [Digest::of(&good), Digest::of(&second)];
+    let files = layout(&[&good, &second], LAYER, &ids);
     refused(&shop, "the second layer", packed(&files), "`..`");
 }
 

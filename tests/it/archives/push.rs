@@ -1,17 +1,17 @@
 //! Images that go to a registry.
 
 use super::{Shop, with_image};
-use crate::registry::real::{PLAIN, Registry};
+use crate::util::daemon;
 
 #[test]
 fn what_is_pushed_is_pulled() {
     let Some((shop, digest)) = with_image() else {
         return;
     };
-    let Some(registry) = Registry::start(PLAIN) else {
+    let Some(registry) = daemon::plain() else {
         return;
     };
-    let name = format!("127.0.0.1:{}/team/tool:1", registry.port);
+    let name = registry.name("team/tool:1");
     let pushed = shop.sbx(["push", "tool:1", &name]).out();
     pushed.says("complete");
     assert_eq!(pushed.ok(), digest);
@@ -22,7 +22,7 @@ fn what_is_pushed_is_pulled() {
     let again = other.sbx(["push", &name]).out();
     assert_eq!(again.ok(), digest);
     assert!(!again.stderr().contains("complete"), "{}", again.stderr());
-    let renamed = format!("127.0.0.1:{}/team/other:2", registry.port);
+    let renamed = registry.name("team/other:2");
     shop.sbx(["push", "-q", &digest, &renamed]).out().ok();
     assert_eq!(other.sbx(["pull", "-q", &renamed]).out().ok(), digest);
 }

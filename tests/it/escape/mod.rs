@@ -16,7 +16,7 @@ mod roots;
 mod runtime;
 mod sockets;
 
-use crate::util::{Dir, Out, Sbx, binary};
+use crate::util::{Dir, Out, Sbx, attacker};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,14 +26,6 @@ const BUILT_IN: [&str; 2] = ["strict", "default"];
 
 /// All profiles that come with sbx.
 const ALL: [&str; 3] = ["strict", "default", "build"];
-
-/// The program that attacks: `$SBX_TEST_ATTACKER`, or the example that cargo built beside the binary.
-fn attacker() -> PathBuf {
-    std::env::var_os("SBX_TEST_ATTACKER").map_or_else(
-        || binary().with_file_name("examples").join("attacker"),
-        PathBuf::from,
-    )
-}
 
 /// Profiles under which the network is the sandbox's own, with Landlock and without.
 fn in_a_network_of_its_own() -> [String; 5] {

@@ -175,7 +175,7 @@ fn a_profile_decides_whether_it_is_used() {
     }
     let plan = shop.command(false, ["plan"], &["true"]);
     assert!(
-        root_of(&plan).contains("overlay of the image's 2 layers"),
+        root_of(&plan).contains("overlay of the image's 3 layers"),
         "{}",
         root_of(&plan)
     );

@@ -1,5 +1,7 @@
 //! A home with a store and an image, on a host that refuses overlay when it is told to.
 
+use crate::util::image::Image;
+use crate::util::tar::Entry;
 use crate::util::{Dir, Out, binary, is_root, skip, within};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,41 @@ use std::time::Duration;
 /// An id that has no groups, no sub-ids and no name.
 pub(super) const NOBODY_ELSE: u32 = 54_321;
 
-/// A home with a store, the image, and the scripts.
+/// Busybox, files of every kind, a whiteout, an opaque directory, and a file in the place of a directory.
+fn image() -> Option<Image> {
+    let then = |entry: Entry| entry.pax("mtime", "1000000000.25");
+    let big: Vec<u8> = (0..3_u32 << 20)
+        .map(|i| (i * 31 + i / 251).to_le_bytes()[0])
+        .collect();
+    let lower = [
+        Entry::folder("d/"),
+        Entry::file("d/gone", "lower\n"),
+        Entry::file("d/kept", "lower\n").owner(33, 34).mode(0o640),
+        Entry::hardlink("d/other-name", "d/kept"),
+        Entry::folder("hidden/"),
+        Entry::file("hidden/below", "lower\n"),
+        Entry::folder("replaced/"),
+        Entry::file("replaced/below", "lower\n"),
+        Entry::folder("closed/").owner(33, 33).mode(0o700),
+        Entry::file("closed/file", "x").owner(33, 0).mode(0o400),
+        Entry::symlink("link", "/etc/shadow").owner(7, 0),
+        Entry::fifo("pipe").mode(0o622),
+        Entry::file("set-id", "x").mode(0o4755),
+        Entry::file("big", big).mode(0o444),
+    ];
+    let upper = [
+        Entry::folder("d/").mode(0o1777),
+        Entry::file("d/.wh.gone", ""),
+        Entry::file("d/new", "upper\n"),
+        Entry::folder("hidden/"),
+        Entry::file("hidden/.wh..wh..opq", ""),
+        Entry::file("hidden/above", "upper\n"),
+        Entry::file("replaced", "a file now\n"),
+    ];
+    Some(Image::busybox()?.layer(lower.map(then)).layer(upper.map(then)))
+}
+
+/// A home with a store, the image, and the script.
 pub(super) struct Shop {
     pub(super) dir: Dir,
     /// Run as this user of the host; under root alone.
@@ -21,14 +57,16 @@ pub(super) struct Shop {
 impl Shop {
     /// `None`, and a skip, where overlay cannot be refused or the image not be made.
     pub(super) fn new(uid: Option<u32>, instead: &'static str) -> Option<Self> {
-        Self::with(uid, instead, include_str!("make.py"))
+        Self::with(uid, instead, image()?)
     }
 
-    /// With an image that a script makes.
-    pub(super) fn with(uid: Option<u32>, instead: &'static str, make: &str) -> Option<Self> {
+    /// With another image.
+    pub(super) fn with(uid: Option<u32>, instead: &'static str, image: Image) -> Option<Self> {
         let dir = Dir::new();
         let refuse = dir.write("refuse.py", include_str!("refuse.py"));
-        let make = dir.write("make.py", make);
+        for (name, bytes) in image.build().files(Some("it")) {
+            dir.write(&format!("oci/{name}"), bytes);
+        }
         let done = |command: &mut Command| {
             let out = command.stdin(Stdio::null()).output();
             out.map_err(|e| e.to_string()).and_then(|out| {
@@ -36,21 +74,7 @@ impl Shop {
                 out.status.success().then_some(()).ok_or(said)
             })
         };
-        if !is_root() && !nix::unistd::getgroups().unwrap_or_default().is_empty() {
-            let own = nix::unistd::getegid();
-            let groups = nix::unistd::getgroups().unwrap_or_default();
-            if groups.iter().any(|group| *group != own) {
-                skip(
-                    "no-new-privs",
-                    "your groups want newgidmap, which a filter of your own stops",
-                );
-                return None;
-            }
-        }
-        let image = dir.path().join("oci");
-        let tried = done(Command::new("python3").arg(refuse).args(["1", "true"]))
-            .and_then(|()| done(Command::new("python3").args([make, image])));
-        if let Err(why) = tried {
+        if let Err(why) = done(Command::new("python3").arg(refuse).args(["1", "true"])) {
             skip("refuse-overlay", &why);
             return None;
         }
@@ -114,10 +138,20 @@ impl Shop {
         } else {
             "caller"
         };
+        // Groups are dropped by newgidmap, which nobody may become behind a filter of their own.
+        let groups = if is_root() { "require" } else { "off" };
+        let groups = format!("groups={groups}");
         let image = format!("oci:{}:it", self.dir.path().join("oci").display());
         let own = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         let verb: Vec<&str> = verb.into_iter().collect();
-        let flags = ["--map", map, "--without-overlay", self.instead];
+        let flags = [
+            "--map",
+            map,
+            "--enforce",
+            &groups,
+            "--without-overlay",
+            self.instead,
+        ];
         [own(&verb), own(&flags), own(&[&image]), own(rest)].concat()
     }
 

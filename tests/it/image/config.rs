@@ -1,11 +1,10 @@
 //! What an image's config says about a run, and the flags that say otherwise: as docker has it.
 
-use super::daemon;
-use super::make::Image;
-use super::place::{Home, has_range, refused};
-use super::run::busybox;
-use super::tar::Entry;
-use crate::util::skip;
+use super::place::{Home, refused};
+use crate::util::daemon;
+use crate::util::image::Image;
+use crate::util::range;
+use crate::util::tar::Entry;
 use serde_json::{Value, json};
 
 /// Says its arguments, one a line.
@@ -16,7 +15,7 @@ fn there(image: Image, repository: &str) -> Option<(Home, String)> {
 }
 
 fn with(config: &[(&str, Value)]) -> Option<Image> {
-    let image = busybox()?.layer([
+    let image = Image::busybox()?.layer([
         Entry::program("bin/say", SAY),
         Entry::program("bin/other", SAY),
         Entry::file(
@@ -85,8 +84,8 @@ fn environment_and_working_directory() {
 
 #[test]
 fn the_user_by_name_number_and_group() {
-    if !has_range() {
-        return skip("range", "no newuidmap or no sub-ids");
+    if !range() {
+        return;
     }
     for (at, (user, ids, home_there)) in [
         ("www", "33 34", "/var/www"),
@@ -151,8 +150,8 @@ fn a_user_that_is_not_there_is_an_error_and_never_root() {
 
 #[test]
 fn the_directory_of_the_user_is_its_own_in_the_image() {
-    if !has_range() {
-        return skip("range", "no newuidmap or no sub-ids");
+    if !range() {
+        return;
     }
     let image = with(&[("User", json!("www")), ("WorkingDir", json!("/var/www"))]);
     let Some((home, name)) = image.and_then(|image| there(image, "own-directory:1")) else {

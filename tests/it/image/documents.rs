@@ -1,14 +1,13 @@
 //! Manifests, indexes and configs that lie, and registries that answer with something else: refused, in one line, by a rule.
 
 use super::liar::{Answers, Liar, answers};
-use super::make::{Built, INDEX, Image, MANIFEST};
 use super::place::{Home, refused};
-use super::run::busybox;
-use super::tar::Entry;
+use crate::util::image::{Built, INDEX, Image, MANIFEST};
+use crate::util::tar::Entry;
 use serde_json::{Value, json};
 
 fn image() -> Option<Image> {
-    Some(busybox()?.layer([Entry::file("file", "x")]))
+    Some(Image::busybox()?.layer([Entry::file("file", "x")]))
 }
 
 /// Refused in one line that names the image and says these; the store has no name for it, and nothing unpacked.
@@ -65,7 +64,7 @@ fn cve_2021_41190_documents_that_could_be_read_as_another_kind_are_refused() {
 fn digests_and_sizes_of_documents_are_checked() {
     let Some(image) = image() else { return };
     let built = image.build();
-    let other = answers(&busybox().expect("as before").build())["manifests/it"].clone();
+    let other = answers(&Image::busybox().expect("as before").build())["manifests/it"].clone();
     // By digest, another manifest is served.
     let index = Built::index(&[("linux/amd64", built.clone())]);
     let mut all = answers(&index);

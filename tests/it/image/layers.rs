@@ -2,11 +2,10 @@
 //! Unpacking by a tool that follows links changes that tree; the first test shows it with such a tool.
 
 use super::liar::{Liar, answers};
-use super::make::{Image, Packing};
 use super::place::{Canary, Home, refused};
-use super::run::busybox;
-use super::tar::{Entry, Tar};
 use crate::util::Out;
+use crate::util::image::{Image, Packing};
+use crate::util::tar::{Entry, Tar};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,7 @@ type Make = fn(&Canary) -> Vec<Entry>;
 
 /// Pulls and runs busybox with these layers on top; the tree is looked at by the caller.
 fn tried(home: &Home, layers: Vec<Vec<Entry>>) -> Option<(Out, String)> {
-    let image = layers.into_iter().fold(busybox()?, Image::layer);
+    let image = layers.into_iter().fold(Image::busybox()?, Image::layer);
     let liar = Liar::of(&image.build());
     Some((home.sh(&liar.name(), "echo ran"), liar.name()))
 }
@@ -240,6 +239,11 @@ fn cve_2021_29136_the_root_of_a_layer_stays_a_directory() {
     }
 }
 
+/// A link, and an empty file besides.
+fn linked(to: String, file: &str) -> Vec<Entry> {
+    vec![Entry::symlink("link", to), Entry::file(file, "")]
+}
+
 #[test]
 fn whiteouts_remove_nothing_of_the_host() {
     let cases: [(&str, Make, Expected); 6] = [
@@ -248,34 +252,15 @@ fn whiteouts_remove_nothing_of_the_host() {
         ("nothing", |_| vec![Entry::file(".wh.", "")], Refused("")),
         (
             "opaque through a link",
-            |c| {
-                vec![
-                    Entry::symlink("link", c.at("")),
-                    Entry::file("link/.wh..wh..opq", ""),
-                ]
-            },
+            |c| linked(c.at(""), "link/.wh..wh..opq"),
             Refused("symlink"),
         ),
         (
             "through a link",
-            |c| {
-                vec![
-                    Entry::symlink("link", c.at("")),
-                    Entry::file("link/.wh.secret", ""),
-                ]
-            },
+            |c| linked(c.at(""), "link/.wh.secret"),
             Refused("symlink"),
         ),
-        (
-            "of a link",
-            |c| {
-                vec![
-                    Entry::symlink("link", c.at("folder")),
-                    Entry::file(".wh.link", ""),
-                ]
-            },
-            Runs,
-        ),
+        ("of a link", |c| linked(c.at("folder"), ".wh.link"), Runs),
     ];
     for (what, make, expected) in cases {
         let canary = Canary::new();
@@ -363,7 +348,7 @@ fn device_nodes_set_id_files_and_overlays_own_attributes_are_harmless() {
 
 #[test]
 fn layers_that_are_not_what_they_are_said_to_be_are_refused() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let tar = Tar::new([Entry::file("file", "x".repeat(5000))]).bytes();
     let built = image.clone().packed(tar.clone(), Packing::Gzip).build();
     let blob = built.layer(1);
@@ -396,7 +381,7 @@ fn layers_that_are_not_what_they_are_said_to_be_are_refused() {
 
 #[test]
 fn sizes_and_diff_ids_that_lie_are_refused() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let image = image.layer([Entry::file("file", "x")]);
     let honest = image.clone().build();
     for size in [1u64, 1 << 20] {
@@ -424,7 +409,7 @@ fn sizes_and_diff_ids_that_lie_are_refused() {
 
 #[test]
 fn bombs_are_refused_before_they_fill_the_disk() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     // Some hundred kilobytes that are a thousand times as many.
     let bomb = Tar::new([Entry::file("zeroes", vec![0; 100 << 20])]).bytes();
     for packing in [Packing::Gzip, Packing::Zstd] {
@@ -456,7 +441,7 @@ fn bombs_are_refused_before_they_fill_the_disk() {
 
 #[test]
 fn names_in_layers_do_not_act_on_the_terminal() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let evil = "\x1b]0;title\x07\u{202e}\n";
     for entry in [
         Entry::file(format!("{evil}/../x"), "x"),

@@ -1,7 +1,7 @@
 //! A registry that serves what no registry would take: manifests and blobs exactly as they are given.
 
-use super::make::Built;
 use crate::registry::server::{Reply, Server};
+use crate::util::image::Built;
 use std::collections::BTreeMap;
 
 /// The repository of everything here.

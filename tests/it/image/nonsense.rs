@@ -1,16 +1,15 @@
 //! Configs that make no sense, or that were written to make sbx do something: refused where they are read, or harmless where they are run.
 
 use super::liar::Liar;
-use super::make::Image;
 use super::place::{Canary, Home, refused};
-use super::run::busybox;
-use super::tar::Entry;
 use crate::util::Out;
+use crate::util::image::Image;
+use crate::util::tar::Entry;
 use serde_json::{Value, json};
 
 /// Runs busybox with one key of its config changed, by the command that the image names.
 fn run(key: &str, value: Value) -> Option<(Out, String)> {
-    let liar = Liar::of(&busybox()?.set(key, value).build());
+    let liar = Liar::of(&Image::busybox()?.set(key, value).build());
     Some((Home::new().run("default", &[], &liar.name(), &[]), liar.name()))
 }
 
@@ -46,7 +45,7 @@ fn configs_that_are_none_are_refused_where_they_are_read() {
 
 #[test]
 fn a_config_of_other_layers_is_refused() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     for (rootfs, says) in [
         (json!({"type": "layers", "diff_ids": []}), "names 0 layers"),
         (json!({"type": "exploit", "diff_ids": []}), "must be `layers`"),
@@ -98,7 +97,7 @@ fn commands_that_are_none() {
 
 #[test]
 fn cve_2019_5736_an_interpreter_that_is_sbx_is_not_executed() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let image = image.layer([
         Entry::program("script", "#!/proc/self/exe\n"),
         Entry::symlink("link", "/proc/self/exe"),
@@ -122,7 +121,7 @@ fn cve_2019_5736_an_interpreter_that_is_sbx_is_not_executed() {
 #[test]
 fn working_directories_that_lead_elsewhere() {
     let canary = Canary::new();
-    let Some(base) = busybox() else { return };
+    let Some(base) = Image::busybox() else { return };
     let base = base.layer([
         Entry::symlink("out", canary.at("")),
         Entry::symlink("inside", "/srv/data"),
@@ -166,7 +165,7 @@ fn working_directories_that_lead_elsewhere() {
 #[test]
 fn words_of_a_config_do_not_act_on_the_terminal() {
     let evil = "\x1b]0;title\x07\u{202e}\r\n";
-    let Some(mut image) = busybox() else { return };
+    let Some(mut image) = Image::busybox() else { return };
     image.config["architecture"] = json!(format!("amd64{evil}"));
     image.config["os"] = json!(evil);
     let image = image
@@ -200,7 +199,7 @@ fn words_of_a_config_do_not_act_on_the_terminal() {
 fn what_an_image_may_not_ask_for() {
     // Volumes, ports and labels are no mounts, no holes and no flags.
     let canary = Canary::new();
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let image: Image = image
         .set("Volumes", json!({canary.at(""): {}, "/etc": {}, "../..": {}}))
         .set("ExposedPorts", json!({"22/tcp": {}}))

@@ -1,6 +1,6 @@
 //! Where a test has its images: a home and a store of its own, and a tree of the host that nobody may touch.
 
-use crate::util::{Dir, Out, Sbx, is_root};
+use crate::util::{Dir, Out, Sbx};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -167,14 +167,6 @@ pub fn shape(at: &Path) -> BTreeMap<PathBuf, String> {
         all.insert(path, shown);
     }
     all
-}
-
-/// Whether ranges of ids can be mapped: always as root, with newuidmap otherwise.
-pub fn has_range() -> bool {
-    let out = Sbx::run("default")
-        .args(["--map", "range", "host", "--", "cat", "/proc/self/uid_map"])
-        .out();
-    is_root() || out.code == Some(0)
 }
 
 /// All names and all text of a tree, to look for what must not be in it.

@@ -2,9 +2,9 @@
 
 use super::liar::Liar;
 use super::place::{Canary, Home, refused};
-use super::run::busybox;
-use super::tar::Entry;
 use crate::util::Out;
+use crate::util::image::Image;
+use crate::util::tar::Entry;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ const PROFILES: [&str; 3] = ["strict", "default", "build"];
 
 /// Runs a script in busybox with these entries on top, under every profile that people use; the tree is as it was.
 fn each(canary: &Canary, entries: Vec<Entry>, flags: &[&str], script: &str, holds: impl Fn(&str, &Out)) {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let (home, liar) = (Home::new(), Liar::of(&image.layer(entries).build()));
     for profile in PROFILES {
         let out = home.run(profile, flags, &liar.name(), &["/bin/sh", "-c", script]);
@@ -107,7 +107,7 @@ fn passwd_and_group_that_are_no_files() {
         }),
         ("30 MiB", |_| Entry::file("etc/passwd", vec![b'x'; 30 << 20])),
     ];
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     for (what, make) in cases {
         let canary = Canary::new();
         let image = image
@@ -133,7 +133,7 @@ fn passwd_and_group_that_are_no_files() {
 
 #[test]
 fn users_with_odd_numbers_are_not_there_and_never_root() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     for ids in [
         "-1:0",
         "+0:0",
@@ -157,7 +157,7 @@ fn users_with_odd_numbers_are_not_there_and_never_root() {
 
 #[test]
 fn a_home_from_the_passwd_of_the_image_is_only_text() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let canary = Canary::new();
     for (home_there, seen) in [
         (canary.at("new"), canary.at("new")),
@@ -176,7 +176,7 @@ fn a_home_from_the_passwd_of_the_image_is_only_text() {
 #[test]
 fn a_root_that_hides_its_own_layers() {
     // A whiteout of what every run needs, and of the root's own directories.
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let image = image
         .layer([
             Entry::folder("etc/"),

@@ -1,20 +1,11 @@
 //! Images as roots: what their layers come to, what sbx adds to them, and whose their files are.
 
-use super::daemon;
-use super::make::{Built, Image, Packing};
-use super::place::{Home, has_range, refused};
-use super::tar::{Entry, Tar};
-use crate::util::{is_root, skip};
+use super::place::{Home, refused};
+use crate::util::daemon;
+use crate::util::image::{Built, Image, Packing};
+use crate::util::tar::{Entry, Tar};
+use crate::util::{is_root, range, skip};
 use serde_json::json;
-
-/// Busybox, or a skip.
-pub fn busybox() -> Option<Image> {
-    let image = Image::busybox();
-    if image.is_none() {
-        skip("busybox", "no static /bin/busybox (package busybox-static)");
-    }
-    image
-}
 
 /// Has an image at the registry; gives a home and its name there.
 fn there(image: &Built, repository: &str) -> Option<(Home, String)> {
@@ -40,7 +31,7 @@ fn a_scratch_image_of_one_static_program_runs_under_every_profile() {
 
 #[test]
 fn an_image_without_directories_gets_what_every_program_expects() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let Some((home, name)) = there(&image.build(), "bare:1") else {
         return;
     };
@@ -58,7 +49,7 @@ fn an_image_without_directories_gets_what_every_program_expects() {
 
 #[test]
 fn hosts_hostname_and_resolv_conf_lie_over_links_and_not_behind_them() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let image = image.layer([
         Entry::file("run/systemd/stub", "the image's own\n"),
         Entry::symlink("etc/resolv.conf", "../run/systemd/stub"),
@@ -89,7 +80,7 @@ fn hosts_hostname_and_resolv_conf_lie_over_links_and_not_behind_them() {
 
 #[test]
 fn layers_come_to_one_tree() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let image = image
         .layer([
             Entry::file("gone", "1"),
@@ -138,7 +129,7 @@ fn layers_come_to_one_tree() {
 
 #[test]
 fn what_is_written_is_gone_with_the_run() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let Some((home, name)) = there(&image.layer([Entry::file("file", "old")]).build(), "written:1") else {
         return;
     };
@@ -159,7 +150,7 @@ fn what_is_written_is_gone_with_the_run() {
 
 #[test]
 fn sixty_layers_and_each_way_of_packing() {
-    let Some(mut image) = busybox() else { return };
+    let Some(mut image) = Image::busybox() else { return };
     for n in 0..60 {
         let packing = [Packing::None, Packing::Gzip, Packing::Zstd][n % 3];
         let tar = Tar::new([
@@ -176,7 +167,7 @@ fn sixty_layers_and_each_way_of_packing() {
 
 #[test]
 fn as_many_layers_as_overlay_takes() {
-    let Some(mut image) = busybox() else { return };
+    let Some(mut image) = Image::busybox() else { return };
     for n in 1..500 {
         image = image.layer([
             Entry::file(format!("n/{n}"), ""),
@@ -198,7 +189,7 @@ fn as_many_layers_as_overlay_takes() {
 
 #[test]
 fn the_same_layer_twice_and_an_empty_one() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let twice = || [Entry::file("twice", "yes")];
     let image = image
         .layer(twice())
@@ -211,7 +202,7 @@ fn the_same_layer_twice_and_an_empty_one() {
 
 #[test]
 fn owners_are_seen_with_a_range_and_are_the_caller_without() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let image = image.layer([
         Entry::file("www", "").owner(33, 34).mode(0o640),
         Entry::folder("spool/").owner(8, 12).mode(0o2775),
@@ -222,14 +213,12 @@ fn owners_are_seen_with_a_range_and_are_the_caller_without() {
     };
     let show = "stat -c '%u %g %a' /www /spool /far; chown 33:34 /far && stat -c '%u %g' /far";
     let run = |flags: &[&str]| home.run("default", flags, &name, &["/bin/sh", "-c", show]);
-    if has_range() {
-        let range = ["--map", "range", "--user", "root"];
+    if range() {
+        let flags = ["--map", "range", "--user", "root"];
         let seen = "33 34 640\n8 12 2775\n65000 65001 644";
-        assert_eq!(run(&range).ok(), format!("{seen}\n33 34"));
-        let out = run(&[&range[..], &["--cap-drop", "all"]].concat());
+        assert_eq!(run(&flags).ok(), format!("{seen}\n33 34"));
+        let out = run(&[&flags[..], &["--cap-drop", "all"]].concat());
         assert_eq!(out.code(1).stdout().trim_end(), seen, "without the capability");
-    } else {
-        skip("range", "no newuidmap or no sub-ids");
     }
     if is_root() {
         return skip("user", "the only id of root's own map is root's");
@@ -240,7 +229,7 @@ fn owners_are_seen_with_a_range_and_are_the_caller_without() {
 
 #[test]
 fn plan_and_why_say_what_of_the_image_decides() {
-    let Some(image) = busybox() else { return };
+    let Some(image) = Image::busybox() else { return };
     let image = image.set("User", json!("33")).set("WorkingDir", json!("/srv"));
     let Some((home, name)) = there(&image.build(), "told:1") else {
         return;

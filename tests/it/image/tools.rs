@@ -1,8 +1,8 @@
-//! Images that other tools have made: skopeo's, umoci's, buildah's, and a Debian of mmdebstrap's.
+//! Images that other tools have made: skopeo's, umoci's and buildah's.
 
-use super::daemon;
 use super::place::Home;
-use super::run::busybox;
+use crate::util::daemon;
+use crate::util::image::Image;
 use crate::util::{Dir, is_root, skip};
 use std::process::{Command, Stdio};
 
@@ -36,7 +36,7 @@ fn made(tools: &[&str], script: &str) -> Option<Dir> {
 
 #[test]
 fn an_image_of_umoci() {
-    let (Some(daemon), Some(_)) = (daemon::plain(), busybox()) else {
+    let (Some(daemon), Some(_)) = (daemon::plain(), Image::busybox()) else {
         return;
     };
     let script = "mkdir -p root/bin root/data && cp /bin/busybox root/bin && ln -s busybox root/bin/sh && echo one >root/data/one && \
@@ -54,7 +54,7 @@ fn an_image_of_umoci() {
 
 #[test]
 fn an_image_of_buildah() {
-    let (Some(daemon), Some(_)) = (daemon::plain(), busybox()) else {
+    let (Some(daemon), Some(_)) = (daemon::plain(), Image::busybox()) else {
         return;
     };
     if !is_root() {
@@ -77,7 +77,7 @@ fn an_image_of_buildah() {
 
 #[test]
 fn an_image_that_skopeo_has_made_docker_s() {
-    let (Some(daemon), Some(image)) = (daemon::plain(), busybox()) else {
+    let (Some(daemon), Some(image)) = (daemon::plain(), Image::busybox()) else {
         return;
     };
     let image = image.build();

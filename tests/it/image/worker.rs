@@ -1,9 +1,8 @@
 //! The process that reads what strangers have made is taken over: what is in its reach? The attacker stands in the place of `sbx-image`
 //! and is started by `sbx pull` itself. The same attack is made where single walls are switched off, and outside.
 
-use super::attacker;
 use super::place::Home;
-use crate::util::{Dir, Out, Sbx, binary, is_root, skip};
+use crate::util::{Dir, Out, Sbx, attacker, binary, has_range, is_root, skip};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
@@ -111,7 +110,7 @@ impl Taken {
     }
 
     fn by_hand(&self, flags: &[&str], program: &str) -> Out {
-        let map = if is_root() || !super::place::has_range() {
+        let map = if is_root() || !has_range() {
             "auto"
         } else {
             "range"

@@ -2,81 +2,23 @@
 
 use super::server::AUTHORITY;
 use super::{MANIFEST, Reach, content, descriptor, fails};
-use crate::util::{Dir, skip, within};
+use crate::util::daemon::{Daemon, Kind};
+use crate::util::skip;
 use sbx::image::registry::Error;
 use sbx::model::Digest;
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-/// `user:the secret`, with the least rounds that bcrypt has.
-const HTPASSWD: &str = "user:$2b$04$XKPY7p/acBZeU/46Wx6Ws.Mlq56KufdbtgQcl2.irSCKJQna6fIqm\n";
+/// With a password and a certificate.
+const SEALED: Kind = Kind {
+    password: true,
+    tls: true,
+};
 
-/// A registry of one's own; gone with the test.
-pub struct Registry {
-    process: Child,
-    pub port: u16,
-    dir: Dir,
-}
-
-impl Registry {
-    /// `None`, and a skip, where none is installed.
-    pub fn start(options: &str) -> Option<Self> {
-        let dir = Dir::new();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
-        let at = dir.path().display();
-        let config = format!(
-            "version: 0.1\nlog:\n  accesslog:\n    disabled: true\n  level: error\nstorage:\n  filesystem:\n    \
-             rootdirectory: {at}/data\n{}",
-            options
-                .replace("AT", &at.to_string())
-                .replace("PORT", &port.to_string())
-        );
-        let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("room");
-        file("config.yml", &config);
-        file("htpasswd", HTPASSWD);
-        file("host.pem", include_str!("tls/host.pem"));
-        file("host.key", include_str!("tls/host.key"));
-        let process = Command::new("docker-registry")
-            .args([Path::new("serve"), &dir.path().join("config.yml")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        match process {
-            Ok(process) => {
-                let there = || TcpStream::connect(("127.0.0.1", port)).is_ok();
-                let registry = Self { process, port, dir };
-                within(Duration::from_secs(20), "docker-registry", there);
-                Some(registry)
-            }
-            Err(e) => {
-                skip("docker-registry", &e.to_string());
-                None
-            }
-        }
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-pub const PLAIN: &str = "http:\n  addr: 127.0.0.1:PORT\n";
-const TLS: &str = "http:\n  addr: 127.0.0.1:PORT\n  tls:\n    certificate: AT/host.pem\n    key: AT/host.key\n\
-                   auth:\n  htpasswd:\n    realm: x\n    path: AT/htpasswd\n";
-
-fn plain(registry: &Registry) -> Reach {
+fn plain(registry: &Daemon) -> Reach {
     Reach::of(format!("127.0.0.1:{}", registry.port))
 }
 
-fn sealed(registry: &Registry) -> Reach {
+fn sealed(registry: &Daemon) -> Reach {
     let mut reach = Reach::of(format!("registry.test:{}", registry.port));
     reach.transport.authorities = AUTHORITY.to_owned();
     reach
@@ -123,7 +65,7 @@ fn there_and_back(reach: &Reach) -> Result<(), Error> {
 
 #[test]
 fn an_image_goes_to_a_real_registry_and_comes_back() {
-    let Some(registry) = Registry::start(PLAIN) else {
+    let Some(registry) = Daemon::start(Kind::default()) else {
         return;
     };
     let reach = plain(&registry);
@@ -149,7 +91,7 @@ fn an_image_goes_to_a_real_registry_and_comes_back() {
     );
     // What is stored wrong does not come back as right.
     let hex = Digest::of(b"{}").hex();
-    let data = registry.dir.path().join("data/docker/registry/v2/blobs/sha256");
+    let data = registry.dir.join("data/docker/registry/v2/blobs/sha256");
     let data = data.join(&hex[..2]).join(&hex).join("data");
     std::fs::write(data, b"[]").expect("room");
     fails(
@@ -160,7 +102,7 @@ fn an_image_goes_to_a_real_registry_and_comes_back() {
 
 #[test]
 fn a_real_registry_with_a_password_and_a_certificate() {
-    let Some(registry) = Registry::start(TLS) else {
+    let Some(registry) = Daemon::start(SEALED) else {
         return;
     };
     there_and_back(&sealed(&registry).password()).expect("there and back");
@@ -202,14 +144,14 @@ fn skopeo(args: &[&str]) -> Option<()> {
 
 #[test]
 fn what_is_pushed_is_understood_by_others_and_theirs_is_here() {
-    let Some(registry) = Registry::start(PLAIN) else {
+    let Some(registry) = Daemon::start(Kind::default()) else {
         return;
     };
     let mut reach = plain(&registry);
     there_and_back(&reach).expect("there and back");
     let ours = reach.client().manifest("12").expect("the manifest");
     let at = |repository: &str| format!("docker://127.0.0.1:{}/{repository}:12", registry.port);
-    let layout = format!("oci:{}:12", registry.dir.path().join("layout").display());
+    let layout = format!("oci:{}:12", registry.dir.join("layout").display());
     let copied = skopeo(&[&at("some/thing"), &layout]).and_then(|()| skopeo(&[&layout, &at("their/thing")]));
     if copied.is_none() {
         return;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 /// The authority that the servers' certificate is of.
 pub const AUTHORITY: &str = include_str!("tls/ca.pem");
-const CERTIFICATE: &[u8] = include_bytes!("tls/host.pem");
+pub const CERTIFICATE: &[u8] = include_bytes!("tls/host.pem");
 /// Of no use but to these tests.
-const KEY: &[u8] = include_bytes!("tls/host.key");
+pub const KEY: &[u8] = include_bytes!("tls/host.key");
 
 /// What a server was asked.
 #[derive(Clone, Debug)]

@@ -1,7 +1,6 @@
 //! What is there, and what it says of itself.
 
-use super::registry::EVIL;
-use super::{Place, two};
+use super::{EVIL, Place, two};
 use serde_json::json;
 
 #[test]

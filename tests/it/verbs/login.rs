@@ -1,14 +1,14 @@
 //! Passwords are tried before they are kept, and are seen nowhere.
 
-use super::registry::{Registry, layer};
-use super::{Place, two};
+use super::registry::Registry;
+use super::{Place, image, two};
 use crate::pty::{ALL, Terminal};
+use crate::util::tar::{Entry, Tar};
 use nix::sys::termios::LocalFlags;
 
 fn locked() -> Registry {
-    let mut registry = Registry::default();
-    registry.image("one", &["1"], &[layer(&[("says", 0o644, 0, Some(b"x"))])]);
-    registry.locked().serve()
+    let image = image("one", [Tar::new([Entry::file("says", "x")])]);
+    Registry::default().image("one", &["1"], &image).locked().serve()
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Names and images go; what is in use stays; what belongs to other ids leaves nothing behind.
 
+use super::registry::Registry;
 use super::{Place, two};
-use crate::util::{Dir, is_root, skip};
+use crate::util::{Dir, is_root, range};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, ChildStdout, Stdio};
@@ -47,17 +48,19 @@ impl Running {
     }
 }
 
+/// All that there is, pulled.
+fn pulled(registry: &Registry, place: &Place) -> [String; 3] {
+    let names = ["one:1", "one:2", "two:1"].map(|name| registry.name(name));
+    for name in &names {
+        place.ok(&["pull", "-q", name]);
+    }
+    names
+}
+
 #[test]
 fn a_name_goes_and_the_last_one_takes_the_image_along() {
     let Some((registry, place)) = two() else { return };
-    let (one, again, two) = (
-        registry.name("one:1"),
-        registry.name("one:2"),
-        registry.name("two:1"),
-    );
-    for name in [&one, &again, &two] {
-        place.ok(&["pull", "-q", name]);
-    }
+    let [one, again, two] = pulled(&registry, &place);
     let id = place.json(&["inspect", &one])[0]["id"]
         .as_str()
         .expect("an id")
@@ -118,14 +121,7 @@ fn by_its_id_an_image_goes_with_all_its_names() {
 #[test]
 fn what_a_sandbox_runs_on_stays_until_it_ends() {
     let Some((registry, place)) = two() else { return };
-    let (one, again, two) = (
-        registry.name("one:1"),
-        registry.name("one:2"),
-        registry.name("two:1"),
-    );
-    for name in [&one, &again, &two] {
-        place.ok(&["pull", "-q", name]);
-    }
+    let [one, again, two] = pulled(&registry, &place);
     let running = Running::start(&place, &one);
     let process = format!("process {}", running.child.id());
     place.ok(&["rmi", &one]);
@@ -222,14 +218,12 @@ fn pruning_says_what_it_frees() {
 /// The directory of layers of a kind that is mapped, with a file of another id than this process's; `None`, and a skip, where ids
 /// cannot be mapped.
 fn mapped(place: &Place) -> Option<String> {
-    let kind = place
-        .names("layers")
-        .into_iter()
-        .find(|kind| kind.starts_with("mapped-"));
-    let Some(kind) = kind else {
-        skip("id-maps", "this user has no sub-ids: layers are this user's own");
+    if !range() {
         return None;
-    };
+    }
+    let mut kinds = place.names("layers").into_iter();
+    let kind = kinds.find(|kind| kind.starts_with("mapped-"));
+    let kind = kind.expect("layers of a map");
     let trees = place.names(&format!("layers/{kind}"));
     let own = nix::unistd::geteuid().as_raw();
     let foreign = trees.iter().any(|hex| {

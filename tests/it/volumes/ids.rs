@@ -1,18 +1,8 @@
 //! Maps of ids that are chosen, and the groups of the image's user.
 
 use super::{LIST, Place};
-use crate::util::{Dir, Sbx, is_root, skip};
+use crate::util::{Dir, is_root, range};
 use std::os::unix::fs::MetadataExt;
-
-/// Whether this user has sub-ids and helpers, so that a range can be had.
-fn range() -> bool {
-    let works = Sbx::new(["run", "--quiet", "--map", "range", "host", "true"]).out();
-    if works.code != Some(0) {
-        skip("sub-ids", "this user has no sub-ids, or there is no newuidmap");
-        return false;
-    }
-    true
-}
 
 fn own() -> (u32, u32) {
     (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw())

@@ -78,7 +78,7 @@ fn child() {
 /// Fetches a blob in two pieces, and notes that it has done so.
 fn fetch(store: &Store, bytes: &[u8], place: Option<&Path>) {
     let Partial::Open(open) = store
-        .partial(&descriptor("", bytes), Wait::Silently)
+        .partial(&Descriptor::of("", bytes), Wait::Silently)
         .expect("a turn")
     else {
         return;

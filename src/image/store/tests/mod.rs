@@ -21,7 +21,6 @@ use crate::image::descriptor::Descriptor;
 use crate::image::document::OCI_MANIFEST;
 use crate::model::Digest;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::io::Write;
 
 pub(super) const X: &str = "docker.io/library/x:1";
@@ -43,16 +42,6 @@ pub(super) fn open(dir: &Path) -> Store {
     Store::open(&dir.join("store"), Open::Create { give_to: None }).expect("a store")
 }
 
-pub(super) fn descriptor(media_type: &str, bytes: &[u8]) -> Descriptor {
-    Descriptor {
-        media_type: media_type.to_owned(),
-        digest: Digest::of(bytes),
-        size: bytes.len() as u64,
-        platform: None,
-        annotations: BTreeMap::new(),
-    }
-}
-
 /// An image whose layers are these bytes; a layer's diff id is what its bytes hash to, for lack of packing.
 pub(super) struct Made {
     pub(super) manifest: Descriptor,
@@ -72,15 +61,15 @@ pub(super) fn image(layers: &[&str], label: &str) -> Made {
     let config = config.to_string().into_bytes();
     let described: Vec<Value> = blobs
         .iter()
-        .map(|bytes| json!(descriptor("application/vnd.oci.image.layer.v1.tar", bytes)))
+        .map(|bytes| json!(Descriptor::of("application/vnd.oci.image.layer.v1.tar", bytes)))
         .collect();
     let manifest = json!({
         "schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": described,
-        "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+        "config": Descriptor::of("application/vnd.oci.image.config.v1+json", &config),
     });
     let manifest = manifest.to_string().into_bytes();
     let id = Digest::of(&config);
-    let described = descriptor(OCI_MANIFEST, &manifest);
+    let described = Descriptor::of(OCI_MANIFEST, &manifest);
     blobs.extend([config, manifest]);
     Made {
         manifest: described,

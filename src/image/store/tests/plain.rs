@@ -1,7 +1,7 @@
 //! What the store does when nothing goes wrong, and what it refuses.
 
 use super::*;
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -12,16 +12,14 @@ const MAPPED: Kind = Kind::Mapped {
 
 #[test]
 fn where_it_is() {
-    let path = |data: Option<&str>, home: Option<&str>| {
-        default_path(data.map(OsStr::new), home.map(OsStr::new)).ok()
+    let path = |data: &str, home: &str| {
+        let pairs = [("XDG_DATA_HOME", data), ("HOME", home)];
+        default_path(&crate::image::environment::of(&pairs)).ok()
     };
-    assert_eq!(path(Some("/d"), Some("/h")), Some("/d/sbx".into()));
-    assert_eq!(path(None, Some("/h")), Some("/h/.local/share/sbx".into()));
-    assert_eq!(
-        path(Some("relative"), Some("/h")),
-        Some("/h/.local/share/sbx".into())
-    );
-    assert_eq!(path(Some(""), Some("h")), None);
+    assert_eq!(path("/d", "/h"), Some("/d/sbx".into()));
+    assert_eq!(path("", "/h"), Some("/h/.local/share/sbx".into()));
+    assert_eq!(path("relative", "/h"), Some("/h/.local/share/sbx".into()));
+    assert_eq!(path("", "h"), None);
 }
 
 #[test]
@@ -117,7 +115,7 @@ fn what_root_makes_is_the_workers() {
     put(&store, &image(&["two"], ""), Y);
     drop(
         store
-            .partial(&descriptor("", b"three"), Wait::Never)
+            .partial(&Descriptor::of("", b"three"), Wait::Never)
             .expect("begun"),
     );
     let mut seen = 0;
@@ -277,7 +275,7 @@ fn only_whole_images_get_names() {
 #[test]
 fn a_fetch_goes_on_where_it_stopped() {
     let (_dir, store) = create();
-    let blob = descriptor("", b"0123456789");
+    let blob = Descriptor::of("", b"0123456789");
     let Partial::Open(open) = store.partial(&blob, Wait::Never).expect("ours") else {
         panic!("it is not there");
     };

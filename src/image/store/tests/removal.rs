@@ -1,6 +1,8 @@
 //! Removing, counting and checking.
 
 use super::*;
+use crate::image::remove::remove_tree;
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -42,7 +44,7 @@ fn one_image_is_removed_and_the_rest_stays() {
     let (one, two) = (image(&["base", "one"], "1"), image(&["base", "two"], "2"));
     put(&store, &one, X);
     put(&store, &two, Y);
-    let half = descriptor("", b"half of another");
+    let half = Descriptor::of("", b"half of another");
     drop(store.partial(&half, Wait::Never).expect("begun"));
     let fetched = store.put_blob(b"a blob of an image on its way").expect("put");
     let mut never = |kind: &Kind, _: &[String]| -> Result<(), String> { panic!("{kind}") };
@@ -155,7 +157,7 @@ fn what_is_only_told_is_not_done() {
     store.put_blob(b"of nobody").expect("put");
     drop(
         store
-            .partial(&descriptor("", b"half"), Wait::Never)
+            .partial(&Descriptor::of("", b"half"), Wait::Never)
             .expect("begun"),
     );
     let _used = store.use_image(&one.manifest.digest).expect("the lock");
@@ -202,6 +204,24 @@ fn sizes_are_shared_and_unique() {
         assert_eq!(listed.unique, layer(1) + blob(1) + blob(2) + blob(3));
         assert_eq!(listed.created.as_deref(), Some("2024-01-02T03:04:05Z"));
     }
+}
+
+#[test]
+fn verify_knows_what_a_run_and_a_load_have_there() {
+    let (dir, store) = create();
+    let copy = store.new_copy(Kind::Single).expect("a name");
+    drop(
+        store
+            .copy_folder(&Kind::Single, copy.name())
+            .expect("a directory"),
+    );
+    let spool = store.spool().expect("a file");
+    assert!(copy.path().is_dir() && dir.path().join("store").join(spool.within()).is_file());
+    assert_eq!(findings(&store), [""; 0]);
+    for name in ["copies/x", "copies/single/x"] {
+        std::fs::write(dir.path().join("store").join(name), "").expect("write");
+    }
+    assert_eq!(findings(&store).len(), 2);
 }
 
 #[test]
@@ -281,7 +301,8 @@ fn what_is_measured_and_removed_may_be_deep_and_closed() {
         let top = std::fs::File::open(dir.path().join("top")).expect("a directory");
         assert_eq!(measure(top.as_fd()).expect("measured").files, 601);
     }
-    tree::remove(parent.as_fd(), c"top").expect("removed");
-    tree::remove(parent.as_fd(), c"top").expect("gone already");
+    for told in ["removed", "gone already"] {
+        remove_tree(parent.as_fd(), OsStr::new("top")).expect(told);
+    }
     assert_eq!(tree_of(dir.path()), ["beside"]);
 }

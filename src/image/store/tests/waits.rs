@@ -20,7 +20,7 @@ fn until(flag: &AtomicBool) {
 #[test]
 fn who_waits_says_so_and_gets_what_the_other_has_made() {
     let (_dir, store) = create();
-    let blob = descriptor("", b"both want this");
+    let blob = Descriptor::of("", b"both want this");
     let layer = Digest::of(b"layer");
     let (blob_waited, layer_waited) = (AtomicBool::new(false), AtomicBool::new(false));
     let Ok(Partial::Open(first)) = store.partial(&blob, Wait::Never) else {
@@ -54,7 +54,7 @@ fn who_waits_says_so_and_gets_what_the_other_has_made() {
 #[test]
 fn who_waited_for_one_that_gave_up_goes_on() {
     let (_dir, store) = create();
-    let blob = descriptor("", b"both want this");
+    let blob = Descriptor::of("", b"both want this");
     let waited = AtomicBool::new(false);
     let Ok(Partial::Open(first)) = store.partial(&blob, Wait::Never) else {
         panic!("it is not there");
@@ -102,7 +102,7 @@ fn a_file_without_a_name_locks_nothing() {
 fn a_part_without_a_name_is_nobodys() {
     let (_dir, store) = create();
     let (waited, got) = (AtomicBool::new(false), AtomicBool::new(false));
-    let blob = descriptor("", b"wanted by three");
+    let blob = Descriptor::of("", b"wanted by three");
     let first = store.partial(&blob, Wait::Never).expect("free");
     std::thread::scope(|scope| {
         scope.spawn(|| {

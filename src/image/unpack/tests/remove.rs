@@ -1,7 +1,7 @@
 //! Trees that are hard to remove.
 
 use super::Room;
-use crate::image::unpack::remove_tree;
+use crate::image::remove::remove_tree;
 use crate::sys::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};

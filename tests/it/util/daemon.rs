@@ -1,7 +1,8 @@
-//! Debian's docker-registry, one of each kind for all tests of the process: plain, with a password, and with a certificate.
+//! Debian's docker-registry: one of each kind for all tests of the process, and more for those that want their own.
 
-use super::make::Built;
-use crate::util::{skip, within};
+use super::image::Built;
+use super::{skip, within};
+use crate::registry::server::{AUTHORITY, CERTIFICATE, KEY};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +12,20 @@ use std::time::Duration;
 pub const USER: &str = "ada";
 pub const PASSWORD: &str = "correct horse";
 
-/// A registry that runs until this process ends.
+/// She, and `user` with `the secret`; with the least rounds that bcrypt has.
+const HTPASSWD: &str = "ada:$2y$04$8PTmDpwA/4T98HEyTpzYuu1Gy50ahNjyroY52sujiUsTU6qg91lSK\n\
+                        user:$2b$04$XKPY7p/acBZeU/46Wx6Ws.Mlq56KufdbtgQcl2.irSCKJQna6fIqm\n";
+
+/// What of it is not as usual.
+#[derive(Clone, Copy, Default)]
+pub struct Kind {
+    /// It wants a password.
+    pub password: bool,
+    /// It speaks https, with the certificate of the tests.
+    pub tls: bool,
+}
+
+/// A registry that runs until this is dropped, or this process ends.
 pub struct Daemon {
     pub port: u16,
     /// Its configuration, its data, what it says, and the certificate of its authority.
@@ -24,93 +38,81 @@ pub struct Daemon {
 /// The one that speaks http and lets everybody in. `None`, and a skip, where there is no docker-registry or no skopeo.
 pub fn plain() -> Option<&'static Daemon> {
     static PLAIN: OnceLock<Option<Daemon>> = OnceLock::new();
-    PLAIN
-        .get_or_init(|| Daemon::start("", ""))
-        .as_ref()
-        .or_else(lacking)
+    shared(&PLAIN, Kind::default())
 }
 
 /// The one that wants a password.
 pub fn with_password() -> Option<&'static Daemon> {
     static AUTH: OnceLock<Option<Daemon>> = OnceLock::new();
-    let auth = "auth:\n  htpasswd:\n    realm: x\n    path: DIR/htpasswd\n";
-    AUTH.get_or_init(|| Daemon::start("", auth))
-        .as_ref()
-        .or_else(lacking)
+    shared(
+        &AUTH,
+        Kind {
+            password: true,
+            tls: false,
+        },
+    )
 }
 
 /// The one that speaks https, as `localhost`.
 pub fn with_certificate() -> Option<&'static Daemon> {
     static TLS: OnceLock<Option<Daemon>> = OnceLock::new();
-    let tls = "  tls:\n    certificate: DIR/host.pem\n    key: DIR/host.key\n";
-    TLS.get_or_init(|| Daemon::start(tls, ""))
-        .as_ref()
-        .or_else(lacking)
-}
-
-fn lacking<T>() -> Option<T> {
-    skip(
-        "docker-registry",
-        "no docker-registry, skopeo, htpasswd or openssl",
-    );
-    None
-}
-
-/// Whether a command can be run and ends well.
-fn done(command: &mut Command) -> bool {
-    let quiet = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    quiet.status().is_ok_and(|status| status.success())
-}
-
-fn openssl(dir: &Path, words: &str) -> bool {
-    done(Command::new("openssl").current_dir(dir).args(words.split(' ')))
-}
-
-/// An authority of its own, and a certificate of it for `localhost`.
-fn certificates(dir: &Path) -> bool {
-    let names = "subjectAltName=DNS:localhost,DNS:registry.test,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
-    std::fs::write(dir.join("names"), names).expect("room");
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    openssl(
-        dir,
-        &format!("req -x509 {key} -keyout ca.key -out ca.pem -days 30 -subj /CN=authority"),
-    ) && openssl(
-        dir,
-        &format!("req {key} -keyout host.key -out host.csr -subj /CN=localhost"),
-    ) && openssl(
-        dir,
-        "x509 -req -in host.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names -out host.pem",
+    shared(
+        &TLS,
+        Kind {
+            password: false,
+            tls: true,
+        },
     )
 }
 
-fn password_file(dir: &Path) -> bool {
-    let made = Command::new("htpasswd").args(["-Bbn", USER, PASSWORD]).output();
-    made.is_ok_and(|out| std::fs::write(dir.join("htpasswd"), out.stdout).is_ok() && out.status.success())
+fn shared(one: &'static OnceLock<Option<Daemon>>, kind: Kind) -> Option<&'static Daemon> {
+    // Asked by each test: each is skipped.
+    if !there("skopeo") || !there("docker-registry") {
+        return None;
+    }
+    one.get_or_init(|| Daemon::start(kind)).as_ref()
+}
+
+/// Whether a program can be run; else the test that needs it is skipped.
+fn there(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    if !found {
+        skip(program, "not installed");
+    }
+    found
 }
 
 impl Daemon {
-    fn start(http: &str, more: &str) -> Option<Self> {
-        let there = |name: &str| done(Command::new(name).arg("--version"));
-        if !there("docker-registry") || !there("skopeo") {
+    /// One of a test's own. `None`, and a skip, where none is installed.
+    pub fn start(kind: Kind) -> Option<Self> {
+        if !there("docker-registry") {
             return None;
         }
         // Not removed here: a static is never dropped. The shell below does it.
         let dir = tempfile::Builder::new().prefix("sbx-test-registry-").tempdir();
         let dir = dir.expect("a directory").keep();
-        if !certificates(&dir) || !password_file(&dir) {
-            return None;
-        }
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
-        let config = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: DIR/data\nhttp:\n  addr: 127.0.0.1:{port}\n{http}{more}"
+        let at = dir.display();
+        let mut config = format!(
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {at}/data\nhttp:\n  addr: 127.0.0.1:{port}\n"
         );
-        let config = config.replace("DIR", &dir.display().to_string());
-        std::fs::write(dir.join("config.yml"), config).expect("room");
+        if kind.tls {
+            config += &format!("  tls:\n    certificate: {at}/host.pem\n    key: {at}/host.key\n");
+        }
+        if kind.password {
+            config += &format!("auth:\n  htpasswd:\n    realm: x\n    path: {at}/htpasswd\n");
+        }
+        for (name, bytes) in [
+            ("config.yml", config.as_bytes()),
+            ("htpasswd", HTPASSWD.as_bytes()),
+            ("ca.pem", AUTHORITY.as_bytes()),
+            ("host.pem", CERTIFICATE),
+            ("host.key", KEY),
+        ] {
+            std::fs::write(dir.join(name), bytes).expect("room");
+        }
         let keep =
             "docker-registry serve config.yml >log 2>&1 & cat >/dev/null; kill $!; wait; rm -rf \"$0\"";
         let keeper = Command::new("sh")
@@ -123,7 +125,7 @@ impl Daemon {
         let daemon = Self {
             port,
             dir,
-            password: more.contains("htpasswd"),
+            password: kind.password,
             _keeper: keeper.expect("a shell"),
         };
         let answers = || TcpStream::connect(("127.0.0.1", port)).is_ok();

@@ -1,7 +1,7 @@
 //! Images made of nothing: an OCI image in memory, to be written as a layout, to be served, and to be lied about.
 
+use super::Dir;
 use super::tar::{Entry, Tar};
-use crate::util::Dir;
 use sbx::model::Digest;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// How a layer is packed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,15 @@ pub struct Built {
     pub blobs: BTreeMap<String, Vec<u8>>,
 }
 
+/// The program that is every program; `None`, and a skip, where there is no static one.
+pub fn busybox() -> Option<Vec<u8>> {
+    let program = std::fs::read("/bin/busybox").ok();
+    if program.is_none() {
+        super::skip("busybox", "no static /bin/busybox (package busybox-static)");
+    }
+    program
+}
+
 impl Image {
     pub fn new() -> Self {
         let config = json!({"architecture": "amd64", "os": "linux", "config": {}});
@@ -53,12 +62,13 @@ impl Image {
         }
     }
 
-    /// One static program at `/bin/busybox`, with its names; nothing else, not even `/etc`.
+    /// One static program at `/bin/busybox`, with its names; nothing else, not even `/etc`. `None`, and a skip, where there is none.
     pub fn busybox() -> Option<Self> {
-        let program = std::fs::read("/bin/busybox").ok()?;
+        let program = busybox()?;
         let links = [
             "sh", "cat", "ls", "id", "env", "pwd", "echo", "stat", "sleep", "test", "chown", "true",
-            "readlink", "hostname", "mount", "find", "rm", "touch",
+            "readlink", "hostname", "mount", "find", "rm", "touch", "sort", "grep", "mkdir", "chmod", "sed",
+            "uniq",
         ];
         let links = links.map(|name| Entry::symlink(format!("bin/{name}"), "busybox"));
         let first = [Entry::folder("bin/"), Entry::program("bin/busybox", program)];
@@ -98,51 +108,62 @@ impl Image {
     }
 
     pub fn build(mut self) -> Built {
-        let mut blobs = BTreeMap::new();
-        let mut layers = Vec::new();
-        for layer in &self.layers {
-            let (blob, suffix) = pack(layer);
-            layers.push(put(&mut blobs, &format!("{LAYER}{suffix}"), blob));
-        }
         let diff_ids = self.layers.iter().map(|l| Digest::of(&l.tar).to_string());
         if self.config.get("rootfs").is_none() {
             self.config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids.collect::<Vec<_>>()});
         }
-        let config = serde_json::to_vec(&self.config).expect("JSON");
-        let config = put(&mut blobs, CONFIG, config);
+        Built::of(&self.config, self.layers.iter().map(pack))
+    }
+}
+
+/// Its media type and its blob.
+fn pack(layer: &Layer) -> (String, Vec<u8>) {
+    let (suffix, blob) = match layer.packing {
+        Packing::None => ("", layer.tar.clone()),
+        Packing::Gzip => ("+gzip", gzip(&layer.tar)),
+        Packing::Zstd => (
+            "+zstd",
+            zstd::encode_all(layer.tar.as_slice(), 1).expect("memory"),
+        ),
+    };
+    (format!("{LAYER}{suffix}"), blob)
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    to.write_all(bytes).expect("memory");
+    to.finish().expect("memory")
+}
+
+/// What a document says of bytes.
+pub fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
+    json!({"mediaType": media_type, "digest": Digest::of(bytes).to_string(), "size": bytes.len()})
+}
+
+/// Adds a blob and gives its descriptor.
+pub fn put(blobs: &mut BTreeMap<String, Vec<u8>>, media_type: &str, bytes: Vec<u8>) -> Value {
+    let descriptor = descriptor(media_type, &bytes);
+    blobs.insert(Digest::of(&bytes).to_string(), bytes);
+    descriptor
+}
+
+impl Built {
+    /// A config, and blobs that are said to be its layers, true or not.
+    pub fn of(config: &Value, layers: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        let mut blobs = BTreeMap::new();
+        let layers: Vec<Value> = layers
+            .into_iter()
+            .map(|(kind, blob)| put(&mut blobs, &kind, blob))
+            .collect();
+        let config = put(&mut blobs, CONFIG, serde_json::to_vec(config).expect("JSON"));
         let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers});
-        Built {
+        Self {
             manifest: serde_json::to_vec(&manifest).expect("JSON"),
             media_type: MANIFEST.to_owned(),
             blobs,
         }
     }
-}
 
-fn pack(layer: &Layer) -> (Vec<u8>, &'static str) {
-    match layer.packing {
-        Packing::None => (layer.tar.clone(), ""),
-        Packing::Gzip => {
-            let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-            to.write_all(&layer.tar).expect("memory");
-            (to.finish().expect("memory"), "+gzip")
-        }
-        Packing::Zstd => (
-            zstd::encode_all(layer.tar.as_slice(), 1).expect("memory"),
-            "+zstd",
-        ),
-    }
-}
-
-/// Adds a blob and gives its descriptor.
-pub fn put(blobs: &mut BTreeMap<String, Vec<u8>>, media_type: &str, bytes: Vec<u8>) -> Value {
-    let digest = Digest::of(&bytes).to_string();
-    let descriptor = json!({"mediaType": media_type, "digest": digest, "size": bytes.len()});
-    blobs.insert(digest, bytes);
-    descriptor
-}
-
-impl Built {
     pub fn digest(&self) -> String {
         Digest::of(&self.manifest).to_string()
     }
@@ -186,17 +207,29 @@ impl Built {
         }
     }
 
+    /// The files of an OCI layout, by name, where the image is called so, or has no name.
+    pub fn files(&self, name: Option<&str>) -> BTreeMap<String, Vec<u8>> {
+        let mut blobs = self.blobs.clone();
+        let mut entry = put(&mut blobs, &self.media_type, self.manifest.clone());
+        if let Some(name) = name {
+            entry["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+        }
+        let index = json!({"schemaVersion": 2, "manifests": [entry]});
+        let place = |(digest, bytes): (String, _)| (format!("blobs/{}", digest.replace(':', "/")), bytes);
+        let mut files: BTreeMap<_, _> = blobs.into_iter().map(place).collect();
+        files.insert("index.json".to_owned(), index.to_string().into_bytes());
+        files.insert(
+            "oci-layout".to_owned(),
+            br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+        );
+        files
+    }
+
     /// An OCI layout in a directory of its own, where the image is called `it`.
     pub fn layout(&self) -> (Dir, PathBuf) {
         let dir = Dir::new();
-        dir.write("oci/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
-        let mut blobs = self.blobs.clone();
-        let mut entry = put(&mut blobs, &self.media_type, self.manifest.clone());
-        entry["annotations"] = json!({"org.opencontainers.image.ref.name": "it"});
-        let index = json!({"schemaVersion": 2, "manifests": [entry]});
-        dir.write("oci/index.json", index.to_string());
-        for (digest, bytes) in blobs {
-            dir.write(&format!("oci/blobs/{}", digest.replace(':', "/")), bytes);
+        for (name, bytes) in self.files(Some("it")) {
+            dir.write(&format!("oci/{name}"), bytes);
         }
         let path = dir.path().join("oci");
         (dir, path)

@@ -16,6 +16,8 @@ pub struct Entry {
     link: Vec<u8>,
     device: (u32, u32),
     content: Vec<u8>,
+    /// Where it is not that of the content.
+    size: Option<u64>,
     pax: Vec<(String, Vec<u8>)>,
 }
 
@@ -29,6 +31,7 @@ impl Entry {
             link: Vec::new(),
             device: (0, 0),
             content: Vec::new(),
+            size: None,
             pax: Vec::new(),
         }
     }
@@ -66,7 +69,7 @@ impl Entry {
         entry
     }
 
-    fn to(mut self, link: impl AsRef<[u8]>) -> Self {
+    pub fn to(mut self, link: impl AsRef<[u8]>) -> Self {
         self.link = link.as_ref().to_vec();
         self
     }
@@ -81,13 +84,19 @@ impl Entry {
         self
     }
 
+    /// The size that it claims to have.
+    pub fn size(mut self, size: u64) -> Self {
+        self.size = Some(size);
+        self
+    }
+
     /// An extended header before it: `path`, `SCHILY.xattr.…`
     pub fn pax(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
         self.pax.push((key.to_owned(), value.as_ref().to_vec()));
         self
     }
 
-    fn write(&self, to: &mut Vec<u8>) {
+    pub fn write(&self, to: &mut Vec<u8>) {
         if !self.pax.is_empty() {
             let records: Vec<u8> = self.pax.iter().flat_map(|(k, v)| record(k, v)).collect();
             let mut header = Self::file("pax", records);
@@ -114,7 +123,8 @@ impl Entry {
         put(100, &octal(self.mode));
         put(108, &octal(self.ids.0));
         put(116, &octal(self.ids.1));
-        put(124, format!("{:011o}\0", self.content.len()).as_bytes());
+        let size = self.size.unwrap_or(self.content.len() as u64);
+        put(124, &number(size));
         put(136, format!("{:011o}\0", 1_700_000_000).as_bytes());
         put(148, &[b' '; 8]);
         put(156, &[self.kind]);
@@ -126,6 +136,14 @@ impl Entry {
         header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         header
     }
+}
+
+/// A size: octal, or GNU's binary form where that is too short.
+fn number(n: u64) -> Vec<u8> {
+    if n < 1 << 33 {
+        return format!("{n:011o}\0").into_bytes();
+    }
+    [&[0x80, 0, 0, 0][..], &n.to_be_bytes()].concat()
 }
 
 /// `LENGTH KEY=VALUE\n`, where the length counts itself.

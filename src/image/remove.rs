@@ -2,7 +2,7 @@
 
 use crate::sys::fs::set_mode;
 use crate::sys::tree::set_mode_of_path;
-use crate::sys::{Errno, Result};
+use crate::sys::{Errno, Result, uninterrupted};
 use nix::dir::Dir;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstat};
@@ -56,10 +56,11 @@ fn errno(e: std::io::Error) -> Errno {
 /// Opens a directory for reading and makes that its owner may do everything in it.
 fn enter(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let open = || openat(parent, name, flags | OFlag::O_RDONLY, Mode::empty());
+    let open_as = |how| uninterrupted(|| openat(parent, name, flags | how, Mode::empty()));
+    let open = || open_as(OFlag::O_RDONLY);
     let directory = match open() {
         Err(Errno::EACCES) => {
-            let object = openat(parent, name, flags | OFlag::O_PATH, Mode::empty())?;
+            let object = open_as(OFlag::O_PATH)?;
             set_mode_of_path(object.as_fd(), 0o700)?;
             open()?
         }

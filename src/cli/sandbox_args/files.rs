@@ -1,0 +1,107 @@
+//! What is mounted, and what can be written.
+
+use super::{parsed, word, wrong};
+use crate::cli::mount_args::Mounts;
+use crate::cli::report::Report;
+use crate::model::{Bytes, InRoot, Origin, Set};
+use crate::policy::Flags;
+use crate::profile::schema::{Device, Profile, RootMode};
+use clap::Args;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Flags about files.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FileArgs {
+    /// Bind mount SRC:DST, volume NAME:DST, or DST alone for one that vanishes; then :ro or :rw
+    #[arg(short, long, value_name = "SRC:DST[:ro]", help_heading = "Files")]
+    pub volume: Vec<OsString>,
+    /// The same in words: type=bind|volume|tmpfs,source=SRC,target=DST[,readonly]
+    #[arg(long, value_name = "KEY=VALUE,…", help_heading = "Files")]
+    pub mount: Vec<String>,
+    /// A tmpfs: DST[:size=64M,mode=1777,exec]
+    #[arg(long, value_name = "DST[:OPTIONS]", help_heading = "Files")]
+    pub tmpfs: Vec<String>,
+    /// A device node of the host: /dev/NAME[:DST]
+    #[arg(long, value_name = "DEVICE", help_heading = "Files")]
+    pub device: Vec<String>,
+    /// Size of /dev/shm
+    #[arg(long, value_name = "SIZE", help_heading = "Files")]
+    pub shm_size: Option<String>,
+    /// Whether the root cannot be written
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Files")]
+    pub read_only: Option<bool>,
+    /// Where what is written to the root goes until the end: memory (as much as filesystem.tmp), or disk (without a limit)
+    #[arg(long, value_name = "PLACE", help_heading = "Files")]
+    pub upper: Option<String>,
+    /// What an image's root is where the kernel refuses overlay: copy, or fuse (fuse-overlayfs where it can be had)
+    #[arg(long, value_name = "WHAT", help_heading = "Files")]
+    pub without_overlay: Option<String>,
+    /// What becomes of the working directory: none, read-only, overlay, writable
+    #[arg(long, value_name = "MODE", help_heading = "Files")]
+    pub workspace: Option<String>,
+    /// Directory to start in, inside
+    #[arg(short = 'w', long, value_name = "DIR", help_heading = "Files")]
+    pub workdir: Option<PathBuf>,
+}
+
+impl FileArgs {
+    /// What `-v`, `--mount` and `--tmpfs` ask for.
+    ///
+    /// # Errors
+    /// For flags that cannot be understood.
+    pub fn mounts(&self) -> Result<Mounts, Report> {
+        Mounts::read(&self.volume, &self.mount, &self.tmpfs)
+    }
+
+    pub(super) fn profile(&self, p: &mut Profile) -> Result<(), Report> {
+        let mounts = self.mounts()?;
+        p.filesystem.mounts.extend(mounts.binds);
+        p.filesystem.tmpfs.extend(mounts.tmpfs);
+        for text in &self.device {
+            let (source, target) = text
+                .split_once(':')
+                .map_or((text.as_str(), None), |(s, t)| (s, Some(t)));
+            let target = target
+                .map(|t| InRoot::new(t).map_err(|e| Report::usage(format!("--device: {e}"))))
+                .transpose()?;
+            let device = Device {
+                source: source.to_owned(),
+                target,
+                optional: false,
+            };
+            p.filesystem
+                .devices
+                .push(Set::new(device, Origin::flag(format!("--device {text}"))));
+        }
+        if let Some(read_only) = self.read_only {
+            let mode = if read_only {
+                RootMode::ReadOnly
+            } else {
+                RootMode::Ephemeral
+            };
+            p.filesystem.root = Some(Set::new(mode, Origin::flag(format!("--read-only={read_only}"))));
+        }
+        if let Some(place) = &self.upper {
+            p.filesystem.upper = Some(word("--upper", place)?);
+        }
+        if let Some(what) = &self.without_overlay {
+            p.filesystem.without_overlay = Some(word("--without-overlay", what)?);
+        }
+        if let Some(mode) = &self.workspace {
+            p.filesystem.workdir = Some(word("--workspace", mode)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn flags(&self, flags: &mut Flags) -> Result<(), Report> {
+        let Some(text) = &self.shm_size else { return Ok(()) };
+        let size = parsed::<Bytes>("--shm-size", text)?;
+        if size.value.0 == 0 {
+            let why = "0 would mean without limit: write a size";
+            return Err(wrong("--shm-size", text, why));
+        }
+        flags.shm = Some(size);
+        Ok(())
+    }
+}
