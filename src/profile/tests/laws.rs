@@ -52,6 +52,8 @@ const VALUES: &[(&str, &str, [&str; 2])] = &[
         "masked",
         ["[\"/proc/cmdline\"]", "[\"/proc/cmdline\", \"/etc/hostname\"]"],
     ),
+    ("filesystem", "upper", ["\"memory\"", "\"disk\""]),
+    ("filesystem", "without-overlay", ["\"copy\"", "\"fuse\""]),
     ("network", "mode", ["\"none\"", "\"host\""]),
     (
         "network",
@@ -82,8 +84,6 @@ const VALUES: &[(&str, &str, [&str; 2])] = &[
         "socket-families",
         ["[\"unix\"]", "[\"inet\", \"inet6\"]"],
     ),
-    ("filesystem", "upper", ["\"memory\"", "\"disk\""]),
-    ("filesystem", "without-overlay", ["\"copy\"", "\"fuse\""]),
     ("limits", "memory", ["\"1G\"", "\"2G\""]),
     ("limits", "pids", ["64", "0x100"]),
     ("limits", "cpu", ["1.5", "\"2\""]),
