@@ -6,6 +6,7 @@
 
 mod fuse;
 mod many;
+mod reflink;
 mod shop;
 mod upper;
 
