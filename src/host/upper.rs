@@ -25,7 +25,7 @@ const REFUSED: [(i64, &str); 12] = [
 pub fn takes_upper_layers(directory: &Path) -> Fact<String> {
     // Of a place that is not there yet, what is above it tells.
     let found = directory.ancestors().find_map(|at| statfs(at).ok());
-    let name = found.and_then(|fs| name(fs.filesystem_type().0.into()));
+    let name = found.and_then(|fs| name(fs.filesystem_type().0));
     name.map_or(Fact::Works, |name| Fact::Missing(format!("it is on {name}")))
 }
 

@@ -2,11 +2,11 @@
 
 use super::progress::Shown;
 use super::removal::Remover;
-use super::{Owners, open, real, start};
+use super::{Owners, existing, open, path, real, start};
 use crate::cli::out;
 use crate::cli::report::Report;
 use crate::image::job::{self, Job};
-use crate::image::store::{Copy, Kind, Store};
+use crate::image::store::{Copy, Kind, Store, copies};
 use crate::model::{Digest, HostPath, Layers};
 
 /// A directory that is there for as long as this run.
@@ -18,16 +18,16 @@ pub(in crate::cli) struct Copied {
     pub(in crate::cli) path: HostPath,
 }
 
-/// Where it would be made.
+/// Where it would be made. Nothing is: the store may not be there.
 ///
 /// # Errors
-/// Without a store.
+/// Without a home.
 pub(in crate::cli) fn place(owners: &Owners) -> Result<HostPath, Report> {
-    let store = open(owners)?;
-    let within = real(&store)?;
-    let copies = store.copies(&owners.kind);
-    let name = copies.strip_prefix(store.path()).unwrap_or(&copies);
-    HostPath::new(within.as_path().join(name)).map_err(Report::sbx)
+    let store = match existing()? {
+        Some(store) => real(&store)?.as_path().to_owned(),
+        None => path()?,
+    };
+    HostPath::new(copies(&store, &owners.kind)).map_err(Report::sbx)
 }
 
 /// Makes a copy. What runs that were killed have left goes first.

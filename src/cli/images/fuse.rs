@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How long it may take to see that nobody uses it any more.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Milliseconds between looking and looking again.
+const PAUSE: u8 = 1;
+
 /// What shows the root of a run.
 #[derive(Debug)]
 pub(in crate::cli) struct Server {
@@ -101,7 +104,7 @@ impl Server {
         let until = Instant::now() + PATIENCE;
         let status = loop {
             match child.try_wait() {
-                Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)),
+                Ok(None) if Instant::now() < until => drop(nix::poll::poll(&mut [], PAUSE)),
                 Ok(None) => {
                     let _ = child.kill();
                     break child.wait();

@@ -45,7 +45,7 @@ mod verify;
 mod tests;
 
 pub use blob::{Partial, PartialBlob};
-pub use copies::Copy;
+pub use copies::{Copy, copies};
 pub use error::Error;
 pub use freed::{Freed, Left, Part};
 pub use index::{Image, LAYOUT_NAME};

@@ -3,7 +3,7 @@
 use crate::image::job::UPPER;
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -16,7 +16,7 @@ pub(super) fn become_it(program: &OsString, lower: &OsString) -> ExitCode {
         Ok(()) => execute(program, lower),
         Err(why) => why,
     };
-    let _ = writeln!(io::stderr(), "{}: {why}", program.display());
+    super::talk::last_words(&format!("{}: {why}", program.display()));
     ExitCode::from(125)
 }
 

@@ -220,7 +220,7 @@ fn where_it_cannot_be_had_it_is_a_copy_and_why_is_told() {
     for uid in everybody() {
         let Some(shop) = shop(uid) else { return };
         let closed = shop.dir.write("closed", "");
-        std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0)).expect("chmod");
+        std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("chmod");
         let broken = shop.dir.script(
             "broken",
             "#!/bin/sh\nprintf 'it \\033[31mis broken\\n' >&2\nexit 3\n",
