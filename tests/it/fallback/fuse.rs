@@ -220,7 +220,8 @@ fn where_it_cannot_be_had_it_is_a_copy_and_why_is_told() {
     for uid in everybody() {
         let Some(shop) = shop(uid) else { return };
         let closed = shop.dir.write("closed", "");
-        std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("chmod");
+        std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o000))
+            .expect("chmod");
         let broken = shop.dir.script(
             "broken",
             "#!/bin/sh\nprintf 'it \\033[31mis broken\\n' >&2\nexit 3\n",
@@ -358,14 +359,20 @@ impl Waited for Child {
 
 #[test]
 fn whatever_ends_sbx_ends_it_too() {
+    use nix::sys::signal::Signal;
     for uid in everybody() {
         let Some(shop) = shop(uid) else { return };
-        for signal in [
-            nix::sys::signal::Signal::SIGKILL,
-            nix::sys::signal::Signal::SIGTERM,
+        // One that is stopped does not see that its device has ended.
+        for (signal, stopped) in [
+            (Signal::SIGKILL, false),
+            (Signal::SIGTERM, false),
+            (Signal::SIGKILL, true),
         ] {
             let mut run = running(&shop, &["--upper", "disk"], "sleep 60");
             let pid = daemon(&shop);
+            if stopped {
+                kill(pid, Signal::SIGSTOP);
+            }
             kill(supervisor(&run), signal);
             run.wait().expect("it ends");
             within(PATIENCE, "the end of all", || {

@@ -1,7 +1,7 @@
 //! The upper layer of a root on disk.
 
 use super::shop::{LOOK, Shop, everybody};
-use crate::util::{Dir, Out, Sbx, hand_over, is_root, skip};
+use crate::util::{Dir, Out, Sbx, hand_over, is_root, range, skip};
 use std::process::{Command, Stdio};
 
 const DISK: [&str; 4] = ["run", "--quiet", "--upper", "disk"];
@@ -141,6 +141,33 @@ fn what_a_killed_run_leaves_is_removed_by_the_next_one_and_never_in_use() {
         one.kill(nix::sys::signal::Signal::SIGTERM);
         assert_eq!(shop.copies().len(), 2, "each removes its own");
         other.kill(nix::sys::signal::Signal::SIGINT);
+        shop.nothing_left();
+    }
+}
+
+#[test]
+fn files_of_other_ids_go_as_well() {
+    if is_root() {
+        return skip("user", "a map that is chosen names ids of the caller's");
+    }
+    if !range() {
+        return;
+    }
+    let Some(shop) = Shop::new(None, "copy") else {
+        return;
+    };
+    let image = format!("oci:{}:it", shop.dir.path().join("oci").display());
+    for map in [["--map", "range"], ["--userns", "keep-id"]] {
+        let words = ["run", "--quiet", "--upper", "disk", "--user", "0:0"];
+        let command = [
+            "sh",
+            "-c",
+            "echo >/new; mkdir /mine; chmod 0 /mine; chown 33:34 /new /mine; stat -c %u:%g /new",
+        ];
+        let words = [&words[..], &map, &[image.as_str()], &command].concat();
+        let out: Out = shop.sbx(false, words).output().expect("it starts").into();
+        assert_eq!(out.ok(), "33:34");
+        assert_eq!(out.stderr(), "");
         shop.nothing_left();
     }
 }
