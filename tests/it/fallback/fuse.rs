@@ -200,6 +200,10 @@ fn a_profile_decides_whether_it_is_used() {
 /// Another host, as far as root can make one in a mount namespace of its own: a file stands in the place of another.
 fn with(shop: &Shop, file: &Path, at: &str, verb: &str) -> Out {
     let sbx = shop.sbx(true, shop.words([verb], &["cat", "/d/new"]));
+    over(shop, file, at, &sbx).output().expect("unshare").into()
+}
+
+fn over(shop: &Shop, file: &Path, at: &str, sbx: &Command) -> Command {
     let script = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", script]).arg(file).arg(at);
@@ -209,7 +213,7 @@ fn with(shop: &Shop, file: &Path, at: &str, verb: &str) -> Out {
         .envs(sbx.get_envs().filter_map(|(k, v)| Some((k, v?))))
         .current_dir(shop.dir.path())
         .stdin(Stdio::null());
-    command.output().expect("unshare").into()
+    command
 }
 
 #[test]
@@ -407,6 +411,43 @@ fn a_server_that_hangs_is_no_way_round_a_limit_of_time() {
     let out: Out = run.wait_with_output_of().into();
     out.code(137).says("the time of 3s was up");
     assert!(start.elapsed() < Duration::from_secs(20));
+    within(PATIENCE, "its end", || servers(&shop).is_empty());
+}
+
+/// Says that it is there, takes one more question, and never answers: whoever asked cannot be killed as long as it lives.
+const SILENT: &str = r#"#!/usr/bin/python3
+import os, struct, time
+asked = os.read(0, 1 << 20)
+unique = struct.unpack_from("Q", asked, 8)[0]
+os.write(0, struct.pack("IiQ", 80, 0, unique) + struct.pack("IIIIHHII", 7, 31, 0, 0, 0, 0, 4096, 1).ljust(64, b"\0"))
+os.read(0, 1 << 20)
+time.sleep(600)
+"#;
+
+#[test]
+fn a_server_that_never_answers_is_no_way_round_it_either() {
+    if !is_root() {
+        return skip("root", "another program is mounted over fuse-overlayfs");
+    }
+    let Some(shop) = shop(None) else { return };
+    let silent = shop.dir.script("silent", SILENT);
+    let sbx = shop.sbx(true, shop.words(["run", "--quiet", "--timeout", "2s"], &["true"]));
+    let mut command = over(&shop, &silent, "/usr/bin/fuse-overlayfs", &sbx);
+    let mut run = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let start = Instant::now();
+    while run.try_wait().expect("a child").is_none() {
+        if start.elapsed() > Duration::from_secs(20) {
+            for pid in servers(&shop) {
+                kill(pid, nix::sys::signal::Signal::SIGKILL);
+            }
+            panic!("it hangs");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
     within(PATIENCE, "its end", || servers(&shop).is_empty());
 }
 
