@@ -24,7 +24,6 @@ pub use report::Report;
 
 use clap::error::ErrorKind;
 use clap::{Args, Command, FromArgMatches, Parser, Subcommand};
-use std::mem::ManuallyDrop;
 
 /// Run a command that nobody trusts, as an ordinary user: no root, no daemon, nothing of yours readable unless you say so.
 #[derive(Debug, Parser)]
@@ -119,10 +118,8 @@ pub fn start() -> u8 {
 fn parse() -> Result<Verb, clap::Error> {
     let mut arguments = std::env::args_os().skip(1).peekable();
     if arguments.peek().is_some_and(|verb| verb == "run") {
-        // Neither is freed: that takes as long as building them did.
-        let mut alone = ManuallyDrop::new(run::RunArgs::augment_args(Command::new("run")));
-        let matches = ManuallyDrop::new(alone.try_get_matches_from_mut(arguments));
-        if let Ok(Ok(run)) = matches.as_ref().map(run::RunArgs::from_arg_matches) {
+        let alone = run::RunArgs::augment_args(Command::new("run")).try_get_matches_from(arguments);
+        if let Ok(Ok(run)) = alone.as_ref().map(run::RunArgs::from_arg_matches) {
             return Ok(Verb::Run(Box::new(run)));
         }
     }
