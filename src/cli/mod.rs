@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod env_file;
+mod foreign;
 pub mod images;
 pub mod man;
 pub mod mount_args;
