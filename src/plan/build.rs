@@ -347,30 +347,36 @@ fn landlock_step(
     ledger: &mut Ledger<'_>,
     steps: &mut Vec<Planned>,
 ) -> Result<(), Refusal> {
-    if !policy.enforcement.wants(Protection::Landlock) {
-        return Ok(());
-    }
-    let abi = host.landlock_abi;
-    if abi == 0 {
-        return ledger.lacks(
-            Protection::Landlock,
-            "the kernel has no Landlock",
-            "boot with landlock in the lsm= list, Linux 5.13 or later",
-        );
-    }
-    let alone = policy.network.value == NetworkMode::None;
-    let network = alone && policy.enforcement.wants(Protection::LandlockNetwork);
+    let wants = |protection| policy.enforcement.wants(protection);
+    // The rules for TCP and the scopes belong to the same domain: without it there is neither.
+    let abi = if wants(Protection::Landlock) {
+        host.landlock_abi
+    } else {
+        0
+    };
+    let mend = |mend| {
+        if wants(Protection::Landlock) {
+            mend
+        } else {
+            "set enforcement.landlock to prefer or require"
+        }
+    };
+    let network = policy.network.value == NetworkMode::None && wants(Protection::LandlockNetwork);
     if network && abi < 4 {
-        ledger.lacks(
-            Protection::LandlockNetwork,
-            "no second wall for TCP; the net namespace holds",
-            "Linux 6.7 or later",
-        )?;
+        let reason = "no second wall for TCP; the net namespace holds";
+        ledger.lacks(Protection::LandlockNetwork, reason, mend("Linux 6.7 or later"))?;
     }
-    let scopes = policy.enforcement.wants(Protection::LandlockScopes);
+    let scopes = wants(Protection::LandlockScopes);
     if scopes && abi < 6 {
         let reason = "no second wall for signals and abstract sockets; the pid and net namespaces hold";
-        ledger.lacks(Protection::LandlockScopes, reason, "Linux 6.12 or later")?;
+        ledger.lacks(Protection::LandlockScopes, reason, mend("Linux 6.12 or later"))?;
+    }
+    if !wants(Protection::Landlock) {
+        return Ok(());
+    }
+    if abi == 0 {
+        let mend = "boot with landlock in the lsm= list, Linux 5.13 or later";
+        return ledger.lacks(Protection::Landlock, "the kernel has no Landlock", mend);
     }
     let rules = landlock::rules(steps);
     let step = Step::Landlock {

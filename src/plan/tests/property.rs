@@ -138,6 +138,7 @@ fn accounted(policy: &Policy, plan: &Plan) -> Result<(), String> {
         let in_force = match protection {
             Protection::Seccomp => step(|s| matches!(s, Step::Seccomp(_))),
             Protection::Landlock => step(|s| matches!(s, Step::Landlock { .. })),
+            Protection::LandlockScopes => step(|s| matches!(s, Step::Landlock { scopes: true, .. })),
             Protection::NestedNamespaces => step(|s| matches!(s, Step::NoNestedNamespaces)),
             Protection::TimeNamespace => step(|s| matches!(s, Step::TimeNamespace)),
             Protection::Memory => policy.memory.is_none(),
