@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 type Fault = Box<dyn std::error::Error>;
 
 /// The same names as in `profile::library`, which a test compares.
-const NAMES: [&str; 4] = ["strict", "default", "build", "image-worker"];
+const NAMES: [&str; 5] = ["strict", "default", "build", "image-worker", "overlay-worker"];
 
 fn main() -> Result<(), Fault> {
     let mut code = String::from("pub(super) static PARSED: &[(&str, &[(Name, Node)])] = &[\n");

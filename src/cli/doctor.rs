@@ -135,7 +135,7 @@ fn start(plan: &Plan, host: &Host) -> Result<(), Report> {
         .map_err(|e| SuperviseError::from(StartError::Prepare(e.to_string())))
         .and_then(|prepared| Ok(prepared.spawn(none, none)?))
         // Standard output is still to be written, so sbx keeps its rights.
-        .and_then(|running| running.supervise(Some(PATIENCE), false));
+        .and_then(|running| running.supervise(Some(PATIENCE), false, None));
     match ended {
         Ok(supervised) => match supervised.outcome.ended {
             Ended::Exited(_) => Ok(()),

@@ -3,6 +3,7 @@
 pub mod doctor;
 mod ending;
 pub mod env_file;
+mod foreign;
 pub mod images;
 pub mod man;
 pub mod mount_args;
@@ -15,6 +16,7 @@ pub mod report;
 pub mod request;
 pub mod run;
 pub mod sandbox_args;
+mod space;
 mod text_file;
 pub mod volume;
 pub mod volumes;

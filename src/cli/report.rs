@@ -72,6 +72,15 @@ impl Report {
         });
         let kind = if run { Kind::Sbx } else { Kind::Usage };
         let mut report = Self::new(kind, message.trim_end_matches(':'));
+        let typed = error.context().find_map(|(what, value)| match (what, value) {
+            (ContextKind::InvalidArg | ContextKind::InvalidSubcommand, ContextValue::String(word)) => {
+                Some(word)
+            }
+            _ => None,
+        });
+        if let Some(answer) = typed.and_then(|word| super::foreign::answer(word)) {
+            return report.hint(answer);
+        }
         for (what, value) in error.context() {
             if let (
                 ContextKind::SuggestedArg | ContextKind::SuggestedValue | ContextKind::SuggestedSubcommand,

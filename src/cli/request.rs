@@ -1,26 +1,23 @@
 //! The edge: everything that a run takes from its surroundings is read here, once.
 
-use super::images::copy::{self, Copied};
 use super::images::root::{self, How};
 use super::images::{Owners, pull};
-use super::out;
 use super::report::Report;
 use super::sandbox_args::SandboxArgs;
+use super::space::Space;
 use super::text_file::text_file;
 use super::volumes::{self, Asking};
 use crate::host;
 use crate::image::source::Source;
 use crate::image::store::Lock;
 use crate::model::facts::Found;
-use crate::model::host::Fact;
 use crate::model::{Digest, Host, HostPath, Origin, Protection};
-use crate::plan::{self, Facts, Kind, Plan};
+use crate::plan::{self, Facts, Kind, Plan, Room};
 use crate::policy::{self, Flags, Policy, Request, Root};
 use crate::profile::Profile;
 use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
-use crate::sys::signal::{self, SignalSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +34,8 @@ pub struct Asked {
     pub volumes: Vec<Asking>,
     /// What there is besides, where the root is an image.
     pub(super) image: Option<HeldImage>,
+    /// What this run has on disk.
+    pub(super) space: Space,
 }
 
 /// An image that a run holds.
@@ -46,9 +45,6 @@ pub(super) struct HeldImage {
     pub(super) manifest: Digest,
     /// Whose its files are.
     pub(super) owners: Owners,
-    /// Where it is copied to, where overlay is refused.
-    place: Option<HostPath>,
-    copy: Option<Copied>,
     /// Held as long as this process lives: nobody removes the image meanwhile.
     _kept: Lock,
 }
@@ -111,6 +107,7 @@ pub fn ask_on(
         host,
         volumes: asking,
         image,
+        space: Space::default(),
     })
 }
 
@@ -155,8 +152,6 @@ fn root(
             let held = HeldImage {
                 manifest: ready.manifest,
                 owners,
-                place: None,
-                copy: None,
                 _kept: ready.kept,
             };
             (Root::Image(ready.image), Some(held))
@@ -216,7 +211,7 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
         policy,
         host,
         volumes,
-        image: held,
+        space,
         ..
     } = asked;
     let groups = policy.enforcement.wants(Protection::Groups) && !host.caller.groups.is_empty();
@@ -241,7 +236,8 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
     }
     let mut facts = Facts {
         terminal,
-        copy: held.as_ref().and_then(|held| held.place.clone()),
+        copy: space.of(Room::Copy),
+        upper: space.of(Room::Upper),
         ..host::sources::look_up(
             policy,
             &host.tree,
@@ -276,61 +272,7 @@ pub fn planned(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
     {
         asked.host.image_overlay = host::overlay_over(image.layers.within.as_path(), &asked.host.caller);
     }
-    asked.choose_place()?;
+    asked.choose_space(true)?;
     let plan = plan(&mut asked, Streams::of_this_process().any())?;
     Ok((asked, plan))
-}
-
-impl Asked {
-    /// Where overlay is refused and the root is an image: decides where it would be copied to.
-    fn choose_place(&mut self) -> Result<bool, Report> {
-        let Some(held) = self.image.as_mut().filter(|held| held.place.is_none()) else {
-            return Ok(false);
-        };
-        if self.host.image_overlay.works() {
-            return Ok(false);
-        }
-        held.place = Some(copy::place(&held.owners)?);
-        Ok(true)
-    }
-
-    /// Where overlay is refused and the root is an image: has it copied, once it is known that the rest of the plan can be made.
-    ///
-    /// # Errors
-    /// As [`plan`], and where it cannot be copied.
-    pub fn copy_image(&mut self, terminal: bool, quiet: bool) -> Result<(), Report> {
-        if !self.choose_place()? {
-            return Ok(());
-        }
-        plan(self, terminal)?;
-        let (Some(held), Root::Image(image)) = (&mut self.image, &self.policy.root) else {
-            return Ok(());
-        };
-        if let (Fact::Missing(why), false) = (&self.host.image_overlay, quiet) {
-            let why = out::escaped(why);
-            out::words(format_args!(
-                "sbx: overlay is refused here ({why}): the image is copied for this run, which takes its time and its space; `sbx doctor overlay` says what mends it"
-            ));
-        }
-        // A copy takes long enough to be interrupted, and the start that failed has blocked signals. ^C goes to the process that copies
-        // as well, which ends, so that what it has made can be removed.
-        let _ = signal::set_mask(&SignalSet::of(&[libc::SIGINT]));
-        let made = copy::make(&held.manifest, &image.layers, &held.owners, quiet)?;
-        held.place = Some(made.path.clone());
-        held.copy = Some(made);
-        Ok(())
-    }
-
-    /// Whether there is something to remove at the end.
-    #[must_use]
-    pub fn leaves_copy(&self) -> bool {
-        self.image.as_ref().is_some_and(|held| held.copy.is_some())
-    }
-
-    /// Removes the copy of the image, where one was made.
-    pub fn remove_copy(&mut self) {
-        if let Some(copy) = self.image.as_mut().and_then(|held| held.copy.take()) {
-            copy.remove();
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! `sbx run`: one command in one sandbox, from arguments to exit code.
 
+use super::images::fuse::Server;
 use super::out;
 use super::record::{Record, RecordFile};
 use super::report::{Kind, Report};
@@ -7,6 +8,7 @@ use super::request::{self, Asked};
 use super::sandbox_args::SandboxArgs;
 use super::volumes::Claimed;
 use crate::model::Host;
+use crate::model::host::Fact;
 use crate::plan::{self, Plan, Step};
 use crate::policy::Policy;
 use crate::profile::schema::{TerminalMode, WorkdirMode};
@@ -95,7 +97,7 @@ fn attempt(args: &RunArgs, record: &mut Record) -> Result<u8, Report> {
     overlay_is_there(args, &asked.policy)?;
     let mut volumes = Claimed::take(&asked.volumes)?;
     let result = until_known(args, &mut asked, &mut volumes, own, record);
-    asked.remove_copy();
+    asked.clear_space();
     result
 }
 
@@ -109,22 +111,46 @@ fn until_known(
 ) -> Result<u8, Report> {
     let mut said = Vec::new();
     loop {
-        asked.copy_image(own.any(), args.quiet)?;
+        asked.make_space(own.any(), args.quiet)?;
         let plan = request::plan(asked, own.any()).inspect_err(|_| record.profile(asked))?;
         let plan = ManuallyDrop::new(plan);
         volumes.fill(asked, &plan)?;
         record.losses.clone_from(&plan.losses);
-        match start(args, asked, &plan, own, (record, &mut said)) {
-            Ok(supervised) => return finish(args, &asked.policy, supervised, record),
+        let mut server = server(asked, &plan)?;
+        let ended = start(args, asked, &plan, own, (server.as_mut(), record, &mut said));
+        // It has nothing to show any more, and what it wrote to is removed next.
+        let words = server.and_then(Server::end);
+        match ended {
+            Ok(supervised) => {
+                // When the time is up it is killed with the rest.
+                if let Some(words) = words.filter(|_| supervised.outcome.ended != sandbox::Ended::Timeout) {
+                    out::words(format_args!(
+                        "sbx: fuse-overlayfs, which showed the root, has failed: {words}"
+                    ));
+                }
+                return finish(args, &asked.policy, supervised, record);
+            }
             // A fact that was presumed does not hold here: plan once more, with what is known now. Each fact is learned once.
             Err(SuperviseError::Start(StartError::Step { step, errno }))
-                if plan::learn(&plan, step, errno, &mut asked.host) => {}
+                if plan::learn(&plan, step, errno, &mut asked.host) =>
+            {
+                if let (Some(words), Fact::Missing(why)) = (words, &mut asked.host.fuse) {
+                    *why = words;
+                }
+            }
             Err(error) => {
                 record.profile(asked);
                 return Err(explain(&plan, &asked.host, &error));
             }
         }
     }
+}
+
+/// What shows the root, where the plan has fuse-overlayfs(1) do it.
+fn server(asked: &Asked, plan: &Plan) -> Result<Option<Server>, Report> {
+    let image = asked.image.as_ref();
+    let server = image.map(|image| Server::of(plan, &image.owners)).transpose()?;
+    Ok(server.flatten())
 }
 
 /// A flag that would do nothing is a mistake that its user learns of too late.
@@ -146,7 +172,7 @@ fn start(
     asked: &Asked,
     plan: &Plan,
     own: Streams,
-    (record, said): (&mut Record, &mut Vec<String>),
+    (server, record, said): (Option<&mut Server>, &mut Record, &mut Vec<String>),
 ) -> Result<Supervised, SuperviseError> {
     let streams = if asked.policy.terminal.value == TerminalMode::Always {
         Streams { terminal: [true; 3] }
@@ -174,9 +200,12 @@ fn start(
         .steps
         .iter()
         .any(|p| matches!(p.step, Step::WorkspaceOverlay(..)));
-    // What was written is read after the end, and a copy removed, which a supervisor without rights could not.
-    let rights = overlay && args.wants_changes() || asked.leaves_copy();
-    running.supervise(time, !rights)
+    // What was written is read after the end, and what is on the disk removed, which a supervisor without rights could not.
+    let rights = overlay && args.wants_changes() || asked.leaves_something();
+    match server {
+        Some(server) => running.supervise(time, !rights, Some(&mut |device| server.start(device))),
+        None => running.supervise(time, !rights, None),
+    }
 }
 
 /// Losses on one line, notes on one line each; what was said before a plan had to be made once more is not said again.

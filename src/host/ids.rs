@@ -1,4 +1,4 @@
-//! newuidmap(1), newgidmap(1), and which ids they would give the caller.
+//! newuidmap(1), newgidmap(1), and which ids they would give the caller; fuse-overlayfs(1).
 
 use super::{accounts, files};
 use crate::model::HostPath;
@@ -6,6 +6,7 @@ use crate::model::host::{Caller, Helper, IdHelpers};
 use crate::sys;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Directories that only root writes, in the order in which they are searched. Never `$PATH`: what is started here is handed the maps
@@ -18,6 +19,9 @@ const DIRECTORIES: [&str; 6] = [
     "/usr/sbin",
     "/sbin",
 ];
+
+/// Where programs are, likewise.
+const PROGRAMS: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/usr/sbin"];
 
 /// Set-user-id, and the execute bit of others: without it an ordinary user cannot start the helper.
 const SET_UID: u32 = 0o4000;
@@ -41,6 +45,17 @@ pub fn id_helpers(caller: &Caller) -> IdHelpers {
         subuid: ranges("/etc/subuid"),
         subgid: ranges("/etc/subgid"),
     }
+}
+
+/// Looks for fuse-overlayfs(1) in the directories that every sandbox of the host's programs shows.
+#[must_use]
+pub fn fuse_overlayfs() -> Option<HostPath> {
+    PROGRAMS.iter().find_map(|directory| {
+        let path = Path::new(directory).join("fuse-overlayfs");
+        let meta = std::fs::metadata(&path).ok()?;
+        let program = meta.is_file() && meta.permissions().mode() & 0o001 != 0;
+        HostPath::new(path).ok().filter(|_| program)
+    })
 }
 
 /// The first that is ready, else the first that is there with what it lacks.
@@ -91,7 +106,6 @@ fn look(path: &Path) -> Helper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn write(directory: &Path, mode: u32) -> HostPath {
         let path = directory.join("helper");

@@ -20,10 +20,12 @@ pub mod sources;
 #[cfg(test)]
 mod synthetic;
 mod tree;
+mod upper;
 mod users;
 
-pub use ids::id_helpers;
-pub use probe::{Survey, overlay_over, survey};
+pub use ids::{fuse_overlayfs, id_helpers};
+pub use probe::{Survey, fuse, overlay_over, survey};
+pub use upper::takes_upper_layers;
 
 use crate::model::HostPath;
 use crate::model::host::{Caller, Cgroup, Fact, Helper, Host, HostTree, IdHelpers};
@@ -70,7 +72,9 @@ pub fn presumed() -> Result<Host, Error> {
         namespace_limits: Fact::Works,
         overlay: kernel::since(kernel, 5, 11),
         image_overlay: kernel::since(kernel, 5, 11),
+        disk_upper: Fact::Works,
         fuse: Fact::Works,
+        fuse_overlayfs: None,
         tun: Fact::Works,
         cgroup: Cgroup::NotDelegated,
         cgroup_refused: false,

@@ -47,6 +47,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
     }
     Facts {
         copy: None,
+        upper: None,
         sources,
         places: real_directories(policy, places),
         apt: apt(policy),

@@ -101,6 +101,13 @@ pub enum Job {
     Empty,
 }
 
+/// What the program is told that is to become fuse-overlayfs(1), and that gets the device as its standard input.
+pub const FUSE: &str = "fuse";
+/// Where it finds the unpacked layers.
+pub const LAYERS: &str = "/.sbx-layers";
+/// Where it writes.
+pub const UPPER: &str = "/.sbx-upper";
+
 /// Where the worker finds a volume.
 pub const VOLUME: &str = "/.sbx-volume";
 

@@ -57,6 +57,8 @@ pub struct Owned {
 pub struct Facts {
     /// Where the image is copied to, where overlay is refused.
     pub copy: Option<HostPath>,
+    /// The directory on disk that an upper layer goes to, where one is asked for.
+    pub upper: Option<HostPath>,
     /// Sources of mounts and devices; those that do not exist are not in it.
     pub sources: BTreeMap<HostPath, Found>,
     /// What a user's name or number means in a root with a passwd of its own, or why it means nothing.

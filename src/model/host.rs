@@ -30,8 +30,12 @@ pub struct Host {
     pub overlay: Fact<String>,
     /// Whether it can over the layers in the image store, whose file system may not do.
     pub image_overlay: Fact<String>,
+    /// Whether the file system of the image store can hold the upper layer of an overlay.
+    pub disk_upper: Fact<String>,
     /// `/dev/fuse`.
     pub fuse: Fact<String>,
+    /// fuse-overlayfs(1), looked for only where overlay is refused.
+    pub fuse_overlayfs: Option<HostPath>,
     /// `/dev/net/tun`.
     pub tun: Fact<String>,
     /// Where a cgroup could be made.

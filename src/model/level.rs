@@ -53,11 +53,13 @@ pub enum Protection {
     Pids,
     /// `limits.cpu` is enforced.
     Cpu,
+    /// What is written to the root has a limit, also where it goes to the disk.
+    Disk,
 }
 
 impl Protection {
     /// All protections, in the order in which they are printed.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Seccomp,
         Self::Landlock,
         Self::LandlockNetwork,
@@ -69,6 +71,7 @@ impl Protection {
         Self::Memory,
         Self::Pids,
         Self::Cpu,
+        Self::Disk,
     ];
 
     /// The key in `[enforcement]`.
@@ -86,6 +89,7 @@ impl Protection {
             Self::Memory => "memory",
             Self::Pids => "pids",
             Self::Cpu => "cpu",
+            Self::Disk => "disk",
         }
     }
 }

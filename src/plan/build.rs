@@ -4,7 +4,7 @@ use super::filesystem::Builder;
 use super::identity::{self, Identity};
 use super::limits::{self, Ceilings};
 use super::loss::{Loss, Refusal};
-use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step};
+use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step, Upper};
 use super::{Facts, landlock};
 use crate::model::host::{Fact, ProcMount};
 use crate::model::{Host, Level, Origin, Protection};
@@ -65,9 +65,9 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     let groups = supplementary(policy, facts, &identity)?;
     confine(policy, host, (&identity, groups), &mut ledger, &mut steps)?;
     finish(policy, facts, (&identity, &ceilings), &mut steps);
+    unbounded_root(&steps, &mut ledger)?;
     let mut notes = policy.notes.clone();
     notes.extend(workspace_of_root(policy, &identity, facts));
-    notes.extend(unbounded_copy(&steps));
     Ok(Plan {
         steps,
         losses: ledger.losses,
@@ -98,13 +98,27 @@ fn workspace_of_root(policy: &Policy, identity: &Identity, facts: &Facts) -> Opt
     })
 }
 
-/// An overlay's writes go to a tmpfs that filesystem.tmp bounds; those to a copy go to the disk.
-fn unbounded_copy(steps: &[Planned]) -> Option<String> {
-    let copied = steps.iter().any(|p| matches!(p.step, Step::RootCopy(_)));
-    (copied && !super::step::sealed(steps)).then(|| {
-        "what is written to the root goes to the disk, until the end and without a limit: overlay is refused here, and the root is a copy"
-            .to_owned()
-    })
+/// What is written to memory is bounded by filesystem.tmp; no quota on the disk can be had by an ordinary user.
+fn unbounded_root(steps: &[Planned], ledger: &mut Ledger<'_>) -> Result<(), Refusal> {
+    if super::step::sealed(steps) {
+        return Ok(());
+    }
+    let root = steps.iter().find_map(|p| match &p.step {
+        Step::RootCopy(_) => Some(("the root is a copy", "`sbx doctor overlay` says what mends it")),
+        Step::RootOverlay(_, Upper::Disk(_), _)
+        | Step::RootFuse {
+            upper: Upper::Disk(_),
+            ..
+        } => Some((
+            "filesystem.upper = disk",
+            "filesystem.upper = \"memory\" (--upper memory), which holds as much as filesystem.tmp says",
+        )),
+        _ => None,
+    });
+    let Some((why, mend)) = root else { return Ok(()) };
+    let reason =
+        format!("what is written to the root goes to the disk, until the end and without a limit: {why}");
+    ledger.lacks(Protection::Disk, &reason, mend)
 }
 
 fn groups(policy: &Policy, host: &Host, facts: &Facts, ledger: &mut Ledger<'_>) -> Result<Identity, Refusal> {
@@ -331,30 +345,36 @@ fn landlock_step(
     ledger: &mut Ledger<'_>,
     steps: &mut Vec<Planned>,
 ) -> Result<(), Refusal> {
-    if !policy.enforcement.wants(Protection::Landlock) {
-        return Ok(());
-    }
-    let abi = host.landlock_abi;
-    if abi == 0 {
-        return ledger.lacks(
-            Protection::Landlock,
-            "the kernel has no Landlock",
-            "boot with landlock in the lsm= list, Linux 5.13 or later",
-        );
-    }
-    let alone = policy.network.value == NetworkMode::None;
-    let network = alone && policy.enforcement.wants(Protection::LandlockNetwork);
+    let wants = |protection| policy.enforcement.wants(protection);
+    // The rules for TCP and the scopes belong to the same domain: without it there is neither.
+    let abi = if wants(Protection::Landlock) {
+        host.landlock_abi
+    } else {
+        0
+    };
+    let mend = |mend| {
+        if wants(Protection::Landlock) {
+            mend
+        } else {
+            "set enforcement.landlock to prefer or require"
+        }
+    };
+    let network = policy.network.value == NetworkMode::None && wants(Protection::LandlockNetwork);
     if network && abi < 4 {
-        ledger.lacks(
-            Protection::LandlockNetwork,
-            "no second wall for TCP; the net namespace holds",
-            "Linux 6.7 or later",
-        )?;
+        let reason = "no second wall for TCP; the net namespace holds";
+        ledger.lacks(Protection::LandlockNetwork, reason, mend("Linux 6.7 or later"))?;
     }
-    let scopes = policy.enforcement.wants(Protection::LandlockScopes);
+    let scopes = wants(Protection::LandlockScopes);
     if scopes && abi < 6 {
         let reason = "no second wall for signals and abstract sockets; the pid and net namespaces hold";
-        ledger.lacks(Protection::LandlockScopes, reason, "Linux 6.12 or later")?;
+        ledger.lacks(Protection::LandlockScopes, reason, mend("Linux 6.12 or later"))?;
+    }
+    if !wants(Protection::Landlock) {
+        return Ok(());
+    }
+    if abi == 0 {
+        let mend = "boot with landlock in the lsm= list, Linux 5.13 or later";
+        return ledger.lacks(Protection::Landlock, "the kernel has no Landlock", mend);
     }
     let rules = landlock::rules(steps);
     let step = Step::Landlock {

@@ -26,7 +26,7 @@ pub(super) fn rules(steps: &[Planned]) -> Vec<Rule> {
                     ..NOTHING
                 },
             ),
-            Step::RootOverlay(..) | Step::RootCopy(_) => {
+            Step::RootOverlay(..) | Step::RootFuse { .. } | Step::RootCopy(_) => {
                 put(
                     &mut all,
                     InRoot::root(),

@@ -1,7 +1,7 @@
 //! What a step that failed tells of the host. A run starts from facts that are presumed; the first one that does not hold is learned
 //! here, and the plan is made once more.
 
-use super::step::{Plan, Step};
+use super::step::{Plan, Step, Upper};
 use crate::model::Host;
 use crate::model::host::{Cgroup, Fact, ProcMount};
 use crate::sys::Errno;
@@ -14,6 +14,9 @@ const MACHINE: [Errno; 5] = [
     Errno::EMFILE,
     Errno::ENFILE,
 ];
+
+/// The same where a file that is missing is the device.
+const EXHAUSTED: [Errno; 4] = [Errno::ENOMEM, Errno::ENOSPC, Errno::EMFILE, Errno::ENFILE];
 
 /// Takes a failed step as a fact about the host, where it is one. `false` when nothing new is learned.
 pub fn learn(plan: &Plan, step: usize, errno: Errno, host: &mut Host) -> bool {
@@ -35,7 +38,11 @@ pub fn learn(plan: &Plan, step: usize, errno: Errno, host: &mut Host) -> bool {
         Some(Step::RootOverlay(layers, ..)) if !layers.names.is_empty() => {
             host.image_overlay = Fact::Missing(errno.to_string());
         }
+        // The store's file system may do as a lower layer and not as an upper one.
+        Some(Step::RootOverlay(_, Upper::Disk(_), _)) => host.disk_upper = Fact::Missing(errno.to_string()),
         Some(Step::RootOverlay(..) | Step::WorkspaceOverlay(..)) => host.overlay = refused(),
+        Some(Step::RootFuse { .. }) if EXHAUSTED.contains(&errno) => {}
+        Some(Step::RootFuse { .. }) => host.fuse = Fact::Missing(errno.to_string()),
         _ => {}
     }
     *host != before

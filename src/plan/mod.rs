@@ -18,13 +18,14 @@ mod verify;
 pub mod why;
 
 pub use build::build;
-pub use filesystem::places;
+pub use filesystem::{Room, places, room};
 pub use identity::{Identity, image_maps};
 pub use learn::learn;
 pub use limits::Group;
 pub use loss::{Loss, Refusal};
 pub use step::{
     Access, Attributes, Holder, LayerOption, MapWriter, Namespaces, Plan, Planned, ProcKind, Rule, Step,
+    Upper,
 };
 pub use verify::Violation;
 

@@ -96,6 +96,24 @@ pub enum LayerOption {
     Joined,
 }
 
+/// Where what is written to a root of layers goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upper {
+    /// To a tmpfs of this size.
+    Memory(Bytes),
+    /// To this directory, which is the run's own.
+    Disk(HostPath),
+}
+
+impl fmt::Display for Upper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(size) => write!(f, "a tmpfs of {size}"),
+            Self::Disk(at) => write!(f, "a layer on disk in {at}"),
+        }
+    }
+}
+
 /// Who has the capabilities that are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
@@ -163,7 +181,16 @@ pub enum Step {
     /// The root is a directory of the host.
     RootBind(HostPath),
     /// The root is directories of the host under a layer that vanishes.
-    RootOverlay(Layers, Bytes, LayerOption),
+    RootOverlay(Layers, Upper, LayerOption),
+    /// The same by fuse-overlayfs(1), which runs in a sandbox of its own.
+    RootFuse {
+        /// What lies below.
+        layers: Layers,
+        /// What is written.
+        upper: Upper,
+        /// The program.
+        program: HostPath,
+    },
     /// The root is a directory of the host that nobody else uses: a copy of an image, made for this run.
     RootCopy(HostPath),
     /// What is no directory goes away, so that one, or a file of ours, can be made in its place. Only in an overlay or a copy.
@@ -278,6 +305,7 @@ impl Step {
             Self::RootTmpfs(_)
             | Self::RootBind(_)
             | Self::RootOverlay(..)
+            | Self::RootFuse { .. }
             | Self::RootCopy(_)
             | Self::SealRoot
             | Self::PivotRoot => "root",
@@ -342,7 +370,13 @@ impl fmt::Display for Step {
             Self::ActAsRoot => f.write_str("mounts are made as uid 0 inside"),
             Self::RootTmpfs(size) => write!(f, "tmpfs {size}"),
             Self::RootBind(source) => write!(f, "host {source}, read-only nosuid nodev"),
-            Self::RootOverlay(layers, size, _) => write!(f, "overlay of {layers} and a tmpfs of {size}"),
+            Self::RootOverlay(layers, upper, _) => write!(f, "overlay of {layers} and {upper}"),
+            Self::RootFuse { layers, upper, .. } => {
+                write!(
+                    f,
+                    "fuse-overlayfs of {layers} and {upper}, in a sandbox of its own"
+                )
+            }
             Self::RootCopy(at) => write!(f, "copy of the image's layers in {at}, nosuid nodev"),
             Self::Clear(at) => write!(f, "no {at} but a directory"),
             Self::Directory(at, mode) => write!(f, "directory {at} {mode:o}"),

@@ -173,6 +173,10 @@ impl Plan {
 fn is_root(step: &Step) -> bool {
     matches!(
         step,
-        Step::RootTmpfs(_) | Step::RootBind(_) | Step::RootOverlay(..) | Step::RootCopy(_)
+        Step::RootTmpfs(_)
+            | Step::RootBind(_)
+            | Step::RootOverlay(..)
+            | Step::RootFuse { .. }
+            | Step::RootCopy(_)
     )
 }

@@ -85,9 +85,11 @@ fn governed(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use) -> Answer {
 /// Where a step decides what can be done.
 fn place(step: &Step) -> Option<InRoot> {
     match step {
-        Step::RootTmpfs(_) | Step::RootBind(_) | Step::RootOverlay(..) | Step::RootCopy(_) => {
-            Some(InRoot::root())
-        }
+        Step::RootTmpfs(_)
+        | Step::RootBind(_)
+        | Step::RootOverlay(..)
+        | Step::RootFuse { .. }
+        | Step::RootCopy(_) => Some(InRoot::root()),
         step => holds(step)
             .filter(|(_, what)| *what != Holds::Made)
             .map(|(at, _)| at.clone()),
@@ -103,7 +105,7 @@ fn decide(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use, step: &Step, r
             answer.source = on_host(source, &InRoot::root(), at);
             answer
         }
-        Step::RootCopy(_) => mounted(policy, at, wanted, of_root(plan), line),
+        Step::RootCopy(_) | Step::RootFuse { .. } => mounted(policy, at, wanted, of_root(plan), line),
         Step::RootOverlay(layers, ..) => {
             let mut answer = mounted(policy, at, wanted, of_root(plan), line);
             // Which of several layers shows the path, the plan does not know.

@@ -7,7 +7,8 @@ use crate::model::{
     Bytes, CapabilitySet, HostPath, InRoot, Level, Origin, Processors, Protection, Set, Span,
 };
 use crate::profile::schema::{
-    HomeMode, MapKind, NetworkMode, ProcMode, RootMode, TerminalMode, UserSpec, WorkdirMode,
+    HomeMode, MapKind, NetworkMode, ProcMode, RootMode, TerminalMode, UpperPlace, UserSpec, WithoutOverlay,
+    WorkdirMode,
 };
 use crate::seccomp::Table;
 use std::collections::BTreeMap;
@@ -23,6 +24,10 @@ pub struct Policy {
     pub root: Root,
     /// Whether it may be written.
     pub root_mode: Set<RootMode>,
+    /// Where goes what is written to it, if it may be.
+    pub upper: Set<UpperPlace>,
+    /// What an image's root is where the kernel refuses overlay.
+    pub without_overlay: Set<WithoutOverlay>,
     /// How ids are mapped.
     pub map: Set<MapKind>,
     /// A map that is chosen line by line, in place of `map`.

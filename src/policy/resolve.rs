@@ -6,8 +6,8 @@ use super::request::{Error, Request, Root, home_inside, refuse};
 use super::{environment, image, mounts};
 use crate::model::{Bytes, Capability, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
 use crate::profile::schema::{
-    Execute, HomeMode, MapKind, Maybe, NetworkMode, ProcMode, Profile, RootMode, TerminalMode, UserSpec,
-    WorkdirMode,
+    Execute, HomeMode, MapKind, Maybe, NetworkMode, ProcMode, Profile, RootMode, TerminalMode, UpperPlace,
+    UserSpec, WithoutOverlay, WorkdirMode,
 };
 use crate::seccomp;
 
@@ -60,6 +60,8 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         profile: request.profile.clone(),
         root: request.root.clone(),
         root_mode,
+        upper: or(&profile.filesystem.upper, UpperPlace::Memory),
+        without_overlay: or(&profile.filesystem.without_overlay, WithoutOverlay::Copy),
         map: or(&profile.identity.map, MapKind::Auto),
         user: image::user(or(&profile.identity.user, UserSpec::Image), request),
         userns: request.flags.userns.clone(),

@@ -10,11 +10,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The profiles that are part of the binary.
-pub const BUILT_IN: [(&str, &str); 4] = [
+pub const BUILT_IN: [(&str, &str); 5] = [
     ("strict", include_str!("../../profiles/strict.toml")),
     ("default", include_str!("../../profiles/default.toml")),
     ("build", include_str!("../../profiles/build.toml")),
     ("image-worker", include_str!("../../profiles/image-worker.toml")),
+    (
+        "overlay-worker",
+        include_str!("../../profiles/overlay-worker.toml"),
+    ),
 ];
 
 /// A profile is a page, not a book.

@@ -86,6 +86,8 @@ fn filesystem(a: super::schema::Filesystem, b: super::schema::Filesystem) -> sup
         home: later(a.home, b.home),
         proc: later(a.proc, b.proc),
         tmp: later(a.tmp, b.tmp),
+        upper: later(a.upper, b.upper),
+        without_overlay: later(a.without_overlay, b.without_overlay),
         execute: later(a.execute, b.execute),
         mounts: by_target(a.mounts, b.mounts, |m| {
             m.target.clone().unwrap_or_else(|| m.source.clone())

@@ -100,6 +100,10 @@ pub struct Filesystem {
     pub proc: Maybe<ProcMode>,
     /// `tmp`: the size of `/tmp`, of `/dev/shm` and of every tmpfs that names no size.
     pub tmp: Maybe<Bytes>,
+    /// `upper`: where goes what is written to the root of an image or of a directory.
+    pub upper: Maybe<UpperPlace>,
+    /// `without-overlay`: what an image's root is where the kernel refuses overlay.
+    pub without_overlay: Maybe<WithoutOverlay>,
     /// `execute`: whether files in writable places may be executed.
     pub execute: Maybe<Execute>,
     /// `mounts`: later ones with the same target replace earlier ones; others add up.
@@ -122,6 +126,26 @@ pub enum RootMode {
     Ephemeral,
     /// Into a layer that is kept.
     Kept,
+}
+
+/// Where what is written to the root lies until the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpperPlace {
+    /// In a tmpfs as large as `tmp` says.
+    Memory,
+    /// In a directory beside the image store, without a limit.
+    Disk,
+}
+
+/// What stands in for overlay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WithoutOverlay {
+    /// A copy of the image, made for the run.
+    Copy,
+    /// fuse-overlayfs(1) in a sandbox of its own, where it can be had; else a copy.
+    Fuse,
 }
 
 /// What becomes of the working directory.

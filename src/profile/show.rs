@@ -97,6 +97,8 @@ fn filesystem(p: &Profile, key: &str) -> Option<Items> {
         "workdir" => word(&f.workdir),
         "home" => word(&f.home),
         "proc" => word(&f.proc),
+        "upper" => word(&f.upper),
+        "without-overlay" => word(&f.without_overlay),
         "execute" => word(&f.execute),
         "tmp" => one(&f.tmp, |b| quoted(&b.to_string())),
         "mounts" => many(&f.mounts, mount),

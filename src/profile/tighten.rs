@@ -85,6 +85,14 @@ pub fn widening<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> 
         .or_else(|| rank("filesystem.proc", &b.filesystem.proc, &l.filesystem.proc))
         .or_else(|| rank("filesystem.execute", &b.filesystem.execute, &l.filesystem.execute))
         .or_else(|| above("filesystem.tmp", &b.filesystem.tmp, &l.filesystem.tmp))
+        .or_else(|| rank("filesystem.upper", &b.filesystem.upper, &l.filesystem.upper))
+        .or_else(|| {
+            rank(
+                "filesystem.without-overlay",
+                &b.filesystem.without_overlay,
+                &l.filesystem.without_overlay,
+            )
+        })
         .or_else(|| any("filesystem.mounts", &l.filesystem.mounts))
         .or_else(|| any("filesystem.tmpfs", &l.filesystem.tmpfs))
         .or_else(|| any("filesystem.devices", &l.filesystem.devices))

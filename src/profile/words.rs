@@ -1,7 +1,8 @@
 //! The words of a profile: which keys a table has, which words a key takes. One list, read by the parser, the printer and the schema.
 
 use super::schema::{
-    Execute, HomeMode, MapKind, MountMode, NetworkMode, ProcMode, RootMode, TerminalMode, WorkdirMode,
+    Execute, HomeMode, MapKind, MountMode, NetworkMode, ProcMode, RootMode, TerminalMode, UpperPlace,
+    WithoutOverlay, WorkdirMode,
 };
 use crate::model::Level;
 
@@ -74,6 +75,8 @@ words! {
     MapKind { "auto" => Auto, "caller" => Caller, "range" => Range, "host-root" => HostRoot }
     RootMode { "read-only" => ReadOnly, "ephemeral" => Ephemeral, "kept" => Kept }
     WorkdirMode { "none" => None, "read-only" => ReadOnly, "overlay" => Overlay, "writable" => Writable }
+    UpperPlace { "memory" => Memory, "disk" => Disk }
+    WithoutOverlay { "copy" => Copy, "fuse" => Fuse }
     HomeMode { "none" => None, "empty" => Empty }
     ProcMode { "none" => None, "own-processes" => OwnProcesses, "masked" => Masked }
     Execute { "read-only-places" => ReadOnlyPlaces, "anywhere" => Anywhere }
@@ -181,6 +184,18 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "filesystem",
+        "upper",
+        Takes::Word(UpperPlace::NAMES),
+        "where writes to a root that is ephemeral go: memory (as much as tmp says), or disk (without a limit)",
+    ),
+    key(
+        "filesystem",
+        "without-overlay",
+        Takes::Word(WithoutOverlay::NAMES),
+        "an image's root where the kernel refuses overlay: copy, or fuse (fuse-overlayfs, else a copy)",
+    ),
+    key(
+        "filesystem",
         "execute",
         Takes::Word(Execute::NAMES),
         "where programs may be executed from",
@@ -253,7 +268,12 @@ pub const KEYS: &[Key] = &[
         "of the whole sandbox: counted by a cgroup where one can be had, else watched",
     ),
     key("limits", "pids", Takes::Number, "processes and threads at once"),
-    key("limits", "cpu", Takes::Processors, "processors, for example 1.5; whole ones where there is no cgroup"),
+    key(
+        "limits",
+        "cpu",
+        Takes::Processors,
+        "processors, for example 1.5; whole ones where there is no cgroup",
+    ),
     key(
         "limits",
         "time",
@@ -345,4 +365,10 @@ pub const KEYS: &[Key] = &[
     ),
     key("enforcement", "pids", LEVEL, "limits.pids is enforced"),
     key("enforcement", "cpu", LEVEL, "limits.cpu is enforced"),
+    key(
+        "enforcement",
+        "disk",
+        LEVEL,
+        "what is written to the root has a limit, also where it goes to the disk",
+    ),
 ];

@@ -5,7 +5,7 @@
 use super::fresh::{MINIMAL, fresh, fresh_tmpfs, overlay};
 use super::init;
 use super::message::Message;
-use super::operation::{Lower, Operation, Place, TmpfsOptions};
+use super::operation::{Lower, Operation, Place, Scratch, TmpfsOptions};
 use crate::plan::{Access, Holder};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
@@ -53,6 +53,8 @@ impl Child<'_> {
                 self.attach_root(tree)
             }
             Operation::RootOverlay { lower, scratch } => self.root_overlay(lower, scratch),
+            Operation::OpenFuse(slot) => self.open_fuse(*slot),
+            Operation::RootFuse { slot, user, group } => self.root_fuse(*slot, (user, group)),
             Operation::Clear(at) => self.clear(at),
             Operation::Directory(at, mode) => self.directory(at, *mode),
             Operation::Link(at, target) => self.link(at, target),
@@ -159,10 +161,39 @@ impl Child<'_> {
         self.attach_root(tree)
     }
 
-    /// The upper layer needs a mount of this namespace to stand on: a tmpfs on top of the old root, for as long as the overlay is made.
-    fn root_overlay(&mut self, lower: &Lower, scratch: &TmpfsOptions) -> Result<()> {
+    /// Opened in this user namespace: the kernel takes no other for a mount of it.
+    fn open_fuse(&mut self, slot: usize) -> Result<()> {
+        let device = fs::open_without_links(c"/dev/fuse", libc::O_RDWR)?;
+        *self.slots.get_mut(slot).ok_or(Errno::EBADF)? = Some(device);
+        Ok(())
+    }
+
+    /// The supervisor starts the program. Nobody but that program may have the device: its end then ends every wait for it.
+    fn root_fuse(&mut self, slot: usize, ids: (&CStr, &CStr)) -> Result<()> {
         let attributes = Attributes(Attributes::NO_SUID | Attributes::NO_DEV);
-        let staging = fresh_tmpfs(scratch, attributes)?;
+        let device = self.take(slot)?;
+        let tree = mount::fuse(device.as_fd(), ids, attributes)?;
+        Message::Fuse.send(self.control, Some(device.as_fd()))?;
+        drop(device);
+        self.attach_root(tree)?;
+        // Answered by the program, once it is there.
+        fs::open_beneath(
+            self.root()?,
+            c".",
+            libc::O_RDONLY | libc::O_DIRECTORY,
+            0,
+            Resolve::BENEATH_NO_LINKS,
+        )
+        .map(drop)
+    }
+
+    /// The upper layer needs a mount of this namespace to stand on: on top of the old root, for as long as the overlay is made.
+    fn root_overlay(&mut self, lower: &Lower, scratch: &Scratch) -> Result<()> {
+        let attributes = Attributes(Attributes::NO_SUID | Attributes::NO_DEV);
+        let staging = match scratch {
+            Scratch::Tmpfs(options) => fresh_tmpfs(options, attributes)?,
+            Scratch::Slot(slot) => self.take(*slot)?,
+        };
         self.attach_root(staging)?;
         let staging = self.root.take().ok_or(Errno::EBADF)?;
         let (tree, _) = overlay(staging.as_fd(), (lower, self.take(lower.slot)?), attributes)?;

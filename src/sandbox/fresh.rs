@@ -66,6 +66,9 @@ pub(super) fn overlay(
     }
     let fs = mount::fsopen(c"overlay")?;
     mount::fsconfig_flag(fs.as_fd(), c"userxattr")?;
+    if lower.volatile {
+        mount::fsconfig_flag(fs.as_fd(), c"volatile")?;
+    }
     match &lower.layers {
         Lowers::Each(layers) if layers.len() > 1 => {
             for layer in layers {

@@ -4,6 +4,7 @@ use super::operation::{Lower, Lowers};
 use super::prepare::{PrepareError, taken, text};
 use crate::model::{IdMap, Layers};
 use crate::plan::{LayerOption, Plan, Step};
+use std::ffi::CString;
 use std::os::unix::fs::MetadataExt;
 
 /// Ids that several steps need.
@@ -38,17 +39,30 @@ impl Ids {
         }
     }
 
+    /// Who mounts, inside: the one id of a map that has one, else root of the map.
+    pub(super) fn mounter(&self) -> Result<(CString, CString), PrepareError> {
+        let first = |map: &IdMap| match map.0.as_slice() {
+            [only, ..] if self.uids.is_single() => only.inside,
+            _ => 0,
+        };
+        let digits = |id: u32| text(id.to_string(), "an id");
+        Ok((digits(first(&self.uids))?, digits(first(&self.gids))?))
+    }
+
+    /// `volatile`: the upper layer is on a disk, and vanishes at the end.
     pub(super) fn lower(
         &self,
         layers: &Layers,
         by: LayerOption,
+        volatile: bool,
         slot: &mut usize,
     ) -> Result<Lower, PrepareError> {
         let top = layers.paths().next().unwrap_or_default();
         let meta =
             std::fs::metadata(&top).map_err(|e| PrepareError::Lower(layers.within.clone(), e.to_string()))?;
         Ok(Lower {
-            layers: lowers(&layers.names, by)?,
+            layers: lowers(&layers.names, by, volatile)?,
+            volatile,
             slot: taken(slot),
             mode: meta.mode() & 0o1777,
             owner: self
@@ -60,7 +74,7 @@ impl Ids {
 }
 
 /// Below `lower`, where what holds the layers is mounted.
-fn lowers(names: &[String], by: LayerOption) -> Result<Lowers, PrepareError> {
+fn lowers(names: &[String], by: LayerOption, volatile: bool) -> Result<Lowers, PrepareError> {
     if names.is_empty() {
         return Ok(Lowers::Alone);
     }
@@ -76,7 +90,8 @@ fn lowers(names: &[String], by: LayerOption) -> Result<Lowers, PrepareError> {
     });
     let numbers: Vec<String> = (0..names.len()).map(|number| number.to_string()).collect();
     let options = format!(
-        "userxattr,upperdir=../upper,workdir=../work,lowerdir={}",
+        "userxattr{},upperdir=../upper,workdir=../work,lowerdir={}",
+        if volatile { ",volatile" } else { "" },
         numbers.join(":")
     );
     Ok(Lowers::Joined {

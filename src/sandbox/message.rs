@@ -23,6 +23,8 @@ pub(super) enum Message {
     Master,
     /// From the child: here is the directory that holds what is written to the workspace.
     Upper,
+    /// From the child: here is `/dev/fuse`, mounted as its root, for the program that is to show something there.
+    Fuse,
     /// From init: the command has been executed.
     Started,
     /// From init: the command has stopped, by a key of its terminal or by itself.
@@ -48,6 +50,7 @@ impl Message {
             Self::Exited(n) => (8, n, 0),
             Self::Signaled(n) => (9, n, 0),
             Self::GoOn(front) => (10, i32::from(front), 0),
+            Self::Fuse => (11, 0, 0),
         }
     }
 
@@ -66,6 +69,7 @@ impl Message {
             8 => Self::Exited(a),
             9 => Self::Signaled(a),
             10 => Self::GoOn(a != 0),
+            11 => Self::Fuse,
             _ => return None,
         })
     }
@@ -125,6 +129,7 @@ mod tests {
             Message::Exited(255),
             Message::Signaled(9),
             Message::GoOn(true),
+            Message::Fuse,
         ];
         for message in all {
             message.send(one.as_fd(), Some(one.as_fd())).expect("sent");

@@ -24,7 +24,7 @@ pub use operation::Streams;
 pub use outcome::{Counter, Ended, Outcome, Whole};
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use spawn::{Running, StartError};
-pub use supervise::{SuperviseError, Supervised};
+pub use supervise::{Serve, SuperviseError, Supervised};
 
 /// How long a process has nothing to do before it is worth its while to call [`crate::sys::memory::release_code`]: short commands never
 /// pay for it.

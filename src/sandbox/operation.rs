@@ -62,6 +62,17 @@ pub(super) struct Lower {
     pub(super) owner: Option<(u32, u32)>,
     /// Which directories of it.
     pub(super) layers: Lowers,
+    /// The kernel need not sync what is written above it.
+    pub(super) volatile: bool,
+}
+
+/// What the upper layer of an overlay stands on.
+#[derive(Debug)]
+pub(super) enum Scratch {
+    /// A tmpfs of its own.
+    Tmpfs(TmpfsOptions),
+    /// A directory of the host that nobody else uses, opened into a slot. It vanishes at the end, so that nothing need be synced.
+    Slot(usize),
 }
 
 /// How overlay is told of what lies below. Every path is relative to the staging directory, where `lower` is what was opened.
@@ -101,8 +112,16 @@ pub(super) enum Operation {
     RootTmpfs(TmpfsOptions),
     /// The root is what a slot holds.
     RootBind(usize),
-    /// The root is an overlay of a host directory and a tmpfs.
-    RootOverlay { lower: Lower, scratch: TmpfsOptions },
+    /// The root is an overlay of a host directory and of what takes the writes.
+    RootOverlay { lower: Lower, scratch: Scratch },
+    /// Opens `/dev/fuse` into a slot.
+    OpenFuse(usize),
+    /// The root is what a program shows that is handed the device in a slot. The user and the group that mount.
+    RootFuse {
+        slot: usize,
+        user: CString,
+        group: CString,
+    },
     /// unlink, but for directories.
     Clear(Place),
     /// mkdir.

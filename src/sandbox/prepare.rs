@@ -1,11 +1,11 @@
 //! Plan to operations: all allocation happens here, before clone3.
 
 use super::lower::Ids;
-use super::operation::{Operation, Place, TmpfsOptions, bits};
+use super::operation::{Operation, Place, Scratch, TmpfsOptions, bits};
 use super::outcome::Deadly;
 use super::watch::Watched;
 use crate::model::{HostPath, IdMap, InRoot, Layers};
-use crate::plan::{Attributes, LayerOption, MapWriter, Plan, ProcKind, Step};
+use crate::plan::{Attributes, LayerOption, MapWriter, Plan, ProcKind, Step, Upper};
 use crate::sys::mount;
 use crate::sys::process::{CloneFlags, ProcessorMask, Strings};
 use landlock::{
@@ -139,17 +139,29 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
             Step::RootCopy(source) => (path(source.as_path())?, NO_SET_ID_NO_DEVICES),
             Step::RootOverlay(layers, ..) => (path(layers.within.as_path())?, NO_SET_ID_NO_DEVICES),
             Step::WorkspaceOverlay(lower, _, _, attributes) => (path(lower.as_path())?, bits(*attributes)),
+            Step::RootFuse { .. } => {
+                // Root may open a device that is its own only as long as it has not become another id.
+                opens.push((index, Operation::OpenFuse(taken(&mut p.slots))));
+                continue;
+            }
             _ => continue,
         };
         opens.push((
             index,
             Operation::Open {
-                slot: p.slots,
+                slot: taken(&mut p.slots),
                 path: source,
                 attributes,
             },
         ));
-        p.slots += 1;
+        if let Step::RootOverlay(_, Upper::Disk(directory), _) = &planned.step {
+            let open = Operation::Open {
+                slot: taken(&mut p.slots),
+                path: path(directory.as_path())?,
+                attributes: NO_SET_ID_NO_DEVICES,
+            };
+            opens.push((index, open));
+        }
     }
     p.operations = opens;
     Ok(())
@@ -165,7 +177,7 @@ impl Prepared {
         let at = self
             .operations
             .iter()
-            .position(|(_, o)| matches!(o, Operation::Open { .. }));
+            .position(|(_, o)| matches!(o, Operation::Open { .. } | Operation::OpenFuse(_)));
         self.operations
             .insert(at.unwrap_or(self.operations.len()), (index, operation));
     }
@@ -212,15 +224,19 @@ impl Prepared {
                 self.put(index, Operation::RootBind(*slot));
                 *slot += 1;
             }
-            Step::RootOverlay(layers, size, by) => {
-                let lower = ids.lower(layers, *by, slot)?;
-                self.put(
-                    index,
-                    Operation::RootOverlay {
-                        lower,
-                        scratch: TmpfsOptions::new(*size, 0o755, None),
-                    },
-                );
+            Step::RootOverlay(layers, upper, by) => {
+                let volatile = matches!(upper, Upper::Disk(_));
+                let lower = ids.lower(layers, *by, volatile, slot)?;
+                let scratch = match upper {
+                    Upper::Memory(size) => Scratch::Tmpfs(TmpfsOptions::new(*size, 0o755, None)),
+                    Upper::Disk(_) => Scratch::Slot(taken(slot)),
+                };
+                self.put(index, Operation::RootOverlay { lower, scratch });
+            }
+            Step::RootFuse { .. } => {
+                let (user, group) = ids.mounter()?;
+                let slot = taken(slot);
+                self.put(index, Operation::RootFuse { slot, user, group });
             }
             Step::Clear(at) => self.put(index, Operation::Clear(place(at)?)),
             Step::Directory(at, mode) => self.put(index, Operation::Directory(place(at)?, *mode)),
@@ -253,7 +269,7 @@ impl Prepared {
             }
             Step::WorkspaceOverlay(lower, at, size, attributes) => {
                 let (lower, scratch) = (
-                    ids.lower(&Layers::of(lower.clone()), LayerOption::Each, slot)?,
+                    ids.lower(&Layers::of(lower.clone()), LayerOption::Each, false, slot)?,
                     TmpfsOptions::new(*size, 0o700, ids.give_to),
                 );
                 let attributes = bits(*attributes);
@@ -373,6 +389,7 @@ impl Prepared {
             | Step::RootTmpfs(_)
             | Step::RootBind(_)
             | Step::RootOverlay(..)
+            | Step::RootFuse { .. }
             | Step::RootCopy(_)
             | Step::Clear(_)
             | Step::Directory(..)

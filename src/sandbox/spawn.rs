@@ -10,7 +10,7 @@ use super::outcome::{Deadly, Whole};
 use super::prepare::Prepared;
 use super::terminal;
 use super::watch::Watched;
-use crate::sys::memory::Stack;
+use crate::sys::memory::{Shared, Stack};
 use crate::sys::process::{self, Side};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, fs, socket};
@@ -181,11 +181,12 @@ impl Running {
     }
 }
 
-/// What the process that becomes the command needs, in memory that it shares with init until it execs.
+/// What the process that becomes the command needs. It has init's memory until it execs, or a copy where the kernel is old.
 struct Below<'a, 'b> {
     child: &'a mut Child<'b>,
     operations: &'a [(u32, Operation)],
-    failed: Option<(u32, Errno)>,
+    /// The step and the error, which reach init even from a copy. A message could not: it would have to pass the filter.
+    failed: Shared,
 }
 
 fn child_main(
@@ -241,12 +242,14 @@ fn start_below(child: &mut Child<'_>, rest: &[(u32, Operation)], step: u32) -> R
     let mut below = Below {
         child,
         operations: rest,
-        failed: None,
+        failed: Shared::new()?,
     };
     let mut stack = Stack::new(STACK)?;
     let pid = process::vfork_run(&mut stack, run_below, &mut below)?;
-    if let Some((step, errno)) = below.failed {
-        fail(child.control, step, errno);
+    // There is no error 0: then it runs.
+    let [step_below, errno] = below.failed.get();
+    if errno != 0 {
+        fail(child.control, step_below, Errno::from_raw(errno.cast_signed()));
     }
     match init::serve(child.control, child.slave.take(), pid) {
         Ok(never) => match never {},
@@ -257,7 +260,7 @@ fn start_below(child: &mut Child<'_>, rest: &[(u32, Operation)], step: u32) -> R
 fn run_below(below: &mut Below<'_, '_>) -> libc::c_int {
     for (step, operation) in below.operations {
         if let Err(errno) = below.child.run(operation) {
-            below.failed = Some((*step, errno));
+            below.failed.put([*step, (errno as i32).cast_unsigned()]);
             break;
         }
     }

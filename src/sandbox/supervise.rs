@@ -44,8 +44,14 @@ impl From<Errno> for SuperviseError {
 /// How long a command that asks for keys in the background waits before it stops as a job.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// Starts the program that shows the root through a device; gives the process that ends it when it is killed.
+pub type Serve<'a> = &'a mut dyn FnMut(OwnedFd) -> Option<i32>;
+
 /// What is known so far.
-struct State {
+struct State<'a> {
+    serve: Option<Serve<'a>>,
+    /// The process that shows the root. A child of ours that is not waited for here, so that its number stays its own.
+    server: Option<i32>,
     relay: Option<Relay>,
     upper: Option<OwnedFd>,
     started: bool,
@@ -63,7 +69,7 @@ struct State {
 }
 
 impl Running {
-    /// Waits for the end. `give_up_rights`: nothing is to be opened afterwards.
+    /// Waits for the end. `give_up_rights`: nothing is to be opened afterwards. `serve`: for a root that a program shows.
     ///
     /// # Errors
     /// When a step of the child failed.
@@ -71,8 +77,11 @@ impl Running {
         mut self,
         time: Option<Duration>,
         give_up_rights: bool,
+        serve: Option<Serve<'_>>,
     ) -> Result<Supervised, SuperviseError> {
         let mut state = State {
+            serve,
+            server: None,
             relay: None,
             upper: None,
             started: false,
@@ -91,6 +100,7 @@ impl Running {
         let result = self.wait_for_end(&mut state, give_up_rights);
         let relay = state.relay.take();
         if result.is_err() {
+            state.end_server();
             self.destroy();
         }
         if let Some(relay) = relay {
@@ -133,7 +143,7 @@ impl Running {
 
     fn wait_for_end(
         &self,
-        state: &mut State,
+        state: &mut State<'_>,
         give_up_rights: bool,
     ) -> Result<(Status, Usage), SuperviseError> {
         loop {
@@ -189,11 +199,12 @@ impl Running {
                 state.ended = Some(Ended::Timeout);
                 state.deadline = None;
                 let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+                state.end_server();
             }
         }
     }
 
-    fn hear(&self, state: &mut State, give_up_rights: bool) -> Result<(), Errno> {
+    fn hear(&self, state: &mut State<'_>, give_up_rights: bool) -> Result<(), Errno> {
         let (message, fd) = match Message::receive(self.control.as_fd(), false) {
             Ok(Some(heard)) => heard,
             Ok(None) => {
@@ -219,6 +230,11 @@ impl Running {
                 state.relay = fd.map(|master| Relay::new(master, self.streams, self.own, self.attended));
             }
             Message::Upper => state.upper = fd,
+            Message::Fuse => {
+                if let (Some(device), Some(serve)) = (fd, state.serve.as_mut()) {
+                    state.server = serve(device);
+                }
+            }
             Message::Started => self.started(state, give_up_rights),
             Message::Stopped(signal) => self.stopped(state, signal),
             Message::Exited(code) => state.end(Ended::Exited(code)),
@@ -229,7 +245,7 @@ impl Running {
     }
 
     /// The command has been executed.
-    fn started(&self, state: &mut State, give_up_rights: bool) {
+    fn started(&self, state: &mut State<'_>, give_up_rights: bool) {
         state.started = true;
         terminal::let_go();
         if let Some(watch) = &mut state.watch {
@@ -248,7 +264,7 @@ impl Running {
     }
 
     /// Signals go to the command; those that a terminal sends to a whole group go to its whole group.
-    fn forward(&self, state: &mut State, arrived: Arrived) {
+    fn forward(&self, state: &mut State<'_>, arrived: Arrived) {
         match arrived.signal {
             libc::SIGCHLD | libc::SIGPIPE => {}
             libc::SIGWINCH if state.relay.is_some() => {
@@ -299,7 +315,7 @@ impl Running {
     }
 
     /// The command has stopped: because it asks for keys, which it gets if this run may take them, or else as a job stops.
-    fn stopped(&self, state: &mut State, signal: i32) {
+    fn stopped(&self, state: &mut State<'_>, signal: i32) {
         let asks = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
         // First, since the shell may put us in front as soon as the user has read it.
         if let Some(relay) = &mut state.relay {
@@ -334,7 +350,7 @@ impl Running {
     }
 
     /// Stops as the command did, so that the user's shell sees a stopped job; goes on with it.
-    fn suspend(&self, state: &mut State, signal: i32, group: bool) {
+    fn suspend(&self, state: &mut State<'_>, signal: i32, group: bool) {
         let asks = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
         let signal = if asks { signal } else { libc::SIGTSTP };
         let attended = state.relay.as_ref().is_some_and(Relay::attended);
@@ -362,7 +378,7 @@ impl Running {
     }
 
     /// Whether we were stopped: the kernel passes over keys' signals where no shell could continue us.
-    fn stop_ourselves(&self, state: &mut State, signal: i32, group: bool) -> bool {
+    fn stop_ourselves(&self, state: &mut State<'_>, signal: i32, group: bool) -> bool {
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         let open: Vec<i32> = HANDLED.into_iter().filter(|s| *s != libc::SIGTSTP).collect();
         let _ = signal::set_mask(&SignalSet::of(&open));
@@ -383,7 +399,14 @@ impl Running {
     }
 }
 
-impl State {
+impl State<'_> {
+    /// A process that waits for a file of the root cannot be killed while whoever shows it does not answer.
+    fn end_server(&mut self) {
+        if let Some(server) = self.server.take() {
+            let _ = process::kill(server, libc::SIGKILL);
+        }
+    }
+
     /// A timeout that has already struck stays the reason.
     fn end(&mut self, ended: Ended) {
         self.ended.get_or_insert(ended);

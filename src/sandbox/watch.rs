@@ -7,7 +7,7 @@ mod count;
 
 use super::prepare::{PrepareError, text};
 use crate::model::Bytes;
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Step, Upper};
 use crate::sys::fs::{self, Resolve};
 use std::ffi::CString;
 use std::fs::File;
@@ -38,7 +38,9 @@ impl Watched {
                 Step::Tmpfs(at, ..) | Step::WorkspaceOverlay(_, at, ..) => {
                     at.relative().as_os_str().as_bytes()
                 }
-                Step::RootOverlay(..) => b".",
+                Step::RootOverlay(_, Upper::Memory(_), _) => b".",
+                // Whoever answers for this root could let the supervisor wait for ever.
+                Step::RootFuse { .. } => break,
                 _ => continue,
             };
             self.tmpfs.push(text(place, "a path")?);

@@ -2,6 +2,8 @@
 
 use super::{Errno, Result, check_int};
 use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Memory for the stack of [`vfork_run`](super::process::vfork_run), above a page that cannot be written: an overflow ends in SIGSEGV and not in the heap.
 #[derive(Debug)]
@@ -45,6 +47,56 @@ impl Drop for Stack {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours, and no process runs on it when nobody can name it any more.
         unsafe { libc::munmap(self.base, self.length) };
+    }
+}
+
+/// Two numbers that this process and its children have in common, whether or not they share the rest of their memory.
+#[derive(Debug)]
+pub struct Shared(NonNull<[AtomicU32; 2]>);
+
+impl Shared {
+    const LENGTH: usize = size_of::<[AtomicU32; 2]>();
+
+    /// Maps a page of its own, which holds zeros.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn new() -> Result<Self> {
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let page = unsafe { libc::mmap(std::ptr::null_mut(), Self::LENGTH, access, flags, -1, 0) };
+        if page == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        NonNull::new(page.cast()).map(Self).ok_or(Errno::ENOMEM)
+    }
+
+    fn numbers(&self) -> &[AtomicU32; 2] {
+        // SAFETY: the page is mapped as long as this is there, aligned, and never touched but through these atomics.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// What was put there last.
+    #[must_use]
+    pub fn get(&self) -> [u32; 2] {
+        self.numbers()
+            .each_ref()
+            .map(|number| number.load(Ordering::Relaxed))
+    }
+
+    /// Puts two numbers there, for everybody who has the page.
+    pub fn put(&self, numbers: [u32; 2]) {
+        for (place, number) in self.numbers().iter().zip(numbers) {
+            place.store(number, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no reference to it outlives us.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), Self::LENGTH) };
     }
 }
 

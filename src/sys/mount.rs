@@ -1,8 +1,9 @@
 //! The mount API of Linux 5.2 and later, and pivot_root(2).
 
-use super::{Result, check, check_int};
+use super::{Errno, Result, check, check_int};
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// `MOUNT_ATTR_*` bits of mount_setattr(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +175,36 @@ pub fn fsconfig_create(fs: BorrowedFd<'_>) -> Result<()> {
 pub fn fsmount(fs: BorrowedFd<'_>, attributes: Attributes) -> Result<OwnedFd> {
     // SAFETY: only numbers are passed; 1 is FSMOUNT_CLOEXEC.
     check(unsafe { libc::syscall(libc::SYS_fsmount, fs.as_raw_fd(), 1, attributes.0) }).map(owned)
+}
+
+/// A file system that whoever holds `device` shows. Allocates nothing.
+///
+/// # Errors
+/// `EINVAL` for a device that was opened in another user namespace.
+pub fn fuse(
+    device: BorrowedFd<'_>,
+    (user, group): (&CStr, &CStr),
+    attributes: Attributes,
+) -> Result<OwnedFd> {
+    let fs = fsopen(c"fuse")?;
+    let mut number = [0; 12];
+    // A descriptor has ten digits at most.
+    write!(&mut number[..], "{}\0", device.as_raw_fd()).map_err(|_| Errno::EINVAL)?;
+    let number = CStr::from_bytes_until_nul(&number).map_err(|_| Errno::EINVAL)?;
+    for (key, value) in [
+        (c"source", c"fuse-overlayfs"),
+        (c"fd", number),
+        (c"rootmode", c"40000"),
+        (c"user_id", user),
+        (c"group_id", group),
+    ] {
+        fsconfig_string(fs.as_fd(), key, value)?;
+    }
+    // The kernel decides who may do what, by owners and modes, and for every id inside.
+    fsconfig_flag(fs.as_fd(), c"default_permissions")?;
+    fsconfig_flag(fs.as_fd(), c"allow_other")?;
+    fsconfig_create(fs.as_fd())?;
+    fsmount(fs.as_fd(), attributes)
 }
 
 /// Mounts an overlay by mount(2), which takes a page of options at once.

@@ -99,7 +99,9 @@ pub fn fork() -> Result<Side> {
 
 /// Runs `body` in a child that shares this process's memory until it execs or exits; this process waits until then.
 ///
-/// vfork(2): copying the page tables of a fork would cost a tenth of a whole start-up.
+/// vfork(2): copying the page tables of a fork would cost a tenth of a whole start-up. Before Linux 6.2 the kernel refuses shared
+/// memory to a process whose children get another time namespace; there the child has a copy, and `body` is to tell by other means than
+/// `data` what has become of it.
 ///
 /// # Errors
 /// `EAGAIN` when the limit of processes is reached.
@@ -114,16 +116,25 @@ pub fn vfork_run<T>(stack: &mut Stack, body: fn(&mut T) -> libc::c_int, data: &m
         (call.body)(call.data)
     }
     let mut call = Call { body, data };
-    // SAFETY: the child runs on `stack`, which outlives it here because CLONE_VFORK holds this process until the child has left
-    // the shared memory; `body` never returns into this frame; there is no other thread.
-    check_int(unsafe {
-        libc::clone(
-            enter::<T>,
-            stack.top(),
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
-            (&raw mut call).cast(),
-        )
-    })
+    let mut clone = |memory: libc::c_int| {
+        let flags = memory | libc::CLONE_VFORK | libc::SIGCHLD;
+        // SAFETY: the child runs on `stack`, which outlives it here because CLONE_VFORK holds this process until the child has left
+        // the shared memory; `body` never returns into this frame; there is no other thread.
+        check_int(unsafe { libc::clone(enter::<T>, stack.top(), flags, (&raw mut call).cast()) })
+    };
+    match clone(libc::CLONE_VM) {
+        Err(Errno::EINVAL) => clone(0),
+        other => other,
+    }
+}
+
+/// Has the kernel kill what a command becomes, once the process that starts it ends, however that may be.
+pub fn end_with_parent(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec the closure makes one system call and touches no memory.
+    unsafe {
+        command.pre_exec(|| super::cred::die_with_parent().map_err(std::io::Error::from));
+    }
 }
 
 /// Ends this process at once: no destructor, no exit handler of the parent's copy runs.

@@ -74,15 +74,6 @@ pub fn attributes(file: BorrowedFd<'_>, names: &mut [u8]) -> Result<usize> {
     }
 }
 
-/// Makes an empty file share all blocks of another one (FICLONE), until one of them is written.
-///
-/// # Errors
-/// `EOPNOTSUPP` where the file system cannot, `EXDEV` between file systems.
-pub fn clone_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
-    // SAFETY: only numbers are passed.
-    check_int(unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) }).map(|_| ())
-}
-
 /// Changes permission bits of what an `O_PATH` descriptor refers to, which fchmod(2) refuses.
 ///
 /// fchmodat2(2) since Linux 6.6; before it the magic link under `/proc/self/fd`, which leads to that very file.

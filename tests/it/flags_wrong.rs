@@ -4,6 +4,10 @@ use crate::util::{Dir, Out, Sbx};
 
 /// Flags, and what the line says.
 const WRONG: &[(&[&str], &[&str])] = &[
+    (&["--detach"], &["--detach", "systemd-run --user"]),
+    (&["-p", "80:80"], &["'-p'", "not published"]),
+    (&["--name=x"], &["--name", "none to name"]),
+    (&["--privileged"], &["--privileged", "--cap-add"]),
     (&["--env", "=x"], &["--env", "NAME=VALUE"]),
     (&["--env", ""], &["--env", "NAME=VALUE"]),
     (&["-e", "A B=x"], &["--env", "NAME=VALUE"]),

@@ -19,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub struct Terminal {
     master: Option<File>,
     name: String,
+    /// Its modes before anybody could change them.
+    pub fresh: Termios,
     child: Child,
     screen: Vec<u8>,
     /// How much of the screen has been looked at.
@@ -48,6 +50,7 @@ impl Terminal {
         // Kept until the command has opened it: a terminal that nobody has open reads as hung up.
         let _first = slave();
         stty(&name, &["rows", "24", "cols", "80"]);
+        let fresh = tcgetattr(master.as_fd()).expect("modes");
         let [input, output, error] = slaves.map(|s| s.map_or_else(Stdio::piped, Stdio::from));
         let mut leader = session(command, streams, &name);
         let child = leader
@@ -59,6 +62,7 @@ impl Terminal {
         Self {
             master: Some(master),
             name,
+            fresh,
             child,
             screen: Vec::new(),
             read: 0,

@@ -182,12 +182,11 @@ fn modes_are_given_back_however_it_ends() {
     ];
     for (script, code) in ends {
         let mut t = at_terminal(&format!("echo ready; read x; {script}"));
-        let before = t.modes();
         t.sees("ready");
-        within(Duration::from_secs(10), "raw", || t.modes() != before);
+        within(Duration::from_secs(10), "raw", || t.modes() != t.fresh);
         t.keys("\n");
         assert_eq!(t.end(), code, "{script}");
-        assert!(t.modes() == before, "after `{script}`");
+        assert!(t.modes() == t.fresh, "after `{script}`");
     }
 }
 
@@ -203,7 +202,6 @@ fn modes_are_given_back_when_the_supervisor_is_told_to_end() {
             .args(["host", "--", "sh", "-c", "echo ready; exec sleep 100"])
             .into_command();
         let mut t = Terminal::start(&command, home, ALL);
-        let before = t.modes();
         t.sees("ready");
         if !signal.is_empty() {
             let pid = t.pid().to_string();
@@ -216,7 +214,7 @@ fn modes_are_given_back_when_the_supervisor_is_told_to_end() {
             );
         }
         assert!(t.end() > 128);
-        assert!(t.modes() == before, "after {signal} {flags:?}");
+        assert!(t.modes() == t.fresh, "after {signal} {flags:?}");
     }
 }
 

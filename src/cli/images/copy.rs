@@ -1,15 +1,15 @@
-//! A copy of an image, as the root of one run on a host where the kernel refuses overlay.
+//! What one run has on disk of its own: a copy of an image, where the kernel refuses overlay, or the upper layer of its root.
 
 use super::progress::Shown;
 use super::removal::Remover;
-use super::{Owners, open, real, start};
+use super::{Owners, existing, open, path, real, start};
 use crate::cli::out;
 use crate::cli::report::Report;
 use crate::image::job::{self, Job};
-use crate::image::store::{Copy, Kind, Store};
+use crate::image::store::{Copy, Kind, Store, copies};
 use crate::model::{Digest, HostPath, Layers};
 
-/// A copy that is there for as long as this run.
+/// A directory that is there for as long as this run.
 #[derive(Debug)]
 pub(in crate::cli) struct Copied {
     store: Store,
@@ -18,16 +18,16 @@ pub(in crate::cli) struct Copied {
     pub(in crate::cli) path: HostPath,
 }
 
-/// Where a copy would be made.
+/// Where it would be made. Nothing is: the store may not be there.
 ///
 /// # Errors
-/// Without a store.
+/// Without a home.
 pub(in crate::cli) fn place(owners: &Owners) -> Result<HostPath, Report> {
-    let store = open(owners)?;
-    let within = real(&store)?;
-    let copies = store.copies(&owners.kind);
-    let name = copies.strip_prefix(store.path()).unwrap_or(&copies);
-    HostPath::new(within.as_path().join(name)).map_err(Report::sbx)
+    let store = match existing()? {
+        Some(store) => real(&store)?.as_path().to_owned(),
+        None => path()?,
+    };
+    HostPath::new(copies(&store, &owners.kind)).map_err(Report::sbx)
 }
 
 /// Makes a copy. What runs that were killed have left goes first.
@@ -40,24 +40,13 @@ pub(in crate::cli) fn make(
     owners: &Owners,
     quiet: bool,
 ) -> Result<Copied, Report> {
-    let store = open(owners)?;
-    let mut remover = Remover::new()?;
-    store
-        .sweep_copies(&mut |kind: &Kind, names: &[String]| remover.remove(&store, kind, names))
-        .map_err(Report::sbx)?;
-    let copy = store.new_copy(owners.kind).map_err(Report::sbx)?;
+    let copied = named(owners)?;
     let job = Job::Copy(job::Copy {
         image: *image,
         kind: owners.kind,
         layers: diff_ids(layers)?,
-        name: copy.name().to_owned(),
+        name: copied.copy.name().to_owned(),
     });
-    let path = place(owners)?.as_path().join(copy.name());
-    let copied = Copied {
-        path: HostPath::new(path).map_err(Report::sbx)?,
-        copy,
-        store,
-    };
     match start::work(&job, &copied.store, owners, false, &mut Shown::new(quiet)) {
         Ok(_) => Ok(copied),
         Err(report) => {
@@ -65,6 +54,31 @@ pub(in crate::cli) fn make(
             Err(report)
         }
     }
+}
+
+/// Makes an empty directory for an upper layer. What runs that were killed have left goes first.
+///
+/// # Errors
+/// As mkdir(2).
+pub(in crate::cli) fn upper(owners: &Owners) -> Result<Copied, Report> {
+    let upper = named(owners)?;
+    upper.store.make_upper(&upper.copy).map_err(Report::sbx)?;
+    Ok(upper)
+}
+
+fn named(owners: &Owners) -> Result<Copied, Report> {
+    let store = open(owners)?;
+    let mut remover = Remover::new()?;
+    store
+        .sweep_copies(&mut |kind: &Kind, names: &[String]| remover.remove(&store, kind, names))
+        .map_err(Report::sbx)?;
+    let copy = store.new_copy(owners.kind).map_err(Report::sbx)?;
+    let path = place(owners)?.as_path().join(copy.name());
+    Ok(Copied {
+        path: HostPath::new(path).map_err(Report::sbx)?,
+        copy,
+        store,
+    })
 }
 
 impl Copied {
@@ -82,7 +96,7 @@ impl Copied {
             let path = &self.path;
             let why = out::escaped(&why);
             out::words(format_args!(
-                "sbx: the copy {path} of the image is still there: {why} (`sbx prune` tries again)"
+                "sbx: {path}, which this run has made, is still there: {why} (`sbx prune` tries again)"
             ));
         }
     }

@@ -3,6 +3,7 @@
 mod change;
 mod conversation;
 pub mod copy;
+pub mod fuse;
 mod getent;
 mod given;
 pub mod history;

@@ -29,7 +29,7 @@ impl Remover {
         // Whatever lines were chosen, they gave ids of the caller and its range; of root they did not, and root needs no map.
         let chosen = matches!(kind, Kind::Chosen(_)) && !self.host.caller.writes_maps;
         let by_worker = match maps.find(|owners| chosen || owners.kind == *kind) {
-            Some(owners) => by_worker(store, owners, entries),
+            Some(owners) => by_worker(store, owners, kind, entries),
             None => Err("their files belong to ids that you cannot have any more".to_owned()),
         };
         // Root may remove whatever there is; others what is theirs, if that is all.
@@ -40,9 +40,10 @@ impl Remover {
     }
 }
 
-fn by_worker(store: &Store, owners: &Owners, entries: &[String]) -> Result<(), String> {
+fn by_worker(store: &Store, owners: &Owners, kind: &Kind, entries: &[String]) -> Result<(), String> {
     let job = Job::Remove(Remove {
-        kind: owners.kind,
+        // Not that of the map it works in, where lines were chosen.
+        kind: *kind,
         entries: entries.to_vec(),
     });
     let done = start::task(&job, Some(store), owners, false, &mut Shown::new(true));

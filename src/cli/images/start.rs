@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 /// The program, beside sbx itself.
 const PROGRAM: &str = "sbx-image";
 /// Where the worker's sandbox has it.
-const INSIDE: &str = "/.sbx-image";
+pub(super) const INSIDE: &str = "/.sbx-image";
 
 /// Where the worker works.
 struct Place<'a> {
@@ -145,7 +145,7 @@ fn failed(error: std::io::Error) -> Report {
 }
 
 /// What it says on standard error goes to a file without a name: a terminal would act on it.
-fn said(directory: &Path) -> Result<File, Report> {
+pub(super) fn said(directory: &Path) -> Result<File, Report> {
     let mut file = File::options();
     let file = file
         .read(true)
@@ -155,7 +155,7 @@ fn said(directory: &Path) -> Result<File, Report> {
     file.open(directory).map_err(failed)
 }
 
-fn words(mut said: File) -> String {
+pub(super) fn words(mut said: File) -> String {
     let mut text = Vec::new();
     let read = said
         .rewind()
@@ -164,30 +164,38 @@ fn words(mut said: File) -> String {
         .unwrap_or_default()
 }
 
-/// In `/` and with a configuration directory that is not there: no profile of the user's takes the place of the built-in one.
+/// `sbx run` under a profile. In `/` and with a configuration directory that is not there: no profile of the user's takes the place of
+/// the built-in one.
 #[allow(
     clippy::disallowed_methods,
     reason = "it starts sbx, and sbx starts the worker"
 )]
-fn command(place: &Place<'_>) -> Result<Command, Report> {
-    let bind = |source: &Path, target: &str| -> Result<OsString, Report> {
-        let mut bind = source.as_os_str().to_owned();
-        if bind.as_encoded_bytes().contains(&b':') {
-            let shown = bind.display().to_string();
-            return Err(Report::sbx(format!(
-                "{}: a path with a colon cannot be mounted",
-                shown.escape_debug()
-            )));
-        }
-        bind.push(target);
-        Ok(bind)
-    };
+pub(super) fn run(profile: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command
         .env_clear()
         .env("XDG_CONFIG_HOME", "/nonexistent")
         .current_dir("/");
-    command.args(["run", "--quiet", "--profile", "image-worker"]);
+    command.args(["run", "--quiet", "--profile", profile]);
+    command
+}
+
+/// The value of `-v`.
+pub(super) fn bind(source: &Path, target: &str) -> Result<OsString, Report> {
+    let mut bind = source.as_os_str().to_owned();
+    if bind.as_encoded_bytes().contains(&b':') {
+        let shown = bind.display().to_string();
+        return Err(Report::sbx(format!(
+            "{}: a path with a colon cannot be mounted",
+            shown.escape_debug()
+        )));
+    }
+    bind.push(target);
+    Ok(bind)
+}
+
+fn command(place: &Place<'_>) -> Result<Command, Report> {
+    let mut command = run("image-worker");
     command.args(place.owners.flags());
     if place.network {
         command.args(["--network", "host"]);
@@ -215,7 +223,7 @@ fn command(place: &Place<'_>) -> Result<Command, Report> {
     Ok(command)
 }
 
-fn program() -> Result<PathBuf, Report> {
+pub(super) fn program() -> Result<PathBuf, Report> {
     let own = std::env::current_exe().map_err(failed)?;
     let program = own.with_file_name(PROGRAM);
     if program.is_file() {

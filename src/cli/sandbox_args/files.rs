@@ -31,6 +31,12 @@ pub struct FileArgs {
     /// Whether the root cannot be written
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Files")]
     pub read_only: Option<bool>,
+    /// Where what is written to the root goes until the end: memory (as much as filesystem.tmp), or disk (without a limit)
+    #[arg(long, value_name = "PLACE", help_heading = "Files")]
+    pub upper: Option<String>,
+    /// What an image's root is where the kernel refuses overlay: copy, or fuse (fuse-overlayfs where it can be had)
+    #[arg(long, value_name = "WHAT", help_heading = "Files")]
+    pub without_overlay: Option<String>,
     /// What becomes of the working directory: none, read-only, overlay, writable
     #[arg(long, value_name = "MODE", help_heading = "Files")]
     pub workspace: Option<String>,
@@ -75,6 +81,12 @@ impl FileArgs {
                 RootMode::Ephemeral
             };
             p.filesystem.root = Some(Set::new(mode, Origin::flag(format!("--read-only={read_only}"))));
+        }
+        if let Some(place) = &self.upper {
+            p.filesystem.upper = Some(word("--upper", place)?);
+        }
+        if let Some(what) = &self.without_overlay {
+            p.filesystem.without_overlay = Some(word("--without-overlay", what)?);
         }
         if let Some(mode) = &self.workspace {
             p.filesystem.workdir = Some(word("--workspace", mode)?);

@@ -83,7 +83,7 @@ fn delegate(survey: &Survey) -> String {
 }
 
 pub(super) fn overlay(survey: &Survey) -> Finding {
-    const REFUSED: &str = "an image is copied for each run, which takes its time and its space; `--workspace overlay` is refused, and the root of a directory is read-only";
+    const REFUSED: &str = "an image is shown by fuse-overlayfs where that can be had (`sbx doctor fuse`), else copied for each run, which takes its time and its space; `--workspace overlay` is refused, and the root of a directory is read-only";
     let store = survey.around.store.parent.display();
     match &survey.host.overlay {
         Fact::Works => Finding::works(
@@ -131,7 +131,14 @@ pub(super) fn fuse(survey: &Survey) -> Finding {
         "fuse",
         "/dev/fuse",
         &survey.host.fuse,
-        "nothing: where the kernel's own overlay is refused, an image is copied",
+        match &survey.host.fuse_overlayfs {
+            Some(_) => {
+                "where the kernel's own overlay is refused, an image is shown by fuse-overlayfs (not under strict)"
+            }
+            None => {
+                "nothing: fuse-overlayfs is not installed; where the kernel's own overlay is refused, an image is copied"
+            }
+        },
     )
 }
 

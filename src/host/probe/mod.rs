@@ -52,7 +52,8 @@ pub fn survey() -> std::result::Result<Survey, Error> {
     let around = around::look(&host.caller, clues.program.as_deref());
     host.id_helpers = ids::id_helpers(&host.caller);
     host.seccomp = fact(seccomp_filter());
-    host.fuse = device(c"/dev/fuse");
+    host.fuse = fuse();
+    host.fuse_overlayfs = ids::fuse_overlayfs();
     host.tun = device(c"/dev/net/tun");
     host.cgroup = tried_cgroup();
     host.tree = tree();
@@ -83,6 +84,18 @@ pub fn survey() -> std::result::Result<Survey, Error> {
 #[must_use]
 pub fn overlay_over(lower: &Path, caller: &Caller) -> Fact<String> {
     fact(overlay(lower, caller))
+}
+
+/// Whether something can be mounted that a program shows through `/dev/fuse`, which must be opened in the namespace that mounts.
+#[must_use]
+pub fn fuse() -> Fact<String> {
+    let map = OwnMap::new();
+    fact(attempt(ALL, |steps| {
+        steps.count(map.write())?;
+        let device = steps.count(fs::open(c"/dev/fuse", libc::O_RDWR | libc::O_NONBLOCK))?;
+        let mounted = mount::fuse(device.as_fd(), (c"1000", c"1000"), Attributes(0));
+        steps.count(mounted).map(drop)
+    }))
 }
 
 fn fact(trial: Trial) -> Fact<String> {

@@ -1,4 +1,4 @@
-//! Copies of images: a whole root in one directory, for one run on a host where the kernel refuses overlay.
+//! What one run has on disk of its own: a copy of an image, where the kernel refuses overlay, or the upper layer of its root.
 //!
 //! Whoever uses one holds its lock, alone; the name is not used again. One whose lock is free belonged to a run that was killed.
 
@@ -9,7 +9,7 @@ use super::sweep::{Marks, Remove, Scope, Sweep};
 use super::{Freed, Lock, Store, Wait};
 use crate::model::Digest;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) const COPIES: &str = "copies";
 /// What the name of each begins with; behind it stand 16 hexadecimal digits.
@@ -33,7 +33,7 @@ impl Copy {
 
     /// Where it is, once it is made.
     #[must_use]
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -44,17 +44,17 @@ pub(super) fn is_copy(name: &str) -> bool {
     id.len() == 16 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// Where those of a kind are in the store at a path.
+#[must_use]
+pub fn copies(store: &Path, kind: &Kind) -> PathBuf {
+    store.join(folder(kind))
+}
+
 fn folder(kind: &Kind) -> String {
     format!("{COPIES}/{kind}")
 }
 
 impl Store {
-    /// Where copies of a kind are, as far as it matters to people.
-    #[must_use]
-    pub fn copies(&self, kind: &Kind) -> PathBuf {
-        self.root.path(&folder(kind))
-    }
-
     /// A name for a copy, which nobody else has.
     ///
     /// # Errors
@@ -88,6 +88,15 @@ impl Store {
             return Err(Error::NoSuchImage(name.to_owned()));
         }
         self.root.make_tree(&format!("{}/{name}", folder(kind)))
+    }
+
+    /// Makes the directory, for the upper layer of a run and all that belongs to it.
+    ///
+    /// # Errors
+    /// As mkdir(2).
+    pub fn make_upper(&self, copy: &Copy) -> Result<(), Error> {
+        self.root
+            .make_folder(&format!("{}/{}", folder(&copy.kind), copy.name))
     }
 
     /// The files of an unpacked layer.

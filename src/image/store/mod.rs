@@ -9,7 +9,7 @@
 //! layers/KIND/HEX/               an unpacked layer, by its diff id: tree/, owners.json, size.json
 //! layers/KIND/.new-HEX/          one that is being unpacked
 //! layers/KIND/.old-HEX/          one that is being removed
-//! copies/KIND/copy-ID/            an image's layers merged, for one run where the kernel refuses overlay
+//! copies/KIND/copy-ID/            what one run has: an image's layers merged, where the kernel refuses overlay, or an upper layer
 //! locks/NAME                     see below
 //! ```
 //!
@@ -45,7 +45,7 @@ mod verify;
 mod tests;
 
 pub use blob::{Partial, PartialBlob};
-pub use copies::Copy;
+pub use copies::{Copy, copies};
 pub use error::Error;
 pub use freed::{Freed, Left, Part};
 pub use index::{Image, LAYOUT_NAME};

@@ -4,6 +4,7 @@
 mod copies;
 mod docker;
 mod fetch;
+mod fuse;
 mod import;
 mod layers;
 mod layout;
@@ -16,7 +17,7 @@ mod shelf;
 mod talk;
 mod volume;
 
-use super::job::{Event, Job, Ping, STORE};
+use super::job::{Event, FUSE, Job, Ping, STORE};
 use super::registry;
 use super::store::{Open, Store};
 use std::path::Path;
@@ -27,6 +28,12 @@ use talk::Talk;
 /// Reads a job, does it, and says what came of it.
 #[must_use]
 pub fn serve() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if let [what, program, lower] = arguments.as_slice()
+        && what == FUSE
+    {
+        return fuse::become_it(program, lower);
+    }
     let Some((job, talk)) = talk::begin() else {
         return ExitCode::from(2);
     };

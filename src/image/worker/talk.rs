@@ -42,6 +42,11 @@ pub(super) fn begin() -> Option<(Job, Arc<Talk>)> {
     Some((job, Arc::new(Talk { answers })))
 }
 
+/// Says on standard error what it was that failed, where nobody listens to standard output.
+pub(super) fn last_words(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 impl Talk {
     /// Says it. A parent that no longer listens is noticed by the end of its questions.
     pub(super) fn say(&self, event: &Event) {

@@ -1,8 +1,11 @@
 //! What the root is made of, mount by mount, parents before children.
 
+mod layers;
 mod requested;
 mod root;
 mod special;
+
+pub use layers::{Room, room};
 
 use super::Facts;
 use super::Kind;

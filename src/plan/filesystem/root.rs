@@ -2,7 +2,7 @@
 
 use super::{Builder, at};
 use crate::model::facts::{APT, RESOLVER};
-use crate::model::host::{Fact, TopEntry};
+use crate::model::host::TopEntry;
 use crate::model::{Bytes, HostPath, InRoot, Layers};
 use crate::plan::generated;
 use crate::plan::identity::Identity;
@@ -47,10 +47,8 @@ impl Builder<'_> {
                         None => format!("filesystem.root = ephemeral ({})", mode.origin),
                     };
                     let layers = Layers::of(source.clone());
-                    self.add(
-                        Step::RootOverlay(layers, self.policy.tmp.value, LayerOption::Each),
-                        why,
-                    );
+                    let upper = self.upper()?;
+                    self.add(Step::RootOverlay(layers, upper, LayerOption::Each), why);
                     self.mounts.push((InRoot::root(), true));
                 } else {
                     return self.no_overlay(source, missing);
@@ -63,29 +61,7 @@ impl Builder<'_> {
 
     /// Its layers under one that vanishes, or a copy of them. A place of ours that the image has as a link, or as a file, is made anew.
     fn image(&mut self, image: &Image) -> Result<(), Refusal> {
-        let name = format!("image {}", image.name.escape_debug());
-        match (&self.host.image_overlay, &self.facts.copy) {
-            (Fact::Works, _) => {
-                let by = if self.host.kernel.at_least(6, 5) {
-                    LayerOption::Each
-                } else {
-                    LayerOption::Joined
-                };
-                let layers = image.layers.clone();
-                self.add(Step::RootOverlay(layers, self.policy.tmp.value, by), name);
-            }
-            (Fact::Missing(why), Some(copy)) => self.add(
-                Step::RootCopy(copy.clone()),
-                format!("{name}; overlay is refused here ({why}), so a copy, removed at the end"),
-            ),
-            (Fact::Missing(why), None) => {
-                return Err(Refusal::Value {
-                    what: name,
-                    origin: self.policy.root_mode.origin.clone(),
-                    why: format!("its layers need overlay, which this host refuses ({why})"),
-                });
-            }
-        }
+        self.image_root(image)?;
         self.mounts.push((InRoot::root(), true));
         for place in crate::plan::places(self.policy) {
             if !self.facts.places.contains(&place) {

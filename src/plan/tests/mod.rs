@@ -1,12 +1,13 @@
 //! Plans as snapshots, and the rules that hold for every plan.
 
 mod property;
+mod roots;
 mod snapshots;
 
-use super::{Facts, Kind, Plan, Refusal, build, places};
+use super::{Facts, Kind, Plan, Refusal, Room, build, places, room};
 use crate::model::facts::Found;
-use crate::model::{Host, HostPath, InRoot};
-use crate::policy::{Policy, Request, Root, resolve};
+use crate::model::{Host, HostPath, InRoot, Layers};
+use crate::policy::{Image, ImageConfig, Policy, Request, Root, resolve};
 use crate::profile::{Library, Profile};
 use std::collections::BTreeSet;
 
@@ -21,6 +22,17 @@ fn built_in(name: &str) -> Profile {
 
 fn host_path(path: &str) -> HostPath {
     HostPath::new(path).expect(path)
+}
+
+fn image() -> Image {
+    Image {
+        name: "debian:12".into(),
+        layers: Layers {
+            within: host_path("/store/layers"),
+            names: vec!["1/tree".into(), "0/tree".into()],
+        },
+        config: ImageConfig::default(),
+    }
 }
 
 fn request(root: Root, host: &Host) -> Request {
@@ -79,6 +91,11 @@ fn all_there(policy: &Policy, host: &Host) -> Facts {
         );
     }
     facts.places = BTreeSet::from_iter(places(policy));
+    match room(policy, host) {
+        Room::None => {}
+        Room::Upper => facts.upper = Some(host_path("/store/copies")),
+        Room::Copy => facts.copy = Some(host_path("/store/copies")),
+    }
     facts
 }
 

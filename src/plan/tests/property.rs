@@ -1,8 +1,9 @@
 //! Whatever profile and host: a plan keeps its own rules, and what was wanted is in force, lost with a word, or refused.
 
-use super::{Host, Plan, Root, all_there, built_in, host_path, inside, plan_of, request};
+use super::{Host, Plan, Root, all_there, built_in, host_path, image, inside, plan_of, request};
+use crate::model::host::Fact;
 use crate::model::{Level, Origin, Protection, Set};
-use crate::plan::{Attributes, Planned, Step, build};
+use crate::plan::{Attributes, Planned, Step, Upper, build};
 use crate::policy::{Policy, resolve};
 use crate::profile::Profile;
 use crate::profile::Source;
@@ -47,6 +48,8 @@ fn profile() -> impl Strategy<Value = Profile> {
         maybe(&["user = \"root\"", "user = \"1000:1000\"", "user = \"7\""]),
         maybe(&["mode = \"host\""]),
         maybe(&["init = false"]),
+        maybe(&["upper = \"disk\"", "upper = \"memory\""]),
+        maybe(&["without-overlay = \"copy\"", "without-overlay = \"fuse\""]),
         proptest::collection::vec(
             (
                 0..Protection::ALL.len(),
@@ -55,7 +58,7 @@ fn profile() -> impl Strategy<Value = Profile> {
             0..4,
         ),
     );
-    (lists, words).prop_map(|((mounts, tmpfs, masked), (base, root, workdir, home, proc, map, user, net, init, levels))| {
+    (lists, words).prop_map(|((mounts, tmpfs, masked), (base, root, workdir, home, proc, map, user, net, init, upper, without, levels))| {
         let mut enforcement: Vec<String> = levels
             .iter()
             .filter_map(|(at, level)| Some(format!("{} = \"{level}\"", Protection::ALL.get(*at)?.key())))
@@ -63,7 +66,7 @@ fn profile() -> impl Strategy<Value = Profile> {
         enforcement.sort();
         enforcement.dedup_by_key(|line| line.split(' ').next().map(str::to_owned));
         let text = format!(
-            "[identity]\n{map}\n{user}\n[filesystem]\n{root}\n{workdir}\n{home}\n{proc}\nmounts = [{}]\ntmpfs = [{}]\nmasked = [{}]\n\
+            "[identity]\n{map}\n{user}\n[filesystem]\n{root}\n{workdir}\n{home}\n{proc}\n{upper}\n{without}\nmounts = [{}]\ntmpfs = [{}]\nmasked = [{}]\n\
              [network]\n{net}\n[namespaces]\n{init}\n[enforcement]\n{}\n",
             mounts.join(", "),
             tmpfs.join(", "),
@@ -86,8 +89,21 @@ fn host() -> impl Strategy<Value = Host> {
         Just(Host::nested_in_podman()),
         Just(Host::ci_root()),
     ];
-    (hosts, proptest::collection::vec(1u32..200, 0..3)).prop_map(|(mut host, groups)| {
+    let groups = proptest::collection::vec(1u32..200, 0..3);
+    (hosts, groups, any::<[bool; 5]>()).prop_map(|(mut host, groups, refused)| {
         host.caller.groups = groups;
+        let [overlay, of_image, disk, fuse, program] = refused;
+        for (refused, fact) in [
+            (overlay, &mut host.overlay),
+            (of_image, &mut host.image_overlay),
+            (disk, &mut host.disk_upper),
+            (fuse, &mut host.fuse),
+        ] {
+            if refused {
+                *fact = Fact::Missing("a test".into());
+            }
+        }
+        host.fuse_overlayfs = host.fuse_overlayfs.filter(|_| !program);
         host
     })
 }
@@ -96,8 +112,18 @@ fn root() -> impl Strategy<Value = Root> {
     prop_oneof![
         Just(Root::Host),
         Just(Root::Scratch),
-        Just(Root::Directory(host_path("/srv/root")))
+        Just(Root::Directory(host_path("/srv/root"))),
+        Just(Root::Image(image()))
     ]
+}
+
+fn on_disk(step: &Step) -> bool {
+    let disk = |upper: &Upper| matches!(upper, Upper::Disk(_));
+    match step {
+        Step::RootCopy(_) => true,
+        Step::RootOverlay(_, upper, _) | Step::RootFuse { upper, .. } => disk(upper),
+        _ => false,
+    }
 }
 
 /// A step, or a loss, for everything that was wanted.
@@ -112,10 +138,12 @@ fn accounted(policy: &Policy, plan: &Plan) -> Result<(), String> {
         let in_force = match protection {
             Protection::Seccomp => step(|s| matches!(s, Step::Seccomp(_))),
             Protection::Landlock => step(|s| matches!(s, Step::Landlock { .. })),
+            Protection::LandlockScopes => step(|s| matches!(s, Step::Landlock { scopes: true, .. })),
             Protection::NestedNamespaces => step(|s| matches!(s, Step::NoNestedNamespaces)),
             Protection::TimeNamespace => step(|s| matches!(s, Step::TimeNamespace)),
             Protection::Memory => policy.memory.is_none(),
             Protection::Cpu => policy.cpu.is_none(),
+            Protection::Disk => !step(on_disk) || step(|s| matches!(s, Step::SealRoot)),
             _ => true,
         };
         if level != Level::Off && !in_force && !lost {

@@ -147,6 +147,8 @@ fn put_filesystem(p: &mut Profile, at: &At<'_>) -> Result<(), Error> {
         "home" => f.home = at.word()?,
         "proc" => f.proc = at.word()?,
         "tmp" => f.tmp = at.parsed()?,
+        "upper" => f.upper = at.word()?,
+        "without-overlay" => f.without_overlay = at.word()?,
         "execute" => f.execute = at.word()?,
         "mounts" => f.mounts = at.tables(MOUNT, At::mount)?,
         "tmpfs" => f.tmpfs = at.tables(TMPFS, At::tmpfs)?,

@@ -52,6 +52,8 @@ const VALUES: &[(&str, &str, [&str; 2])] = &[
         "masked",
         ["[\"/proc/cmdline\"]", "[\"/proc/cmdline\", \"/etc/hostname\"]"],
     ),
+    ("filesystem", "upper", ["\"memory\"", "\"disk\""]),
+    ("filesystem", "without-overlay", ["\"copy\"", "\"fuse\""]),
     ("network", "mode", ["\"none\"", "\"host\""]),
     (
         "network",

@@ -52,7 +52,14 @@ fn a_path_then_the_users_own_then_built_in() {
     );
     assert_eq!(
         place.1.names(),
-        ["other", "strict", "default", "build", "image-worker"]
+        [
+            "other",
+            "strict",
+            "default",
+            "build",
+            "image-worker",
+            "overlay-worker"
+        ]
     );
 }
 

@@ -56,6 +56,16 @@ const TABLE: &[(&str, &str, &str)] = &[
         "[filesystem]\ntmp = \"65M\"",
     ),
     (
+        "[filesystem]\nupper = \"memory\"",
+        "[filesystem]\nupper = \"memory\"",
+        "[filesystem]\nupper = \"disk\"",
+    ),
+    (
+        "[filesystem]\nwithout-overlay = \"copy\"",
+        "[filesystem]\nwithout-overlay = \"copy\"",
+        "[filesystem]\nwithout-overlay = \"fuse\"",
+    ),
+    (
         "",
         "[filesystem]\nmounts = []",
         "[filesystem]\nmounts = [{ source = \"~\" }]",

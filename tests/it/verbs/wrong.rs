@@ -12,6 +12,8 @@ fn wrong_input_is_told_in_a_line() {
     let long = "x".repeat(300);
     for (arguments, code, says) in [
         (&["images", "x"][..], 2, "unexpected argument"),
+        (&["exec", "x", "sh"], 2, "none to name, to list or to enter"),
+        (&["build", "."], 2, "podman or buildah"),
         (&["images", "-q", "--json"], 2, "cannot be used with"),
         (&["rmi"], 2, "required"),
         (&["rmi", ""], 2, "no image is named"),
