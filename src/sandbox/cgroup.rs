@@ -4,7 +4,7 @@
 
 use super::outcome::{Counter, Whole};
 use crate::plan::Group;
-use crate::sys::{Errno, fs, tree};
+use crate::sys::{Errno, fs, socket, tree};
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
@@ -12,7 +12,6 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
 
 const PREFIX: &str = "sbx-";
 /// Where the supervisor itself goes when its own cgroup must have no processes.
@@ -76,9 +75,10 @@ impl Cgroup {
         self.directory.as_fd()
     }
 
-    /// What the supervisor still needs when it gives up its rights: to remove in the first, to read and write in the second.
-    pub(super) fn places(&self) -> [BorrowedFd<'_>; 2] {
-        [self.parent.as_fd(), self.fd()]
+    /// What the supervisor still needs when it gives up its rights: to remove in the first, and to write there too when it has to go
+    /// back to where it was; to read and write in the second.
+    pub(super) fn places(&self) -> (BorrowedFd<'_>, bool, BorrowedFd<'_>) {
+        (self.parent.as_fd(), self.leaf.is_some(), self.fd())
     }
 
     /// What was counted.
@@ -161,12 +161,12 @@ fn lock(directory: File) -> Result<Flock<File>, Errno> {
 /// Removes what runs that were killed have left: whose lock nobody holds.
 fn sweep(parent: BorrowedFd<'_>) {
     for name in tree::names(parent).unwrap_or_default() {
-        let ours =
-            name.to_bytes().starts_with(PREFIX.as_bytes()) && !name.to_bytes().starts_with(LEAF.as_bytes());
-        if !ours {
-            continue;
-        }
-        if let Ok(left) = open(parent, &name).and_then(lock) {
+        if name.to_bytes().starts_with(LEAF.as_bytes()) {
+            // While its supervisor is in it the kernel keeps it.
+            let _ = unlinkat(parent, name.as_c_str(), UnlinkatFlags::RemoveDir);
+        } else if name.to_bytes().starts_with(PREFIX.as_bytes())
+            && let Ok(left) = open(parent, &name).and_then(lock)
+        {
             end(parent, left.as_fd(), &name);
         }
     }
@@ -182,7 +182,7 @@ fn end(parent: BorrowedFd<'_>, directory: BorrowedFd<'_>, name: &CStr) {
         if attempt == 0 {
             let _ = write(directory, c"cgroup.kill", "1");
         }
-        std::thread::sleep(Duration::from_millis(2));
+        let _ = socket::poll(&mut [], 2);
     }
 }
 

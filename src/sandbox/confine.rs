@@ -12,7 +12,7 @@ use std::os::fd::BorrowedFd;
 ///
 /// A second wall only: where the kernel has no Landlock, the supervisor is still a process that reads nothing the sandbox wrote but
 /// fixed-size records. Failure is not an error for that reason.
-pub(super) fn supervisor(cgroup: Option<[BorrowedFd<'_>; 2]>) {
+pub(super) fn supervisor(cgroup: Option<(BorrowedFd<'_>, bool, BorrowedFd<'_>)>) {
     let _ = cred::undumpable();
     let _ = cred::no_new_privileges();
     // Best effort is the crate's default: rights that the kernel does not know are left out.
@@ -22,9 +22,13 @@ pub(super) fn supervisor(cgroup: Option<[BorrowedFd<'_>; 2]>) {
         .and_then(Ruleset::create)
         .and_then(|r| match cgroup {
             None => Ok(r),
-            Some([parent, own]) => {
+            Some((parent, back, own)) => {
                 let used = BitFlags::from(AccessFs::ReadFile) | AccessFs::WriteFile;
-                r.add_rule(PathBeneath::new(parent, AccessFs::RemoveDir))?
+                let mut removed = BitFlags::from(AccessFs::RemoveDir);
+                if back {
+                    removed |= used;
+                }
+                r.add_rule(PathBeneath::new(parent, removed))?
                     .add_rule(PathBeneath::new(own, used))
             }
         });

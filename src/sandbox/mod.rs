@@ -4,6 +4,7 @@
 
 mod cgroup;
 mod child;
+mod command;
 mod confine;
 mod fresh;
 mod helper;

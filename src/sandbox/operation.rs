@@ -1,6 +1,6 @@
 //! Prepared steps: what the child walks through. Every string is a C string, every list is built.
 
-use crate::model::Bytes;
+use crate::model::{Bytes, Processors};
 use crate::plan::{Access, Attributes, Holder};
 use crate::sys::process::ProcessorMask;
 use crate::sys::process::Strings;
@@ -220,6 +220,18 @@ impl Streams {
     pub fn any(self) -> bool {
         self.terminal.contains(&true)
     }
+}
+
+/// The kernel's bits for a list of processors.
+pub(super) fn mask(list: &Processors) -> ProcessorMask {
+    let mut mask: ProcessorMask = [0; 16];
+    for number in list.numbers() {
+        let word = usize::try_from(number / 64).ok().and_then(|at| mask.get_mut(at));
+        if let Some(word) = word {
+            *word |= 1 << (number % 64);
+        }
+    }
+    mask
 }
 
 /// The kernel's bits for a plan's attributes. Nothing in a sandbox is ever set-id.

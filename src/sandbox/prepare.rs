@@ -1,19 +1,19 @@
 //! Plan to operations: all allocation happens here, before clone3.
 
 use super::lower::Ids;
-use super::operation::{Operation, Place, Scratch, TmpfsOptions, bits};
+use super::operation::{Operation, Place, Scratch, TmpfsOptions, bits, mask};
 use super::outcome::Deadly;
 use super::watch::Watched;
 use crate::model::{HostPath, IdMap, InRoot, Layers};
 use crate::plan::{Attributes, LayerOption, MapWriter, Plan, ProcKind, Step, Upper};
 use crate::sys::mount;
-use crate::sys::process::{CloneFlags, ProcessorMask, Strings};
+use crate::sys::process::CloneFlags;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated,
     Scope,
 };
-use std::ffi::{CString, OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// A plan, ready to be walked by a child that may not allocate.
@@ -312,14 +312,7 @@ impl Prepared {
             }
             Step::StartIn(at) => self.put(index, Operation::StartIn(place(at)?)),
             Step::Processors(list) => {
-                let mut mask: ProcessorMask = [0; 16];
-                for number in list.numbers() {
-                    let word = usize::try_from(number / 64).ok().and_then(|at| mask.get_mut(at));
-                    if let Some(word) = word {
-                        *word |= 1 << (number % 64);
-                    }
-                }
-                self.put(index, Operation::Processors(mask));
+                self.put(index, Operation::Processors(mask(list)));
             }
             Step::Limits(limits) => {
                 for l in limits {
@@ -377,7 +370,9 @@ impl Prepared {
             Step::Session => self.put(index, Operation::Session),
             Step::CloseRange => self.put(index, Operation::CloseRange),
             Step::Seccomp(table) => self.put(index, Operation::Seccomp(table.compile()?.instructions)),
-            Step::Exec { command, environment } => self.put(index, exec(command, environment)?),
+            Step::Exec { command, environment } => {
+                self.put(index, super::command::exec(command, environment)?)
+            }
             // Named, so that a step that nobody carries out does not compile.
             Step::Clone(_)
             | Step::Cgroup(_)
@@ -484,36 +479,4 @@ fn ruleset(abi: ABI, network: bool, scopes: bool) -> Result<RulesetCreated, Prep
         ruleset = ruleset.scope(Scope::from_all(ABI::V6))?;
     }
     Ok(ruleset.create()?)
-}
-
-/// A command without a slash is looked for in the sandbox's own `PATH`, by trying: what is there is not known before the pivot.
-fn exec(command: &[OsString], environment: &[(OsString, OsString)]) -> Result<Operation, PrepareError> {
-    let name = command.first().cloned().unwrap_or_default();
-    let mut candidates = Vec::new();
-    if name.as_bytes().contains(&b'/') {
-        candidates.push(text(name.as_bytes(), "the command")?);
-    } else if !name.is_empty() {
-        let search = environment
-            .iter()
-            .find(|(n, _)| n == "PATH")
-            .map(|(_, v)| v.as_bytes())
-            .unwrap_or_default();
-        for directory in search.split(|b| *b == b':').filter(|d| d.starts_with(b"/")) {
-            candidates.push(text([directory, b"/", name.as_bytes()].concat(), "the command")?);
-        }
-    }
-    let arguments = command
-        .iter()
-        .map(|a| text(a.as_bytes(), "an argument"))
-        .collect::<Result<_, _>>()?;
-    let mut variables = Vec::with_capacity(environment.len());
-    for (name, value) in environment {
-        let line = [name.as_bytes(), b"=", value.as_bytes()].concat();
-        variables.push(text(OsString::from_vec(line).into_vec(), "the environment")?);
-    }
-    Ok(Operation::Exec {
-        candidates,
-        arguments: Strings::new(arguments),
-        environment: Strings::new(variables),
-    })
 }
