@@ -63,16 +63,9 @@ pub(super) fn decide(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> R
     let mut ceilings = Ceilings::default();
     let place = Place::of(policy, host)?;
     ceilings.memory(policy, host, &place, ledger)?;
-    if let Some(pids) = &policy.pids
-        && place.has("pids")
-    {
-        ceilings.counted.push(Resource::Nproc);
-        // Our init is one more.
-        let most = pids.value.saturating_add(u64::from(policy.init.value));
-        ceilings.write("pids", vec![("pids.max", most.to_string())], &pids.origin);
-    }
     ceilings.cpu(policy, host, &place, ledger)?;
     ceilings.processors(policy, host, &place, ledger)?;
+    ceilings.pids(policy, &place);
     ceilings.settle(&place, policy);
     Ok(ceilings)
 }
@@ -233,6 +226,22 @@ impl Ceilings {
             ledger.lacks(Protection::Memory, &words, mend(&host.cgroup))?;
         }
         Ok(())
+    }
+
+    /// RLIMIT_NPROC holds them too, though nobody is told when it is met: not worth a scope of systemd for them alone.
+    fn pids(&mut self, policy: &Policy, place: &Place<'_>) {
+        let Some(pids) = policy.pids.as_ref().filter(|_| place.has("pids")) else {
+            return;
+        };
+        let scope = matches!(place.parent, Some((_, _, Some(_))));
+        let flag = matches!(pids.origin, Origin::Flag { .. });
+        if scope && self.controllers.is_empty() && !flag {
+            return;
+        }
+        self.counted.push(Resource::Nproc);
+        // Our init is one more.
+        let most = pids.value.saturating_add(u64::from(policy.init.value));
+        self.write("pids", vec![("pids.max", most.to_string())], &pids.origin);
     }
 
     fn cpu(

@@ -181,7 +181,7 @@ fn what_is_preferred_and_lost_is_told_by_run_plan_and_record_alike() {
     let text = |level: &str| {
         format!("extends = \"strict\"\n[limits]\ncpu = \"0.5\"\n[enforcement]\ncpu = \"{level}\"\n")
     };
-    if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
         return skip("no-cgroup", "cgroup v2 may give here what this host must lack");
     }
     let profile = dir.write("mine.toml", text("prefer"));
