@@ -8,8 +8,9 @@ use crate::policy::{Policy, Resource, Swap, resolve};
 use crate::sys::Errno;
 
 fn plan(host: &Host, change: impl FnOnce(&mut Policy)) -> Result<Plan, Refusal> {
-    let mut policy = resolve(&built_in("strict"), &request(Root::Host, host)).expect("a policy");
-    policy.memory = Some(by_flag(Bytes(100 << 20)));
+    let mut profile = built_in("strict");
+    profile.limits.memory = Some(by_flag(Bytes(100 << 20)));
+    let mut policy = resolve(&profile, &request(Root::Host, host)).expect("a policy");
     change(&mut policy);
     build(&policy, host, &all_there(&policy, host))
 }
