@@ -14,7 +14,7 @@ pub(super) fn words(outcome: &Outcome, policy: &Policy) -> Vec<String> {
     if let Some(times) = outcome.whole.pids_refused.filter(|n| *n > 0) {
         let most = limit(policy.pids.as_ref(), ToString::to_string);
         lines.push(format!(
-            "the limit of processes{most} was met: {times} times a new one was refused"
+            "the limit of processes{most} was met; new ones that were refused: {times}"
         ));
     }
     lines

@@ -79,9 +79,6 @@ pub struct Whole {
     pub pressure: [Option<u64>; 3],
 }
 
-/// The kernel looks at a process's time when its clock ticks, and shares it out between user mode and itself by estimate.
-const SLACK: Duration = Duration::from_millis(100);
-
 /// Limits of each process that end it: with a signal of their own, or with one that everybody sends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Deadly {
@@ -101,7 +98,8 @@ impl Deadly {
         }
     }
 
-    /// What an end by a signal was, by what is known besides. `used`: processor time of everything that was waited for.
+    /// What an end by a signal was, by what is known besides. For its limit the kernel counts a whole tick of the clock for whoever runs
+    /// when it ticks, for the usage it does not: they differ by a tenth and more. `used`: processor time of everything that was waited for.
     pub(super) fn judge(self, ended: Ended, used: Duration, whole: &Whole) -> Ended {
         let oom = whole.oom_kills.is_some_and(|n| n > 0);
         match ended {
@@ -112,7 +110,7 @@ impl Deadly {
             Ended::Signaled(libc::SIGKILL)
                 if self
                     .cpu_seconds
-                    .is_some_and(|s| used + SLACK >= Duration::from_secs(s)) =>
+                    .is_some_and(|s| used.as_millis() >= u128::from(s) * 750) =>
             {
                 Ended::CpuTime(libc::SIGKILL)
             }
