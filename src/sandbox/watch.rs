@@ -59,8 +59,8 @@ fn period(most: u64, (before, now): (u64, u64), cost: Duration) -> Duration {
     let left = most.saturating_sub(now);
     let by_distance = Duration::from_micros(left.saturating_mul(1000) / (FASTEST / 1000));
     let grows = now > before.saturating_add(most / 64);
-    // A sleeping sandbox costs less than 0.2 % of one processor, one that grows 5 %.
-    let by_cost = cost.saturating_mul(if grows { 20 } else { 600 });
+    // Looking takes 0.1 % of one processor while nothing grows (waking up for it comes on top), and 5 % at the most.
+    let by_cost = cost.saturating_mul(if grows { 20 } else { 1000 });
     by_distance.max(by_cost).clamp(SHORTEST, LONGEST)
 }
 
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(period(2 * G, (0, 0), micros(50)).as_millis(), 500);
         assert_eq!(period(G, (G / 2, G / 2), micros(50)).as_millis(), 125);
         // Near it: as often as is cheap while nothing grows, and more often when it does.
-        assert_eq!(period(G, (G, G), micros(50)).as_millis(), 30);
+        assert_eq!(period(G, (G, G), micros(50)).as_millis(), 50);
         assert_eq!(period(G, (G / 2, G), micros(50)), SHORTEST);
         assert_eq!(period(G, (G / 2, G), micros(1000)).as_millis(), 20);
         // Never so seldom that it is no watch.
