@@ -354,7 +354,12 @@ fn landlock_step(
     }
     let scopes = wants(Protection::LandlockScopes);
     if scopes && abi < 6 {
-        let reason = "no second wall for signals and abstract sockets; the pid and net namespaces hold";
+        let reason = match policy.network.value {
+            NetworkMode::Host => {
+                "abstract sockets of the host can be reached; no second wall for signals, where the pid namespace holds"
+            }
+            _ => "no second wall for signals and abstract sockets; the pid and net namespaces hold",
+        };
         ledger.lacks(Protection::LandlockScopes, reason, mend("Linux 6.12 or later"))?;
     }
     if !wants(Protection::Landlock) {
