@@ -65,6 +65,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     let mut notes = policy.notes.clone();
     notes.extend(workspace_of_root(policy, &identity, facts));
     notes.extend(unbounded_copy(&steps));
+    notes.extend(unmarked_directories(&steps, host));
     Ok(Plan {
         steps,
         losses: ledger.losses,
@@ -101,6 +102,18 @@ fn unbounded_copy(steps: &[Planned]) -> Option<String> {
     (copied && !super::step::sealed(steps)).then(|| {
         "what is written to the root goes to the disk, until the end and without a limit: overlay is refused here, and the root is a copy"
             .to_owned()
+    })
+}
+
+/// Overlay marks a directory that hides a lower one with an attribute. What is written lies in a tmpfs, which has none before Linux 6.6.
+fn unmarked_directories(steps: &[Planned], host: &Host) -> Option<String> {
+    let written = steps.iter().any(|p| match p.step {
+        Step::RootOverlay(..) => !super::step::sealed(steps),
+        Step::WorkspaceOverlay(..) => true,
+        _ => false,
+    });
+    (written && !host.kernel.at_least(6, 6)).then(|| {
+        "before Linux 6.6 a directory that lies below an overlay cannot be removed, replaced or moved (EIO, Input/output error)".to_owned()
     })
 }
 
