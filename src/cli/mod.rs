@@ -1,6 +1,7 @@
 //! The command line: clap types, one file a verb, all printing, exit codes.
 
 pub mod doctor;
+mod ending;
 pub mod env_file;
 mod foreign;
 pub mod images;

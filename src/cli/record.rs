@@ -4,8 +4,9 @@ use super::report::{Kind, Report};
 use super::request::Asked;
 use crate::plan::Loss;
 use crate::profile::show;
-use crate::sandbox::Outcome;
+use crate::sandbox::{Counter, Outcome, Whole};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, Write};
 
@@ -22,12 +23,50 @@ pub struct Record {
     user_us: u128,
     system_us: u128,
     memory_peak_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole: Option<WholeRecord>,
     profile: ProfileRecord,
     /// Preferred protections that were not in force.
     pub losses: Vec<Loss>,
     /// What was written to an overlaid workspace.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
+}
+
+/// What was counted of the sandbox as a whole; what is not known is left out.
+#[derive(Debug, Clone, Default, Serialize)]
+struct WholeRecord {
+    /// `cgroup`: the kernel counted. `watch`: the supervisor looked now and then.
+    by: &'static str,
+    #[serde(flatten)]
+    numbers: BTreeMap<&'static str, u64>,
+}
+
+impl WholeRecord {
+    fn of(whole: &Whole) -> Option<Self> {
+        let by = match whole.by {
+            Counter::None => return None,
+            Counter::Watch => "watch",
+            Counter::Cgroup => "cgroup",
+        };
+        let [cpu, memory, io] = whole.pressure;
+        let all = [
+            ("memory_peak_bytes", whole.memory_peak),
+            ("oom_kills", whole.oom_kills),
+            ("pids_peak", whole.pids_peak),
+            ("pids_refused", whole.pids_refused),
+            ("cpu_user_us", whole.cpu_user),
+            ("cpu_system_us", whole.cpu_system),
+            ("cpu_throttled_us", whole.cpu_throttled),
+            ("io_read_bytes", whole.io_read),
+            ("io_written_bytes", whole.io_written),
+            ("cpu_pressure_us", cpu),
+            ("memory_pressure_us", memory),
+            ("io_pressure_us", io),
+        ];
+        let numbers = all.into_iter().filter_map(|(name, n)| Some((name, n?))).collect();
+        Some(Self { by, numbers })
+    }
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
@@ -55,6 +94,7 @@ impl Record {
         self.user_us = outcome.user.as_micros();
         self.system_us = outcome.system.as_micros();
         self.memory_peak_bytes = outcome.memory_peak;
+        self.whole = WholeRecord::of(&outcome.whole);
     }
 
     /// What sbx itself failed at: before the run, which then did not happen, or after it.
@@ -73,6 +113,8 @@ impl Record {
 pub struct RecordFile {
     file: File,
     name: String,
+    /// Whether what is there already stays.
+    keeps: bool,
 }
 
 impl RecordFile {
@@ -100,6 +142,18 @@ impl RecordFile {
         Ok(Self {
             file,
             name: name.clone(),
+            keeps: false,
+        })
+    }
+
+    /// Standard error, where sbx says everything: standard output is the command's.
+    pub fn standard_error() -> Result<Self, Report> {
+        let file = crate::sys::fs::borrow_numbered(2).map_err(|e| Report::sbx(format!("--json: {e}")))?;
+        let name = "standard error".to_owned();
+        Ok(Self {
+            file,
+            name,
+            keeps: true,
         })
     }
 
@@ -110,8 +164,10 @@ impl RecordFile {
     pub fn write(mut self, record: &Record) -> Result<(), Report> {
         let text = serde_json::to_string(record).map_err(Report::sbx)?;
         // A pipe has no length and no position; what matters is that the line goes out.
-        let _ = self.file.set_len(0);
-        let _ = self.file.rewind();
+        if !self.keeps {
+            let _ = self.file.set_len(0);
+            let _ = self.file.rewind();
+        }
         writeln!(self.file, "{text}").map_err(|e| Report::sbx(format!("--result {}: {e}", self.name)))
     }
 }

@@ -225,6 +225,12 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
     {
         host.id_helpers = host::id_helpers(&host.caller);
     }
+    if policy.limits_the_whole() && !host.cgroup_refused {
+        host.cgroup = host::cgroup(policy.cgroup_parent.as_ref().map(|p| &p.value));
+    }
+    if policy.cpu.is_some() || policy.processors.is_some() {
+        host.processors = host::processors();
+    }
     if policy.root == Root::Host {
         host.tree = host::tree();
     }

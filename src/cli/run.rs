@@ -25,6 +25,9 @@ pub struct RunArgs {
     /// Write one JSON object about how the run ended to a file or a descriptor
     #[arg(long, value_name = "FILE|fd:N", help_heading = "Outcome")]
     result: Option<String>,
+    /// Write the same object to standard error at the end; standard output is the command's
+    #[arg(long, help_heading = "Outcome")]
+    json: bool,
     /// List what was written to an overlaid workspace, on standard error: C made or changed, R a directory made anew, D gone,
     /// S a socket, pipe or device
     #[arg(long, help_heading = "Outcome")]
@@ -44,9 +47,14 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
+    /// Whether a record is written.
+    fn records(&self) -> bool {
+        self.json || self.result.is_some()
+    }
+
     /// Whether somebody asks what was written to an overlaid workspace.
     fn wants_changes(&self) -> bool {
-        self.apply || self.diff || self.result.is_some()
+        self.apply || self.diff || self.records()
     }
 }
 
@@ -66,16 +74,18 @@ Exit codes: the command's own; 125 sbx failed or refused, 126 the command cannot
 /// # Errors
 /// When the sandbox cannot be made as the profile wants it, or the command cannot be executed.
 pub fn run(args: &RunArgs) -> Result<u8, Report> {
-    let record = args.result.as_deref().map(RecordFile::open).transpose()?;
+    let mut records = Vec::new();
+    records.extend(args.result.as_deref().map(RecordFile::open).transpose()?);
+    if args.json {
+        records.push(RecordFile::standard_error()?);
+    }
     let mut blank = Record::default();
     let result = attempt(args, &mut blank).map_err(Report::of_run);
-    match (&result, record) {
-        (Ok(_), Some(file)) => file.write(&blank)?,
-        (Err(report), Some(file)) => {
-            blank.failed(report);
-            file.write(&blank)?;
-        }
-        (_, None) => {}
+    if let Err(report) = &result {
+        blank.failed(report);
+    }
+    for file in records {
+        file.write(&blank)?;
     }
     result
 }
@@ -181,7 +191,7 @@ fn start(
         }
     }
     let running = prepared.spawn(streams, own)?;
-    if args.result.is_some() {
+    if args.records() {
         // The child is at work meanwhile: hashing takes as long as several of its mounts.
         record.profile(asked);
     }
@@ -221,15 +231,8 @@ fn finish(
 ) -> Result<u8, Report> {
     let ended = supervised.outcome.ended;
     record.outcome(&supervised.outcome);
-    if ended == sandbox::Ended::Timeout {
-        let time = policy
-            .time
-            .as_ref()
-            .map(|t| t.value.to_string())
-            .unwrap_or_default();
-        out::words(format_args!(
-            "sbx: the time of {time} was up: everything inside was killed"
-        ));
+    for line in super::ending::words(&supervised.outcome, policy) {
+        out::words(format_args!("sbx: {line}"));
     }
     let upper = supervised.upper.filter(|_| args.wants_changes());
     if let (Some(upper), Some(source)) = (&upper, &policy.workspace.source) {

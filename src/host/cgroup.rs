@@ -16,26 +16,119 @@ enum Found {
     Absent,
 }
 
+const TOP: &str = "/sys/fs/cgroup";
+
+/// Where a run makes a cgroup: below the directory that is given, else at the nearest place that is the caller's own, else in a scope of
+/// the user's systemd. Asked by every run with limits, so it costs one system call where there is no such place.
+pub(super) fn place(given: Option<&HostPath>) -> Cgroup {
+    if let Some(given) = given {
+        return if unified(given.as_path()) {
+            below(given.as_path()).unwrap_or(Cgroup::NotDelegated)
+        } else {
+            Cgroup::Absent
+        };
+    }
+    if !unified(Path::new(TOP)) {
+        return Cgroup::Legacy;
+    }
+    let own = files::text(Path::new("/proc/self/cgroup"));
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
+    let own = own
+        .map(Path::new)
+        .filter(|own| own.components().all(|c| matches!(c, Component::Normal(_))));
+    let Some(own) = own else {
+        return Cgroup::NotDelegated;
+    };
+    nearest(&Path::new(TOP).join(own))
+        .or_else(user_manager)
+        .unwrap_or(Cgroup::NotDelegated)
+}
+
+fn unified(directory: &Path) -> bool {
+    let found = nix::sys::statfs::statfs(directory);
+    found.is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::CGROUP2_SUPER_MAGIC)
+}
+
+/// This process's own cgroup when it is alone there, else the nearest above it.
+fn nearest(own: &Path) -> Option<Cgroup> {
+    let above = own.ancestors().take_while(|a| a.starts_with(TOP));
+    above.take_while(|a| writable(a)).find_map(below)
+}
+
+/// What has processes gives no controllers on: but for the root of all cgroups, and for one that this process can leave empty.
+fn below(directory: &Path) -> Option<Cgroup> {
+    let inside = files::text(&directory.join("cgroup.procs"));
+    let alone = inside.trim_end() == std::process::id().to_string();
+    let root = || !directory.join("cgroup.type").exists();
+    if !(inside.is_empty() || alone || root()) {
+        return None;
+    }
+    match delegated(directory) {
+        Cgroup::Delegated {
+            path, controllers, ..
+        } => Some(Cgroup::Delegated {
+            path,
+            controllers,
+            own: alone,
+        }),
+        _ => None,
+    }
+}
+
+/// A session of the user's own, by its socket.
+fn user_manager() -> Option<Cgroup> {
+    use std::os::unix::fs::FileTypeExt;
+    let uid = nix::unistd::geteuid();
+    let directory = std::env::var_os("XDG_RUNTIME_DIR")
+        .map_or_else(|| PathBuf::from(format!("/run/user/{uid}")), PathBuf::from);
+    let bus = directory.join("bus");
+    let socket = bus.metadata().is_ok_and(|m| m.file_type().is_socket());
+    // The manager's own socket is there only while it runs; a bus may be somebody else's.
+    let manager = directory.join("systemd/private").exists();
+    (socket && manager && !uid.is_root())
+        .then(|| HostPath::new(bus).ok())
+        .flatten()
+        .map(|bus| Cgroup::Systemd {
+            bus,
+            controllers: delegated_to(uid.as_raw()),
+        })
+}
+
+/// What the administrator delegates to the user's systemd; memory and pids where nothing else is said.
+fn delegated_to(uid: u32) -> Vec<String> {
+    let own = format!("user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers");
+    let text = files::text(&Path::new(TOP).join(own));
+    let text = if text.is_empty() { "memory pids" } else { &text };
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
 pub(super) fn look() -> Cgroup {
     let text = |path: &str| files::text(Path::new(path));
     match find(&text("/proc/self/cgroup"), &text("/proc/self/mountinfo")) {
         Found::Absent => Cgroup::Absent,
         Found::Legacy => Cgroup::Legacy,
         Found::Elsewhere => Cgroup::NotDelegated,
-        Found::Unified(directory) => delegated(&directory),
+        Found::Unified(directory) => nearest(&directory)
+            .or_else(user_manager)
+            .unwrap_or(Cgroup::NotDelegated),
     }
+}
+
+fn writable(directory: &Path) -> bool {
+    ["", "cgroup.procs", "cgroup.subtree_control"]
+        .iter()
+        .all(|name| access(&directory.join(name), AccessFlags::W_OK).is_ok())
 }
 
 /// cgroups(7), "Delegation": the directory and these two files are what the delegatee must be able to write.
 fn delegated(directory: &Path) -> Cgroup {
-    let writable = ["", "cgroup.procs", "cgroup.subtree_control"]
-        .iter()
-        .all(|name| access(&directory.join(name), AccessFlags::W_OK).is_ok());
+    let writable = writable(directory);
     let controllers = files::text(&directory.join("cgroup.controllers"));
     match HostPath::new(directory) {
         Ok(path) if writable => Cgroup::Delegated {
             path,
             controllers: controllers.split_whitespace().map(str::to_owned).collect(),
+            own: false,
         },
         _ => Cgroup::NotDelegated,
     }
@@ -155,7 +248,8 @@ mod tests {
             delegated(dir.path()),
             Cgroup::Delegated {
                 path: HostPath::new(dir.path()).expect("a path"),
-                controllers: vec!["memory".into(), "pids".into()]
+                controllers: vec!["memory".into(), "pids".into()],
+                own: false,
             }
         );
     }

@@ -27,6 +27,7 @@ pub use ids::{fuse_overlayfs, id_helpers};
 pub use probe::{Survey, fuse, overlay_over, survey};
 pub use upper::takes_upper_layers;
 
+use crate::model::HostPath;
 use crate::model::host::{Caller, Cgroup, Fact, Helper, Host, HostTree, IdHelpers};
 use crate::sys::{self, Errno};
 use std::path::{Path, PathBuf};
@@ -76,6 +77,8 @@ pub fn presumed() -> Result<Host, Error> {
         fuse_overlayfs: None,
         tun: Fact::Works,
         cgroup: Cgroup::NotDelegated,
+        cgroup_refused: false,
+        processors: Vec::new(),
         tree: HostTree::default(),
     })
 }
@@ -84,6 +87,22 @@ pub fn presumed() -> Result<Host, Error> {
 #[must_use]
 pub fn tree() -> HostTree {
     tree::look(Path::new("/"))
+}
+
+/// Where a cgroup for a sandbox can be made: below the directory that is given, else at the nearest place that is the caller's own.
+#[must_use]
+pub fn cgroup(given: Option<&HostPath>) -> Cgroup {
+    cgroup::place(given)
+}
+
+/// The processors that the caller may use, from one that changes with each run: many sandboxes of one processor share them all.
+#[must_use]
+pub fn processors() -> Vec<u32> {
+    let mut all = sys::process::processors().unwrap_or_default();
+    let first = usize::try_from(std::process::id()).unwrap_or_default();
+    let first = first.checked_rem(all.len()).unwrap_or_default();
+    all.rotate_left(first);
+    all
 }
 
 fn caller() -> Result<Caller, Error> {

@@ -34,6 +34,8 @@ impl Host {
             fuse_overlayfs: HostPath::new("/usr/bin/fuse-overlayfs").ok(),
             tun: Fact::Works,
             cgroup: delegated(),
+            cgroup_refused: false,
+            processors: vec![0, 1],
             tree: merged_usr(),
         }
     }
@@ -168,10 +170,11 @@ fn ids(host: u32, count: u32) -> IdRange {
 }
 
 fn delegated() -> Cgroup {
-    let own = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice/run.scope";
+    let own = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice";
     HostPath::new(own).map_or(Cgroup::NotDelegated, |path| Cgroup::Delegated {
         path,
         controllers: vec!["cpu".into(), "memory".into(), "pids".into()],
+        own: false,
     })
 }
 

@@ -40,6 +40,11 @@ pub struct Host {
     pub tun: Fact<String>,
     /// Where a cgroup could be made.
     pub cgroup: Cgroup,
+    /// Whether one could not be made there, which is not tried again.
+    #[serde(skip)]
+    pub cgroup_refused: bool,
+    /// The processors that the caller may use, in the order in which a run takes them. Empty: not looked at.
+    pub processors: Vec<u32>,
     /// How the host's own tree is laid out, for the `host` root.
     pub tree: HostTree,
 }
@@ -199,11 +204,21 @@ pub enum ProcMount {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cgroup {
-    /// A cgroup v2 directory that belongs to the caller.
+    /// A cgroup v2 directory that belongs to the caller, and in which cgroups with controllers can be made.
     Delegated {
         /// The directory.
         path: HostPath,
         /// The controllers that it offers.
+        controllers: Vec<String>,
+        /// Whether this process, and no other, lives in it: a cgroup that gives controllers on has no processes of its own, so it has
+        /// to move into a leaf first.
+        own: bool,
+    },
+    /// cgroup v2, nothing delegated, but a systemd of the user's own that makes scopes with `Delegate=yes`.
+    Systemd {
+        /// Its D-Bus socket.
+        bus: HostPath,
+        /// The controllers that it has to give on.
         controllers: Vec<String>,
     },
     /// cgroup v2, nothing delegated.

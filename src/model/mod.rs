@@ -12,6 +12,7 @@ pub mod level;
 pub mod nearest;
 pub mod origin;
 pub mod path;
+pub mod processors;
 pub mod reference;
 pub mod unit;
 
@@ -24,5 +25,6 @@ pub use level::{Level, Protection};
 pub use nearest::{meant, nearest};
 pub use origin::{Origin, Set};
 pub use path::{HostPath, InRoot};
+pub use processors::Processors;
 pub use reference::Reference;
 pub use unit::{Bytes, Span};

@@ -2,6 +2,7 @@
 
 use super::filesystem::Builder;
 use super::identity::{self, Identity};
+use super::limits::{self, Ceilings};
 use super::loss::{Loss, Refusal};
 use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step, Upper};
 use super::{Facts, landlock};
@@ -13,14 +14,14 @@ use crate::seccomp::Table;
 use std::ffi::OsString;
 
 /// Losses, or the first refusal.
-struct Ledger<'a> {
+pub(super) struct Ledger<'a> {
     policy: &'a Policy,
     losses: Vec<Loss>,
 }
 
 impl Ledger<'_> {
     /// Notes that a protection cannot be given.
-    fn lacks(&mut self, protection: Protection, reason: &str, mend: &str) -> Result<(), Refusal> {
+    pub(super) fn lacks(&mut self, protection: Protection, reason: &str, mend: &str) -> Result<(), Refusal> {
         let level = self.policy.enforcement.level(protection);
         let (reason, mend) = (reason.to_owned(), mend.to_owned());
         match level.value {
@@ -55,13 +56,15 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     let identity = groups(policy, host, facts, &mut ledger)?;
     let proc = proc(policy, host, &mut ledger)?;
     let mut steps = Vec::new();
+    let ceilings = limits::decide(policy, host, &mut ledger)?;
+    ceilings.begin(&mut steps);
     begin(policy, host, &identity, &mut ledger, &mut steps)?;
     steps.extend(Builder::new(policy, host, facts).build(&identity, proc)?);
     set_up(policy, facts, &mut steps);
+    ceilings.each(policy, &mut steps);
     let groups = supplementary(policy, facts, &identity)?;
     confine(policy, host, (&identity, groups), &mut ledger, &mut steps)?;
-    finish(policy, facts, &identity, &mut steps);
-    limits_without_cgroup(policy, &mut ledger)?;
+    finish(policy, facts, (&identity, &ceilings), &mut steps);
     unbounded_root(&steps, &mut ledger)?;
     let mut notes = policy.notes.clone();
     notes.extend(workspace_of_root(policy, &identity, facts));
@@ -75,7 +78,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     })
 }
 
-fn add(steps: &mut Vec<Planned>, step: Step, reason: impl Into<String>) {
+pub(super) fn add(steps: &mut Vec<Planned>, step: Step, reason: impl Into<String>) {
     steps.push(Planned {
         step,
         reason: reason.into(),
@@ -296,11 +299,6 @@ fn set_up(policy: &Policy, facts: &Facts, steps: &mut Vec<Planned>) {
             ),
         );
     }
-    add(
-        steps,
-        Step::Limits(policy.limits.iter().map(|l| l.value).collect()),
-        "[limits] and --ulimit",
-    );
 }
 
 fn confine(
@@ -408,7 +406,12 @@ fn landlock_step(
     Ok(())
 }
 
-fn finish(policy: &Policy, facts: &Facts, identity: &Identity, steps: &mut Vec<Planned>) {
+fn finish(
+    policy: &Policy,
+    facts: &Facts,
+    (identity, ceilings): (&Identity, &Ceilings),
+    steps: &mut Vec<Planned>,
+) {
     if policy.init.value {
         add(
             steps,
@@ -429,7 +432,7 @@ fn finish(policy: &Policy, facts: &Facts, identity: &Identity, steps: &mut Vec<P
     if let Some(table) = &policy.syscalls {
         add(
             steps,
-            Step::Seccomp(filter(policy, table, identity)),
+            Step::Seccomp(ceilings.guarded(filter(policy, table, identity))),
             "[syscalls]",
         );
     }
@@ -486,26 +489,4 @@ fn home_of_image(policy: &Policy, facts: &Facts) -> Option<(OsString, OsString)>
     let user = facts.user.as_ref().and_then(|user| user.as_ref().ok());
     let home = user.and_then(|user| user.home.clone());
     Some(("HOME".into(), home.unwrap_or_else(|| "/".into()).into()))
-}
-
-fn limits_without_cgroup(policy: &Policy, ledger: &mut Ledger<'_>) -> Result<(), Refusal> {
-    if let Some(memory) = &policy.memory {
-        let reason = format!(
-            "{} holds for each process, not for the sandbox as a whole",
-            memory.value
-        );
-        ledger.lacks(
-            Protection::Memory,
-            &reason,
-            "cgroup limits are not supported yet; lower limits.pids or limits.memory",
-        )?;
-    }
-    if policy.cpu.is_some() {
-        ledger.lacks(
-            Protection::Cpu,
-            "limits.cpu is not in force",
-            "cgroup limits are not supported yet",
-        )?;
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 
 use super::step::{Plan, Step, Upper};
 use crate::model::Host;
-use crate::model::host::{Fact, ProcMount};
+use crate::model::host::{Cgroup, Fact, ProcMount};
 use crate::sys::Errno;
 
 /// What says nothing of overlay: a layer that is gone, and a machine that has no more to give.
@@ -25,6 +25,10 @@ pub fn learn(plan: &Plan, step: usize, errno: Errno, host: &mut Host) -> bool {
     match plan.steps.get(step).map(|p| &p.step) {
         // What `mount_too_revealing` answers; a place that cannot be mounted on has other words.
         Some(Step::Proc(..)) if errno == Errno::EPERM => host.proc = ProcMount::Refused,
+        // The next rung of the ladder; a directory that was named has none below it.
+        Some(Step::Cgroup(_)) => {
+            (host.cgroup, host.cgroup_refused) = (Cgroup::NotDelegated, true);
+        }
         Some(Step::TimeNamespace) => host.time_namespace = refused(),
         Some(Step::NoNestedNamespaces) => {
             host.namespace_limits = Fact::Missing("/proc/sys is read-only".into());

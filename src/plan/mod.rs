@@ -6,6 +6,7 @@ mod generated;
 mod identity;
 mod landlock;
 mod learn;
+mod limits;
 mod links;
 mod loss;
 mod place;
@@ -20,6 +21,7 @@ pub use build::build;
 pub use filesystem::{Room, places, room};
 pub use identity::{Identity, image_maps};
 pub use learn::learn;
+pub use limits::Group;
 pub use loss::{Loss, Refusal};
 pub use step::{
     Access, Attributes, Holder, LayerOption, MapWriter, Namespaces, Plan, Planned, ProcKind, Rule, Step,

@@ -1,7 +1,8 @@
 //! The steps. `sandbox` turns each into system calls; nothing else may mount, clone or confine.
 
+use super::limits::Group;
 use super::loss::Loss;
-use crate::model::{Bytes, CapabilitySet, HostPath, IdMap, InRoot, Layers, Set, Span};
+use crate::model::{Bytes, CapabilitySet, HostPath, IdMap, InRoot, Layers, Processors, Set, Span};
 use crate::policy::Limit;
 use crate::seccomp::Table;
 use std::ffi::OsString;
@@ -154,6 +155,10 @@ pub struct Rule {
 /// One step.
 #[derive(Debug, Clone)]
 pub enum Step {
+    /// A cgroup of the sandbox's own, made before it and removed after it; clone3 puts its first process there.
+    Cgroup(Group),
+    /// The supervisor looks how much memory all processes together hold, and ends them when it is more.
+    WatchMemory(Bytes),
     /// clone3 with all namespaces at once.
     Clone(Namespaces),
     /// Writes `uid_map` and `gid_map`.
@@ -235,6 +240,8 @@ pub enum Step {
     Terminal,
     /// Where the command starts.
     StartIn(InRoot),
+    /// sched_setaffinity: these processors and no others.
+    Processors(Processors),
     /// setrlimit.
     Limits(Vec<Limit>),
     /// setgroups(2): no groups but these, by their ids inside; none of them is the caller's own.
@@ -315,7 +322,7 @@ impl Step {
             Self::Keyring => "keyring",
             Self::Terminal => "terminal",
             Self::StartIn(_) => "directory",
-            Self::Limits(_) => "limits",
+            Self::Cgroup(_) | Self::WatchMemory(_) | Self::Processors(_) | Self::Limits(_) => "limits",
             Self::Capabilities(..) | Self::NoNewPrivileges => "rights",
             Self::Landlock { .. } => "landlock",
             Self::Init | Self::Session | Self::CloseRange => "process",
@@ -394,6 +401,11 @@ impl fmt::Display for Step {
             Self::Keyring => f.write_str("a fresh session keyring"),
             Self::Terminal => f.write_str("a pseudo-terminal of its own"),
             Self::StartIn(at) => write!(f, "{at}"),
+            Self::Cgroup(group) => write!(f, "{group}"),
+            Self::WatchMemory(most) => {
+                write!(f, "memory of all processes together {most}, watched from outside")
+            }
+            Self::Processors(list) => write!(f, "processors {list}"),
             Self::Limits(limits) => {
                 for (i, l) in limits.iter().enumerate() {
                     write!(f, "{}{} {}", if i == 0 { "" } else { ", " }, l.resource, l.soft)?;

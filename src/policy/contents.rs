@@ -1,9 +1,11 @@
 //! What a policy holds.
 
 use super::flags::Userns;
-use super::limits::Resource;
+use super::limits::{Resource, Swap};
 use super::request::Root;
-use crate::model::{Bytes, CapabilitySet, HostPath, InRoot, Level, Origin, Protection, Set, Span};
+use crate::model::{
+    Bytes, CapabilitySet, HostPath, InRoot, Level, Origin, Processors, Protection, Set, Span,
+};
 use crate::profile::schema::{
     HomeMode, MapKind, NetworkMode, ProcMode, RootMode, TerminalMode, UpperPlace, UserSpec, WithoutOverlay,
     WorkdirMode,
@@ -72,8 +74,16 @@ pub struct Policy {
     pub limits: Vec<Set<Limit>>,
     /// A ceiling for the memory of the whole sandbox.
     pub memory: Option<Set<Bytes>>,
+    /// How much of it may be swapped out; nothing when not said.
+    pub swap: Option<Set<Swap>>,
+    /// A ceiling for the processes and threads of the whole sandbox, also among `limits`.
+    pub pids: Option<Set<u64>>,
     /// A ceiling for processor use, in hundredths.
     pub cpu: Option<Set<u64>>,
+    /// The only processors that may be used.
+    pub processors: Option<Set<Processors>>,
+    /// The cgroup in which the sandbox's own is made, instead of the one that is found.
+    pub cgroup_parent: Option<Set<HostPath>>,
     /// Wall-clock time after which everything is killed.
     pub time: Option<Set<Span>>,
     /// The whole environment.
@@ -185,5 +195,17 @@ impl Enforcement {
     #[must_use]
     pub fn wants(&self, protection: Protection) -> bool {
         self.level(protection).value != Level::Off
+    }
+}
+
+impl Policy {
+    /// Whether anything is limited that a cgroup limits best.
+    #[must_use]
+    pub fn limits_the_whole(&self) -> bool {
+        self.memory.is_some()
+            || self.pids.is_some()
+            || self.cpu.is_some()
+            || self.processors.is_some()
+            || self.cgroup_parent.is_some()
     }
 }

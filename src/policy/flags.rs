@@ -1,6 +1,7 @@
 //! What only flags say: no profile may ask for it, since it is about this machine, or about this one run.
 
-use crate::model::{Bytes, HostPath, IdRange, InRoot, Set};
+use super::limits::Swap;
+use crate::model::{Bytes, HostPath, IdRange, InRoot, Processors, Set};
 use std::net::IpAddr;
 
 /// Flags that have no word in a profile.
@@ -22,6 +23,12 @@ pub struct Flags {
     pub hosts: Vec<Set<(String, IpAddr)>>,
     /// `--dns`
     pub dns: Vec<Set<IpAddr>>,
+    /// `--memory-swap`
+    pub swap: Option<Set<Swap>>,
+    /// `--cpuset-cpus`
+    pub processors: Option<Set<Processors>>,
+    /// `--cgroup-parent`
+    pub cgroup_parent: Option<Set<HostPath>>,
 }
 
 /// A named volume.

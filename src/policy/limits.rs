@@ -1,7 +1,17 @@
 //! Resource limits by their names.
 
+use crate::model::Bytes;
 use serde::Serialize;
 use std::fmt;
+
+/// How much may be swapped out, as docker counts it: memory and swap together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swap {
+    /// So much of both.
+    Together(Bytes),
+    /// As much as the host has.
+    Unlimited,
+}
 
 /// A resource of setrlimit(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

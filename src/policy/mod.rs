@@ -11,7 +11,7 @@ mod resolve;
 
 pub use contents::{Bind, Device, Enforcement, EnvVar, Limit, Policy, Protected, Scratch, Workspace};
 pub use flags::{Flags, Userns, Volume};
-pub use limits::Resource;
+pub use limits::{Resource, Swap};
 pub use mounts::never_shown;
 pub use request::{Error, Image, ImageConfig, Request, Root};
 pub use resolve::resolve;

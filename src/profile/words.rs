@@ -265,10 +265,15 @@ pub const KEYS: &[Key] = &[
         "limits",
         "memory",
         Takes::Size,
-        "of the whole sandbox where a cgroup can be had, else of each process",
+        "of the whole sandbox: counted by a cgroup where one can be had, else watched",
     ),
     key("limits", "pids", Takes::Number, "processes and threads at once"),
-    key("limits", "cpu", Takes::Processors, "processors, for example 1.5"),
+    key(
+        "limits",
+        "cpu",
+        Takes::Processors,
+        "processors, for example 1.5; whole ones where there is no cgroup",
+    ),
     key(
         "limits",
         "time",

@@ -39,6 +39,7 @@ impl Child<'_> {
         match operation {
             Operation::KernelFile(path, bytes) => fs::write_kernel_file(path, bytes),
             Operation::AwaitMaps => self.await_maps(),
+            Operation::UnshareCgroup => process::unshare(libc::CLONE_NEWCGROUP),
             Operation::UnshareTime => process::unshare(0x80),
             Operation::ActAsRoot => cred::set_group(0).and_then(|()| cred::set_user(0)),
             Operation::Open {
@@ -101,6 +102,7 @@ impl Child<'_> {
             },
             Operation::Terminal => self.terminal(),
             Operation::StartIn(at) => self.start_in(at),
+            Operation::Processors(mask) => process::set_processors(mask),
             Operation::Limit { resource, soft, hard } => cred::set_limit(*resource, *soft, *hard),
             Operation::Groups(groups) => cred::set_groups(groups),
             Operation::SetIds { uid, gid, change } => set_ids(*uid, *gid, *change),

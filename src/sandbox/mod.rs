@@ -2,7 +2,9 @@
 //!
 //! `prepare` allocates everything; `spawn` clones; `child` and `init` run on the other side and never allocate; `supervise` waits.
 
+mod cgroup;
 mod child;
+mod command;
 mod confine;
 mod fresh;
 mod helper;
@@ -12,13 +14,15 @@ mod message;
 mod operation;
 mod outcome;
 mod prepare;
+mod scope;
 mod spawn;
 mod supervise;
 mod terminal;
+mod watch;
 pub mod workspace;
 
 pub use operation::Streams;
-pub use outcome::{Ended, Outcome};
+pub use outcome::{Counter, Ended, Outcome, Whole};
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use spawn::{Running, StartError};
 pub use supervise::{Serve, SuperviseError, Supervised};

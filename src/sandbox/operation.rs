@@ -1,7 +1,8 @@
 //! Prepared steps: what the child walks through. Every string is a C string, every list is built.
 
-use crate::model::Bytes;
+use crate::model::{Bytes, Processors};
 use crate::plan::{Access, Attributes, Holder};
+use crate::sys::process::ProcessorMask;
 use crate::sys::process::Strings;
 use crate::sys::seccomp::Instruction;
 use crate::sys::{mount, tty};
@@ -95,6 +96,8 @@ pub(super) enum Operation {
     KernelFile(&'static CStr, Vec<u8>),
     /// Waits for the supervisor to say that the maps are written.
     AwaitMaps,
+    /// unshare(CLONE_NEWCGROUP): the cgroup that clone3 has put us into becomes the root of what can be seen.
+    UnshareCgroup,
     /// unshare(CLONE_NEWTIME).
     UnshareTime,
     /// Becomes uid 0 and gid 0 inside.
@@ -164,6 +167,8 @@ pub(super) enum Operation {
     Terminal,
     /// chdir.
     StartIn(Place),
+    /// sched_setaffinity.
+    Processors(ProcessorMask),
     /// setrlimit.
     Limit { resource: u32, soft: u64, hard: u64 },
     /// setgroups(2).
@@ -215,6 +220,18 @@ impl Streams {
     pub fn any(self) -> bool {
         self.terminal.contains(&true)
     }
+}
+
+/// The kernel's bits for a list of processors.
+pub(super) fn mask(list: &Processors) -> ProcessorMask {
+    let mut mask: ProcessorMask = [0; 16];
+    for number in list.numbers() {
+        let word = usize::try_from(number / 64).ok().and_then(|at| mask.get_mut(at));
+        if let Some(word) = word {
+            *word |= 1 << (number % 64);
+        }
+    }
+    mask
 }
 
 /// The kernel's bits for a plan's attributes. Nothing in a sandbox is ever set-id.

@@ -1,17 +1,19 @@
 //! Plan to operations: all allocation happens here, before clone3.
 
 use super::lower::Ids;
-use super::operation::{Operation, Place, Scratch, TmpfsOptions, bits};
+use super::operation::{Operation, Place, Scratch, TmpfsOptions, bits, mask};
+use super::outcome::Deadly;
+use super::watch::Watched;
 use crate::model::{HostPath, IdMap, InRoot, Layers};
 use crate::plan::{Attributes, LayerOption, MapWriter, Plan, ProcKind, Step, Upper};
 use crate::sys::mount;
-use crate::sys::process::{CloneFlags, Strings};
+use crate::sys::process::CloneFlags;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated,
     Scope,
 };
-use std::ffi::{CString, OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// A plan, ready to be walked by a child that may not allocate.
@@ -31,6 +33,12 @@ pub struct Prepared {
     pub(super) init: bool,
     /// What the command gets in place of SIGTERM.
     pub(super) stop_signal: i32,
+    /// The cgroup to make, and which step asks for it.
+    pub(super) group: Option<(usize, crate::plan::Group)>,
+    /// What is watched where there is none.
+    pub(super) watched: Option<Watched>,
+    /// Limits of each process that end it with a signal of their own.
+    pub(super) deadly: Deadly,
     /// How many bytes the arguments take, counted before the clone because counting allocates.
     pub(super) arguments: usize,
 }
@@ -70,6 +78,9 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         abi: ABI::Unsupported,
         init: false,
         stop_signal: plan.stop_signal.as_ref().map_or(libc::SIGTERM, |s| s.value),
+        group: None,
+        watched: None,
+        deadly: Deadly::of(plan),
         arguments: crate::sys::memory::size_of_arguments(),
     };
     let ids = Ids::of(plan);
@@ -78,6 +89,9 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
     for (index, planned) in plan.steps.iter().enumerate() {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         p.step(index, &planned.step, &ids, &mut slot)?;
+    }
+    if let Some(watched) = &mut p.watched {
+        watched.written_to_memory(plan)?;
     }
     Ok(p)
 }
@@ -170,7 +184,19 @@ impl Prepared {
 
     fn step(&mut self, index: u32, step: &Step, ids: &Ids, slot: &mut usize) -> Result<(), PrepareError> {
         match step {
-            Step::Clone(namespaces) => self.namespaces = clone_flags(namespaces.net),
+            Step::Clone(namespaces) => {
+                let mut flags = clone_flags(namespaces.net);
+                if self.group.is_some() {
+                    // Made by clone3 it would start at the supervisor's cgroup, since the kernel copies namespaces first.
+                    flags.0 &= !u64::from(libc::CLONE_NEWCGROUP.cast_unsigned());
+                    self.put_first(index, Operation::UnshareCgroup);
+                }
+                self.namespaces = flags;
+            }
+            Step::Cgroup(group) => {
+                self.group = Some((usize::try_from(index).unwrap_or_default(), group.clone()))
+            }
+            Step::WatchMemory(most) => self.watched = Some(Watched::new(*most)),
             Step::MapIds { uids, gids, by } => self.map_ids(index, uids, gids, by)?,
             Step::TimeNamespace => self.time_namespace(index)?,
             Step::NoNestedNamespaces => {
@@ -285,6 +311,9 @@ impl Prepared {
                 self.put(index, Operation::Terminal);
             }
             Step::StartIn(at) => self.put(index, Operation::StartIn(place(at)?)),
+            Step::Processors(list) => {
+                self.put(index, Operation::Processors(mask(list)));
+            }
             Step::Limits(limits) => {
                 for l in limits {
                     let resource = l.resource.number();
@@ -341,9 +370,13 @@ impl Prepared {
             Step::Session => self.put(index, Operation::Session),
             Step::CloseRange => self.put(index, Operation::CloseRange),
             Step::Seccomp(table) => self.put(index, Operation::Seccomp(table.compile()?.instructions)),
-            Step::Exec { command, environment } => self.put(index, exec(command, environment)?),
+            Step::Exec { command, environment } => {
+                self.put(index, super::command::exec(command, environment)?)
+            }
             // Named, so that a step that nobody carries out does not compile.
             Step::Clone(_)
+            | Step::Cgroup(_)
+            | Step::WatchMemory(_)
             | Step::MapIds { .. }
             | Step::TimeNamespace
             | Step::NoNestedNamespaces
@@ -446,36 +479,4 @@ fn ruleset(abi: ABI, network: bool, scopes: bool) -> Result<RulesetCreated, Prep
         ruleset = ruleset.scope(Scope::from_all(ABI::V6))?;
     }
     Ok(ruleset.create()?)
-}
-
-/// A command without a slash is looked for in the sandbox's own `PATH`, by trying: what is there is not known before the pivot.
-fn exec(command: &[OsString], environment: &[(OsString, OsString)]) -> Result<Operation, PrepareError> {
-    let name = command.first().cloned().unwrap_or_default();
-    let mut candidates = Vec::new();
-    if name.as_bytes().contains(&b'/') {
-        candidates.push(text(name.as_bytes(), "the command")?);
-    } else if !name.is_empty() {
-        let search = environment
-            .iter()
-            .find(|(n, _)| n == "PATH")
-            .map(|(_, v)| v.as_bytes())
-            .unwrap_or_default();
-        for directory in search.split(|b| *b == b':').filter(|d| d.starts_with(b"/")) {
-            candidates.push(text([directory, b"/", name.as_bytes()].concat(), "the command")?);
-        }
-    }
-    let arguments = command
-        .iter()
-        .map(|a| text(a.as_bytes(), "an argument"))
-        .collect::<Result<_, _>>()?;
-    let mut variables = Vec::with_capacity(environment.len());
-    for (name, value) in environment {
-        let line = [name.as_bytes(), b"=", value.as_bytes()].concat();
-        variables.push(text(OsString::from_vec(line).into_vec(), "the environment")?);
-    }
-    Ok(Operation::Exec {
-        candidates,
-        arguments: Strings::new(arguments),
-        environment: Strings::new(variables),
-    })
 }

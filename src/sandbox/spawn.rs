@@ -1,12 +1,15 @@
 //! clone3, and the two sides right after it.
 
+use super::cgroup::Cgroup;
 use super::child::Child;
 use super::helper;
 use super::init;
 use super::message::Message;
 use super::operation::{Operation, Streams};
+use super::outcome::{Deadly, Whole};
 use super::prepare::Prepared;
 use super::terminal;
+use super::watch::Watched;
 use crate::sys::memory::{Shared, Stack};
 use crate::sys::process::{self, Side};
 use crate::sys::signal::{self, SignalSet};
@@ -49,6 +52,11 @@ pub struct Running {
     pub(super) own: Streams,
     /// Whether the command was started in the foreground of its terminal.
     pub(super) attended: bool,
+    /// Its cgroup.
+    pub(super) group: Option<Cgroup>,
+    /// What is watched.
+    pub(super) watched: Option<Watched>,
+    pub(super) deadly: Deadly,
 }
 
 /// Why there is no sandbox.
@@ -88,8 +96,33 @@ impl Prepared {
         let (init, stop_signal, maps) = (self.init, self.stop_signal, self.maps.take());
         let attended = terminal::attended(streams, own, init);
         let since = Instant::now();
-        match process::clone_into(self.namespaces).map_err(StartError::Clone)? {
+        let (watched, deadly) = (self.watched.take(), self.deadly);
+        let group = match self.group.take() {
+            Some((step, group)) => Some((
+                step,
+                Cgroup::make(&group).map_err(|errno| StartError::Step { step, errno })?,
+            )),
+            None => None,
+        };
+        let into = group.as_ref().map(|(_, group)| group.fd());
+        let side = match (process::clone_into(self.namespaces, into), group) {
+            (Ok(side), group) => (side, group.map(|(_, group)| group)),
+            // What clone(2) says of a cgroup that it may not use.
+            (Err(errno @ (Errno::EACCES | Errno::EBUSY | Errno::EOPNOTSUPP)), Some((step, group))) => {
+                group.remove();
+                return Err(StartError::Step { step, errno });
+            }
+            (Err(errno), group) => {
+                if let Some((_, group)) = group {
+                    group.remove();
+                }
+                return Err(StartError::Clone(errno));
+            }
+        };
+        match side.0 {
             Side::Child => {
+                // Its lock is the supervisor's: what is held here ends with exec.
+                std::mem::forget(side.1);
                 // The supervisor's end must not keep the channel open, or its death would go unseen.
                 drop(control);
                 child_main(self, theirs.as_fd(), &mut slots, (streams, attended))
@@ -111,10 +144,14 @@ impl Prepared {
                     streams,
                     own,
                     attended,
+                    group: side.1,
+                    watched,
+                    deadly,
                 };
                 if let Some((by, uids, gids)) = maps {
                     if let Err(why) = helper::write_maps(&by, &uids, &gids, pid) {
                         running.destroy();
+                        running.finish();
                         return Err(StartError::Maps(why));
                     }
                     // A child that has failed meanwhile says so itself.
@@ -127,6 +164,16 @@ impl Prepared {
 }
 
 impl Running {
+    /// What was counted; the cgroup is removed.
+    pub(super) fn finish(self) -> Whole {
+        let Some(group) = self.group else {
+            return Whole::default();
+        };
+        let counted = group.counted();
+        group.remove();
+        counted
+    }
+
     /// Kills everything inside and waits until it is gone.
     pub(super) fn destroy(&self) {
         let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);

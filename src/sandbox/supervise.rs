@@ -1,11 +1,13 @@
 //! Waits, forwards, relays, counts the time.
 
 use super::IDLE_MILLIS;
+use super::cgroup::Cgroup;
 use super::confine;
 use super::message::Message;
-use super::outcome::{Ended, Outcome};
+use super::outcome::{Counter, Ended, Outcome};
 use super::spawn::{HANDLED, Running, StartError};
 use super::terminal::{self, Relay};
+use super::watch::MemoryWatch;
 use crate::sys::process::{self, Status, Usage};
 use crate::sys::signal::{self, Arrived, SignalSet};
 use crate::sys::socket::{self, Watch};
@@ -63,6 +65,7 @@ struct State<'a> {
     ended: Option<Ended>,
     deadline: Option<Instant>,
     failed: Option<StartError>,
+    watch: Option<MemoryWatch>,
 }
 
 impl Running {
@@ -71,7 +74,7 @@ impl Running {
     /// # Errors
     /// When a step of the child failed.
     pub fn supervise(
-        self,
+        mut self,
         time: Option<Duration>,
         give_up_rights: bool,
         serve: Option<Serve<'_>>,
@@ -89,6 +92,10 @@ impl Running {
             ended: None,
             deadline: time.map(|t| self.since + t),
             failed: None,
+            watch: self
+                .watched
+                .take()
+                .map(|w| MemoryWatch::new(w, self.pid, self.init)),
         };
         let result = self.wait_for_end(&mut state, give_up_rights);
         let relay = state.relay.take();
@@ -99,23 +106,34 @@ impl Running {
         if let Some(relay) = relay {
             relay.finish(self.signals.as_fd());
         }
+        let (init, since, deadly) = (self.init, self.since, self.deadly);
+        let mut whole = self.finish();
         let usage = result?;
         if let Some(failed) = state.failed {
             return Err(failed.into());
         }
         let (status, usage) = usage;
         let ended = state.ended.unwrap_or(match status {
-            Status::Exited(code) if !self.init => Ended::Exited(code),
-            Status::Signaled(signal) if !self.init => Ended::Signaled(signal),
+            Status::Exited(code) if !init => Ended::Exited(code),
+            Status::Signaled(signal) if !init => Ended::Signaled(signal),
             Status::Signaled(signal) => Ended::Killed(signal),
             _ => Ended::Killed(libc::SIGKILL),
         });
+        if let Some(watch) = &state.watch {
+            whole.by = Counter::Watch;
+            (whole.memory_peak, whole.pids_peak) = watch.seen();
+        }
+        let (user, system) = (
+            Duration::from_micros(usage.user_micros),
+            Duration::from_micros(usage.system_micros),
+        );
         let outcome = Outcome {
-            ended,
-            wall: self.since.elapsed(),
-            user: Duration::from_micros(usage.user_micros),
-            system: Duration::from_micros(usage.system_micros),
+            ended: deadly.judge(ended, user + system, &whole),
+            wall: since.elapsed(),
+            user,
+            system,
             memory_peak: usage.peak_bytes,
+            whole,
         };
         Ok(Supervised {
             outcome,
@@ -173,6 +191,10 @@ impl Running {
                     return Ok((status, usage));
                 }
             }
+            if state.ended.is_none() && state.watch.as_mut().is_some_and(MemoryWatch::look) {
+                state.ended = Some(Ended::OutOfMemory);
+                let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+            }
             if state.deadline.is_some_and(|d| d <= Instant::now()) && state.ended.is_none() {
                 state.ended = Some(Ended::Timeout);
                 state.deadline = None;
@@ -226,8 +248,13 @@ impl Running {
     fn started(&self, state: &mut State<'_>, give_up_rights: bool) {
         state.started = true;
         terminal::let_go();
-        if give_up_rights {
-            confine::supervisor();
+        if let Some(watch) = &mut state.watch {
+            watch.begin();
+        }
+        if give_up_rights && state.watch.is_some() {
+            confine::watch(self.group.is_none());
+        } else if give_up_rights {
+            confine::supervisor(self.group.as_ref().map(Cgroup::places));
         } else {
             let _ = cred::undumpable();
         }
@@ -391,13 +418,13 @@ impl State<'_> {
             return 10;
         }
         let idle = if self.slim { i32::MAX } else { IDLE_MILLIS };
-        let Some(deadline) = self.deadline else {
+        let left = self.deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let watch = self.watch.as_ref().and_then(MemoryWatch::wait);
+        let Some(left) = left.into_iter().chain(watch).min() else {
             return if self.slim { -1 } else { idle };
         };
-        let left = deadline
-            .saturating_duration_since(Instant::now())
-            .as_millis()
-            .saturating_add(1);
-        i32::try_from(left).unwrap_or(i32::MAX).min(idle)
+        i32::try_from(left.as_millis().saturating_add(1))
+            .unwrap_or(i32::MAX)
+            .min(idle)
     }
 }

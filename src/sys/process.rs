@@ -34,17 +34,19 @@ struct CloneArgs {
     cgroup: u64,
 }
 
-/// clone3(2) with all namespaces at once. The child has a copy of this process's memory.
+/// clone3(2) with all namespaces at once, into a cgroup where one is given. The child has a copy of this process's memory.
 ///
 /// # Errors
 /// `EPERM` where user namespaces are refused, `ENOSPC` where their number is limited.
-pub fn clone_into(namespaces: CloneFlags) -> Result<Side> {
+pub fn clone_into(namespaces: CloneFlags, cgroup: Option<BorrowedFd<'_>>) -> Result<Side> {
+    const INTO_CGROUP: u64 = 0x2_0000_0000;
     let mut pidfd: RawFd = -1;
     #[allow(clippy::cast_sign_loss, reason = "flag bits and a signal number")]
     let args = CloneArgs {
-        flags: namespaces.0 | libc::CLONE_PIDFD as u64,
+        flags: namespaces.0 | libc::CLONE_PIDFD as u64 | cgroup.map_or(0, |_| INTO_CGROUP),
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
+        cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
         ..CloneArgs::default()
     };
     // SAFETY: like fork: no memory is shared, and this program has one thread, so no lock can be held by another.
@@ -58,12 +60,41 @@ pub fn clone_into(namespaces: CloneFlags) -> Result<Side> {
     Ok(Side::Parent(fd, pid as libc::pid_t))
 }
 
+/// A processor mask: bit n of the whole is processor n.
+pub type ProcessorMask = [u64; 16];
+
+/// This process runs on these processors only.
+///
+/// # Errors
+/// `EINVAL` when none of them is one that it may use.
+pub fn set_processors(mask: &ProcessorMask) -> Result<()> {
+    // SAFETY: the mask is live and its size is given.
+    check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(mask), mask.as_ptr()) })
+        .map(|_| ())
+}
+
+/// The processors that this process may use, ascending.
+///
+/// # Errors
+/// `EINVAL` on machines with more than 1024.
+pub fn processors() -> Result<Vec<u32>> {
+    let mut mask: ProcessorMask = [0; 16];
+    let size = size_of_val(&mask);
+    // SAFETY: the mask is live and its size is given.
+    check(unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, size, mask.as_mut_ptr()) })?;
+    let held = |n: &u32| {
+        let word = usize::try_from(n / 64).ok().and_then(|at| mask.get(at));
+        word.is_some_and(|word| word >> (n % 64) & 1 == 1)
+    };
+    Ok((0..1024).filter(held).collect())
+}
+
 /// fork(2) without a new namespace.
 ///
 /// # Errors
 /// `EAGAIN` when the limit of processes is reached.
 pub fn fork() -> Result<Side> {
-    clone_into(CloneFlags(0))
+    clone_into(CloneFlags(0), None)
 }
 
 /// Runs `body` in a child that shares this process's memory until it execs or exits; this process waits until then.

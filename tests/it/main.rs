@@ -23,6 +23,7 @@ mod faults;
 mod flags;
 mod flags_wrong;
 mod image;
+mod limits;
 mod links;
 mod programs;
 mod pty;

@@ -1,14 +1,49 @@
 //! Ceilings.
 
-use super::parsed;
+use super::{parsed, wrong};
 use crate::cli::report::Report;
-use crate::model::{Origin, Set, Span};
+use crate::model::{Bytes, HostPath, Origin, Set, Span};
+use crate::policy::{Flags, Swap};
 use crate::profile::schema::{Profile, Ulimit};
 use clap::Args;
+use std::path::{Component, Path, PathBuf};
 
 /// Flags about limits.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LimitArgs {
+    /// The most memory that all processes together may hold (512m, 2g); more ends all of them
+    #[arg(short, long, value_name = "SIZE", help_heading = "Limits")]
+    pub memory: Option<String>,
+    /// Memory and swap together (the memory's own size: no swap, which is the default; -1: as much swap as there is)
+    #[arg(
+        long,
+        value_name = "SIZE",
+        help_heading = "Limits",
+        allow_hyphen_values = true
+    )]
+    pub memory_swap: Option<String>,
+    /// How much processor time: 1.5 is one and a half; without a cgroup whole processors only
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        help_heading = "Limits",
+        allow_hyphen_values = true
+    )]
+    pub cpus: Option<String>,
+    /// The only processors that may be used (0-2,5)
+    #[arg(long, value_name = "LIST", help_heading = "Limits")]
+    pub cpuset_cpus: Option<String>,
+    /// The most processes and threads at once
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        help_heading = "Limits",
+        allow_hyphen_values = true
+    )]
+    pub pids_limit: Option<String>,
+    /// Make the sandbox's cgroup in this one, a path below /sys/fs/cgroup
+    #[arg(long, value_name = "PATH", help_heading = "Limits")]
+    pub cgroup_parent: Option<PathBuf>,
     /// Limit: NAME=SOFT[:HARD], for example nofile=1024
     #[arg(long, value_name = "LIMIT", help_heading = "Limits")]
     pub ulimit: Vec<String>,
@@ -28,8 +63,94 @@ impl LimitArgs {
         if let Some(time) = &self.timeout {
             p.limits.time = Some(parsed::<Span>("--timeout", time)?);
         }
+        if let Some(size) = &self.memory {
+            let memory = parsed::<Bytes>("--memory", size)?;
+            // docker's own floor; below it not even a shell starts, and 0 would be no limit there.
+            if memory.value < LEAST_MEMORY {
+                return Err(wrong("--memory", size, "the least is 6m"));
+            }
+            p.limits.memory = Some(memory);
+        }
+        if let Some(text) = &self.cpus {
+            p.limits.cpu = Some(Set::new(
+                hundredths(text)?,
+                Origin::flag(format!("--cpus {text}")),
+            ));
+        }
+        if let Some(text) = &self.pids_limit {
+            let plain = text.bytes().all(|b| b.is_ascii_digit());
+            let number = plain
+                .then(|| text.parse().ok())
+                .flatten()
+                .filter(|n: &u64| *n > 0);
+            let number = number.ok_or_else(|| wrong("--pids-limit", text, PIDS))?;
+            p.limits.pids = Some(Set::new(number, Origin::flag(format!("--pids-limit {text}"))));
+        }
         Ok(())
     }
+
+    pub(super) fn flags(&self, flags: &mut Flags) -> Result<(), Report> {
+        flags.swap = match self.memory_swap.as_deref() {
+            None => None,
+            Some("-1") => Some(Set::new(Swap::Unlimited, Origin::flag("--memory-swap -1"))),
+            Some(size) => Some(parsed::<Bytes>("--memory-swap", size)?.map(Swap::Together)),
+        };
+        if let Some(list) = &self.cpuset_cpus {
+            flags.processors = Some(parsed("--cpuset-cpus", list)?);
+        }
+        if let Some(path) = &self.cgroup_parent {
+            flags.cgroup_parent = Some(cgroup(path)?);
+        }
+        Ok(())
+    }
+}
+
+const LEAST_MEMORY: Bytes = Bytes(6 << 20);
+const PIDS: &str = "write how many processes and threads there may be; for as many as you may have, --ulimit nproc=unlimited";
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// As docker reads it: from the root of all cgroups. The whole path on this host is taken too.
+fn cgroup(path: &Path) -> Result<Set<HostPath>, Report> {
+    let shown = path.display().to_string();
+    let plain = |c: Component<'_>| matches!(c, Component::RootDir | Component::Normal(_));
+    if !path.components().all(plain) {
+        return Err(wrong(
+            "--cgroup-parent",
+            &shown,
+            "write the path without `.` and `..`",
+        ));
+    }
+    let below = path
+        .strip_prefix(CGROUPS)
+        .or_else(|_| path.strip_prefix("/"))
+        .unwrap_or(path);
+    let whole =
+        HostPath::new(Path::new(CGROUPS).join(below)).map_err(|e| wrong("--cgroup-parent", &shown, e))?;
+    Ok(Set::new(whole, Origin::flag(format!("--cgroup-parent {shown}"))))
+}
+
+/// `1.5` is 150.
+fn hundredths(text: &str) -> Result<u64, Report> {
+    let bad = || {
+        wrong(
+            "--cpus",
+            text,
+            "write a number of processors with two digits at most behind the point, for example 2 or 1.5",
+        )
+    };
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+    if !(digits(whole) || whole.is_empty() && part != "0") || !digits(part) || part.len() > 2 {
+        return Err(bad());
+    }
+    let whole: u64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().map_err(|_| bad())?
+    };
+    let part: u64 = format!("{part:0<2}").parse().map_err(|_| bad())?;
+    let all = whole.checked_mul(100).and_then(|w| w.checked_add(part));
+    all.filter(|n| *n > 0).ok_or_else(bad)
 }
 
 /// `NAME=SOFT[:HARD]`

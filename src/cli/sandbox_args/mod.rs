@@ -130,6 +130,7 @@ impl SandboxArgs {
         self.ids.flags(&mut flags)?;
         self.files.flags(&mut flags)?;
         self.surroundings.flags(&mut flags)?;
+        self.limits.flags(&mut flags)?;
         self.process.flags(&mut flags)?;
         Ok(flags)
     }

@@ -5,29 +5,33 @@ use crate::host::Survey;
 use crate::host::around::OnPath;
 use crate::model::host::{Cgroup, Fact};
 
-/// This version makes no cgroup, whatever the host gives: to be changed with the plan's own words.
-const NO_CGROUP_YET: &str =
-    "limits hold for each process, not for the sandbox as a whole: this version of sbx makes no cgroup";
+/// What holds where there is none.
+const WITHOUT: &str = "memory is watched from outside, processes are counted in the user namespace, processors are whole: what else is limited is a loss";
+/// What holds where there is one.
+const WITH: &str = "limits.memory, pids and cpu hold for the sandbox as a whole, counted by the kernel";
 
 /// What memory, processes and processor time of a whole sandbox are limited by.
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 
 pub(super) fn cgroup(survey: &Survey) -> Finding {
     let finding = match &survey.host.cgroup {
-        Cgroup::Delegated { path, controllers } => delegated(&path.to_string(), controllers),
-        Cgroup::NotDelegated => Finding::missing(
-            "cgroup",
-            "cgroup v2, but no directory of it is yours",
-            NO_CGROUP_YET,
-        )
-        .mend(delegate(survey)),
+        Cgroup::Delegated {
+            path, controllers, ..
+        } => delegated(&path.to_string(), controllers),
+        Cgroup::Systemd { bus, controllers } => {
+            delegated(&format!("a scope of the user's systemd ({bus})"), controllers)
+        }
+        Cgroup::NotDelegated => {
+            Finding::missing("cgroup", "cgroup v2, but no directory of it is yours", WITHOUT)
+                .mend(delegate(survey))
+        }
         Cgroup::Legacy => Finding::missing(
             "cgroup",
-            "cgroup v1, which cannot be delegated safely",
-            NO_CGROUP_YET,
+            "cgroup v1, or v1 with a v2 tree beside it (hybrid): it cannot be delegated safely",
+            WITHOUT,
         )
         .mend("boot with systemd.unified_cgroup_hierarchy=1 (or cgroup_no_v1=all without systemd)"),
-        Cgroup::Absent => Finding::missing("cgroup", "no cgroup file system is mounted", NO_CGROUP_YET)
+        Cgroup::Absent => Finding::missing("cgroup", "no cgroup file system is mounted", WITHOUT)
             .mend("as root: mount -t cgroup2 none /sys/fs/cgroup"),
     };
     let own = survey.around.own_cgroup.as_deref().unwrap_or("none");
@@ -50,12 +54,12 @@ fn delegated(path: &str, controllers: &[String]) -> Finding {
         .filter(|c| !controllers.iter().any(|have| have == c))
         .collect();
     let finding = if lacking.is_empty() {
-        Finding::works("cgroup", format!("{path} is yours"), NO_CGROUP_YET)
+        Finding::works("cgroup", format!("{path} is yours"), WITH)
     } else {
         Finding::degraded(
             "cgroup",
             format!("{path} is yours, without {}", lacking.join(", ")),
-            NO_CGROUP_YET,
+            WITHOUT,
         )
         .mend(
             "as root, write `[Service]` and `Delegate=cpu cpuset io memory pids` to \

@@ -40,7 +40,7 @@ pub(super) fn attempt(host: &Host) -> Option<Result<(), String>> {
 
 /// A child in a user namespace of its own, for as long as `body` takes.
 fn with_a_namespace(body: impl FnOnce(i32) -> Result<(), String>) -> Result<(), String> {
-    match process::clone_into(CloneFlags(libc::CLONE_NEWUSER as u64)) {
+    match process::clone_into(CloneFlags(libc::CLONE_NEWUSER as u64), None) {
         Err(errno) => Err(format!("no user namespace to map: {errno}")),
         Ok(Side::Child) => {
             let _ = cred::die_with_parent();

@@ -55,7 +55,7 @@ pub fn survey() -> std::result::Result<Survey, Error> {
     host.fuse = fuse();
     host.fuse_overlayfs = ids::fuse_overlayfs();
     host.tun = device(c"/dev/net/tun");
-    host.cgroup = cgroup();
+    host.cgroup = tried_cgroup();
     host.tree = tree();
     host.user_namespaces = user_namespaces(&clues);
     let mut maps = None;
@@ -236,7 +236,7 @@ fn mounted(staging: &OwnedFd, lower: &OwnedFd) -> Result<()> {
 }
 
 /// A directory that looks delegated is, when a cgroup can be made in it: a cgroup may hold as many as `cgroup.max.descendants` says.
-fn cgroup() -> Cgroup {
+fn tried_cgroup() -> Cgroup {
     let found = cgroup::look();
     let Cgroup::Delegated { path, .. } = &found else {
         return found;

@@ -90,7 +90,7 @@ pub(crate) fn attempt_mapped(
     let Ok((here, there)) = socket::pair() else {
         return Trial::Refused(Errno::EMFILE);
     };
-    match process::clone_into(CloneFlags(u64::from(namespaces.cast_unsigned()))) {
+    match process::clone_into(CloneFlags(u64::from(namespaces.cast_unsigned())), None) {
         Err(errno) => Trial::Refused(errno),
         Ok(Side::Child) => {
             // Whoever kills doctor ends what it tries, too.

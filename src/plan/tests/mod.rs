@@ -1,5 +1,6 @@
 //! Plans as snapshots, and the rules that hold for every plan.
 
+mod limits;
 mod property;
 mod roots;
 mod snapshots;

@@ -126,6 +126,10 @@ fn on_disk(step: &Step) -> bool {
     }
 }
 
+fn counts(step: &Step, file: &str) -> bool {
+    matches!(step, Step::Cgroup(group) if group.files.iter().any(|(name, _)| *name == file))
+}
+
 /// A step, or a loss, for everything that was wanted.
 fn accounted(policy: &Policy, plan: &Plan) -> Result<(), String> {
     let step = |wanted: fn(&Step) -> bool| plan.steps.iter().any(|p| wanted(&p.step));
@@ -141,8 +145,14 @@ fn accounted(policy: &Policy, plan: &Plan) -> Result<(), String> {
             Protection::LandlockScopes => step(|s| matches!(s, Step::Landlock { scopes: true, .. })),
             Protection::NestedNamespaces => step(|s| matches!(s, Step::NoNestedNamespaces)),
             Protection::TimeNamespace => step(|s| matches!(s, Step::TimeNamespace)),
-            Protection::Memory => policy.memory.is_none(),
-            Protection::Cpu => policy.cpu.is_none(),
+            Protection::Memory => {
+                policy.memory.is_none()
+                    || step(|s| counts(s, "memory.max") || matches!(s, Step::WatchMemory(_)))
+            }
+            Protection::Cpu => {
+                policy.cpu.as_ref().is_none_or(|c| c.value >= 200)
+                    || step(|s| counts(s, "cpu.max") || matches!(s, Step::Processors(_)))
+            }
             Protection::Disk => !step(on_disk) || step(|s| matches!(s, Step::SealRoot)),
             _ => true,
         };

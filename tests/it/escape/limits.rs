@@ -308,3 +308,32 @@ fn the_time_limit_cannot_be_outrun() {
     Sbx::sh("strict", "sleep 0.5").out().code(0);
     assert!(since.elapsed() > Duration::from_millis(500));
 }
+
+#[test]
+fn processes_that_each_stay_below_the_limit_do_not_exceed_it_together() {
+    let script =
+        "for i in 1 2 3 4; do (head -c 90M /dev/zero | tail -c 90M >/dev/null; sleep 3) & done; wait";
+    let run = |more: &[&str]| under("strict").args(["-m", "200m"]).args(more).shell(script);
+    run(&[]).code(137).says("out of memory: the limit of 200M");
+    run(&["--enforce", "memory=off"]).code(0);
+}
+
+#[test]
+fn pages_that_processes_share_count_once() {
+    // Seven processes of 120 MiB each, and all of it the same memory.
+    under("strict")
+        .args(["-m", "300m"])
+        .attack("memory-bomb 120; fork-hold 6; sleep 2000")
+        .number("sleep");
+}
+
+#[test]
+fn memory_that_is_in_nobody_s_pages_counts() {
+    let file = "memfd_create @s:x 0; fallocate $0 0 0 0x9000000; sleep 3000";
+    let tmpfs = "fill /tmp/x 60; fill /dev/shm/x 60; sleep 3000";
+    for program in [file, tmpfs] {
+        let run = |more: &[&str]| under("strict").args(["-m", "100m"]).args(more).attack(program);
+        run(&[]).0.code(137).says("out of memory");
+        run(&["--enforce", "memory=off"]).number("sleep");
+    }
+}

@@ -1,0 +1,416 @@
+//! Ceilings of the sandbox as a whole: which rung of the ladder holds them on this host.
+//!
+//! A cgroup holds every one of them. What it cannot be asked for falls to what is left: a watch on the memory, the limit of processes in
+//! the user namespace, whole processors. What neither holds is a loss, or an error where a flag asks for it.
+
+use super::build::{Ledger, add};
+use super::loss::Refusal;
+use super::step::{Planned, Step};
+use crate::model::host::Cgroup;
+use crate::model::{Bytes, Host, HostPath, Level, Origin, Processors, Protection, Set};
+use crate::policy::{Limit, Policy, Resource, Swap};
+use crate::seccomp::Table;
+use serde::Serialize;
+use std::fmt;
+
+/// A cgroup of the sandbox's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// Where it is made.
+    pub parent: HostPath,
+    /// Whether this process lives there alone, and moves into a leaf first.
+    pub own: bool,
+    /// The D-Bus socket of the user's systemd, which makes the parent first: `parent` is only where it will be.
+    pub scope: Option<HostPath>,
+    /// Controllers that the parent has to give on.
+    pub controllers: Vec<&'static str>,
+    /// Files of the cgroup, and what is written to each.
+    pub files: Vec<(&'static str, String)>,
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scope {
+            Some(bus) => write!(f, "cgroup in a scope of the user's systemd ({bus})")?,
+            None => write!(f, "cgroup in {}", self.parent)?,
+        }
+        for (i, (name, value)) in self.files.iter().enumerate() {
+            write!(f, "{} {name} {value}", if i == 0 { ":" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+/// What is done for the ceilings.
+#[derive(Debug, Default)]
+pub(super) struct Ceilings {
+    group: Option<Group>,
+    controllers: Vec<&'static str>,
+    files: Vec<(&'static str, String)>,
+    watch: Option<Set<Bytes>>,
+    processors: Option<Set<Processors>>,
+    /// What the floor below a ceiling is not needed for, since a cgroup counts it. A floor for the memory forbids what is reserved and
+    /// not used; one for the processes is met first, and nobody is told.
+    counted: Vec<Resource>,
+    reasons: Vec<Origin>,
+}
+
+/// Which rung holds what.
+///
+/// # Errors
+/// When a flag or a profile requires what cannot be had here.
+pub(super) fn decide(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> Result<Ceilings, Refusal> {
+    let mut ceilings = Ceilings::default();
+    let place = Place::of(policy, host)?;
+    ceilings.memory(policy, host, &place, ledger)?;
+    ceilings.cpu(policy, host, &place, ledger)?;
+    ceilings.processors(policy, host, &place, ledger)?;
+    ceilings.pids(policy, &place);
+    ceilings.settle(&place, policy);
+    Ok(ceilings)
+}
+
+/// Where a cgroup can be made, if anywhere.
+struct Place<'a> {
+    parent: Option<(HostPath, bool, Option<HostPath>)>,
+    controllers: &'a [String],
+}
+
+impl<'a> Place<'a> {
+    fn of(policy: &Policy, host: &'a Host) -> Result<Self, Refusal> {
+        match &host.cgroup {
+            Cgroup::Delegated {
+                path,
+                controllers,
+                own,
+            } => Ok(Self {
+                parent: Some((path.clone(), *own, None)),
+                controllers,
+            }),
+            Cgroup::Systemd { bus, controllers } => Ok(Self {
+                parent: Some((bus.clone(), true, Some(bus.clone()))),
+                controllers,
+            }),
+            other => match &policy.cgroup_parent {
+                Some(parent) => Err(Refusal::Value {
+                    what: format!("cgroup {}", parent.value),
+                    origin: parent.origin.clone(),
+                    why: format!("no cgroup can be made there: {}", reason(other)),
+                }),
+                None => Ok(Self {
+                    parent: None,
+                    controllers: &[],
+                }),
+            },
+        }
+    }
+
+    fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|c| c == controller)
+    }
+}
+
+/// Why there is no cgroup.
+fn reason(cgroup: &Cgroup) -> &'static str {
+    match cgroup {
+        Cgroup::Delegated { .. } | Cgroup::Systemd { .. } => "the cgroup lacks the controller",
+        Cgroup::NotDelegated => "no cgroup is delegated to you",
+        Cgroup::Legacy => "the controllers belong to cgroup v1, which cannot be delegated",
+        Cgroup::Absent => "no cgroup file system is mounted",
+    }
+}
+
+/// What gives one.
+fn mend(cgroup: &Cgroup) -> &'static str {
+    match cgroup {
+        Cgroup::Delegated { .. } | Cgroup::NotDelegated | Cgroup::Systemd { .. } => {
+            "as root: `systemctl edit user@.service`, write `[Service]` and `Delegate=cpu cpuset io memory pids`, and log in anew; then, where you are not in a session of your own: `systemd-run --user --scope -p Delegate=yes sbx run …`"
+        }
+        Cgroup::Legacy => {
+            "boot with systemd.unified_cgroup_hierarchy=1 (or cgroup_no_v1=all without systemd)"
+        }
+        Cgroup::Absent => "as root: mount -t cgroup2 none /sys/fs/cgroup",
+    }
+}
+
+/// What a flag asks for is required, whatever the profile says of such limits, unless they are off.
+fn lacking(
+    protection: Protection,
+    origin: &Origin,
+    (policy, ledger): (&Policy, &mut Ledger<'_>),
+    words: &str,
+    mend: &str,
+) -> Result<(), Refusal> {
+    let flag = matches!(origin, Origin::Flag { .. });
+    if flag && policy.enforcement.wants(protection) {
+        return Err(Refusal::Protection {
+            protection,
+            origin: origin.clone(),
+            reason: words.to_owned(),
+            mend: mend.to_owned(),
+        });
+    }
+    ledger.lacks(protection, words, mend)
+}
+
+/// Whether a limit of each process is there only because of a ceiling of the whole.
+fn of_the_whole(policy: &Policy, limit: &Set<Limit>) -> bool {
+    let (memory, pids) = (policy.memory.as_ref(), policy.pids.as_ref());
+    match limit.value.resource {
+        Resource::Data => memory.is_some_and(|m| m.origin == limit.origin),
+        Resource::Nproc => pids.is_some_and(|p| p.origin == limit.origin),
+        _ => false,
+    }
+}
+
+impl Ceilings {
+    fn write(&mut self, controller: &'static str, files: Vec<(&'static str, String)>, origin: &Origin) {
+        if !self.controllers.contains(&controller) {
+            self.controllers.push(controller);
+        }
+        self.files.extend(files);
+        if !self.reasons.contains(origin) {
+            self.reasons.push(origin.clone());
+        }
+    }
+
+    fn memory(
+        &mut self,
+        policy: &Policy,
+        host: &Host,
+        place: &Place<'_>,
+        ledger: &mut Ledger<'_>,
+    ) -> Result<(), Refusal> {
+        let Some(memory) = policy
+            .memory
+            .as_ref()
+            .filter(|_| policy.enforcement.wants(Protection::Memory))
+        else {
+            return Ok(());
+        };
+        let most = memory.value.0;
+        if place.has("memory") {
+            let swap = match policy.swap.as_ref().map(|s| s.value) {
+                None => "0".to_owned(),
+                Some(Swap::Together(both)) => both.0.saturating_sub(most).to_string(),
+                Some(Swap::Unlimited) => "max".to_owned(),
+            };
+            // No memory.high: it slows down whoever comes near the limit, and nobody here would take notice.
+            let files = vec![
+                ("memory.max", most.to_string()),
+                ("memory.swap.max", swap),
+                ("memory.oom.group", "1".to_owned()),
+            ];
+            self.counted.push(Resource::Data);
+            self.write("memory", files, &memory.origin);
+            return Ok(());
+        }
+        let unswapped = |s: &Set<Swap>| s.value == Swap::Together(memory.value);
+        if let Some(swap) = policy.swap.as_ref().filter(|s| !unswapped(s)) {
+            let words = format!("swap cannot be counted apart: {}", reason(&host.cgroup));
+            lacking(
+                Protection::Memory,
+                &swap.origin,
+                (policy, ledger),
+                &words,
+                mend(&host.cgroup),
+            )?;
+        }
+        self.watch = Some(memory.clone());
+        if policy.enforcement.level(Protection::Memory).value == Level::Require {
+            let words = format!(
+                "{} for the sandbox as a whole is watched, which a burst may pass for a moment, and not counted by the kernel: {}",
+                memory.value,
+                reason(&host.cgroup)
+            );
+            ledger.lacks(Protection::Memory, &words, mend(&host.cgroup))?;
+        }
+        Ok(())
+    }
+
+    /// RLIMIT_NPROC holds them too, though nobody is told when it is met: not worth a scope of systemd for them alone.
+    fn pids(&mut self, policy: &Policy, place: &Place<'_>) {
+        let Some(pids) = policy.pids.as_ref().filter(|_| place.has("pids")) else {
+            return;
+        };
+        let scope = matches!(place.parent, Some((_, _, Some(_))));
+        let flag = matches!(pids.origin, Origin::Flag { .. });
+        if scope && self.controllers.is_empty() && !flag {
+            return;
+        }
+        self.counted.push(Resource::Nproc);
+        // Our init is one more.
+        let most = pids.value.saturating_add(u64::from(policy.init.value));
+        self.write("pids", vec![("pids.max", most.to_string())], &pids.origin);
+    }
+
+    fn cpu(
+        &mut self,
+        policy: &Policy,
+        host: &Host,
+        place: &Place<'_>,
+        ledger: &mut Ledger<'_>,
+    ) -> Result<(), Refusal> {
+        const PERIOD: u64 = 100_000;
+        let Some(cpu) = policy
+            .cpu
+            .as_ref()
+            .filter(|_| policy.enforcement.wants(Protection::Cpu))
+        else {
+            return Ok(());
+        };
+        if place.has("cpu") {
+            let quota = cpu.value.saturating_mul(PERIOD / 100).max(1000);
+            self.write("cpu", vec![("cpu.max", format!("{quota} {PERIOD}"))], &cpu.origin);
+            return Ok(());
+        }
+        let there = u64::try_from(host.processors.len()).unwrap_or(u64::MAX);
+        if cpu.value.div_ceil(100) >= there && cpu.value >= there.saturating_mul(100) && there > 0 {
+            // All that there are.
+            return Ok(());
+        }
+        if !cpu.value.is_multiple_of(100) {
+            let shown = format!("{}.{:02}", cpu.value / 100, cpu.value % 100);
+            let words = format!(
+                "{shown} processors cannot be counted out: {}",
+                reason(&host.cgroup)
+            );
+            let whole = cpu.value.div_ceil(100);
+            let mend = format!(
+                "write a whole number (limits.cpu = {whole}, --cpus {whole}); or {}",
+                mend(&host.cgroup)
+            );
+            return lacking(Protection::Cpu, &cpu.origin, (policy, ledger), &words, &mend);
+        }
+        let count = usize::try_from(cpu.value / 100).unwrap_or(usize::MAX);
+        let taken = Processors::of(host.processors.iter().copied().take(count).collect());
+        self.only(
+            taken.map(|list| Set::new(list, cpu.origin.clone())),
+            policy,
+            ledger,
+        )
+    }
+
+    fn processors(
+        &mut self,
+        policy: &Policy,
+        host: &Host,
+        place: &Place<'_>,
+        ledger: &mut Ledger<'_>,
+    ) -> Result<(), Refusal> {
+        let Some(wanted) = &policy.processors else {
+            return Ok(());
+        };
+        let there = |n: &&u32| host.processors.contains(n);
+        if let Some(absent) = wanted.value.numbers().iter().find(|n| !there(n)) {
+            let mut all = host.processors.clone();
+            all.sort_unstable();
+            let all = Processors::of(all).map(|p| p.to_string()).unwrap_or_default();
+            return Err(Refusal::Value {
+                what: format!("processor {absent}"),
+                origin: wanted.origin.clone(),
+                why: format!("you may use {all}"),
+            });
+        }
+        if place.has("cpuset") {
+            self.write(
+                "cpuset",
+                vec![("cpuset.cpus", wanted.value.to_string())],
+                &wanted.origin,
+            );
+            return Ok(());
+        }
+        // A number of processors besides is taken from these.
+        let counted = self.processors.take().map(|s| s.value.numbers().len());
+        let few = wanted
+            .value
+            .numbers()
+            .iter()
+            .copied()
+            .take(counted.unwrap_or(usize::MAX));
+        let list = Processors::of(few.collect());
+        self.only(
+            list.map(|list| Set::new(list, wanted.origin.clone())),
+            policy,
+            ledger,
+        )
+    }
+
+    /// An affinity is undone by whoever may set one, so the filter answers that it is done.
+    fn only(
+        &mut self,
+        list: Option<Set<Processors>>,
+        policy: &Policy,
+        ledger: &mut Ledger<'_>,
+    ) -> Result<(), Refusal> {
+        if let (Some(list), None) = (&list, &policy.syscalls) {
+            let words = "the command may choose other processors, since no system call is filtered";
+            let mend = "leave the filter on (enforcement.seccomp)";
+            lacking(Protection::Cpu, &list.origin, (policy, ledger), words, mend)?;
+        }
+        self.processors = list;
+        Ok(())
+    }
+
+    fn settle(&mut self, place: &Place<'_>, policy: &Policy) {
+        let Some((parent, own, scope)) = &place.parent else {
+            return;
+        };
+        self.reasons
+            .extend(policy.cgroup_parent.iter().map(|p| p.origin.clone()));
+        if !self.controllers.is_empty() || policy.cgroup_parent.is_some() {
+            self.group = Some(Group {
+                parent: parent.clone(),
+                own: *own,
+                scope: scope.clone(),
+                controllers: std::mem::take(&mut self.controllers),
+                files: std::mem::take(&mut self.files),
+            });
+        }
+    }
+
+    /// What stands before everything else.
+    pub(super) fn begin(&self, steps: &mut Vec<Planned>) {
+        if let Some(group) = &self.group {
+            let reasons: Vec<String> = self.reasons.iter().map(ToString::to_string).collect();
+            add(
+                steps,
+                Step::Cgroup(group.clone()),
+                format!("[limits] ({})", reasons.join(", ")),
+            );
+        }
+        if let Some(memory) = &self.watch {
+            let reason = format!(
+                "limits.memory ({}); there is no cgroup to count it",
+                memory.origin
+            );
+            add(steps, Step::WatchMemory(memory.value), reason);
+        }
+    }
+
+    /// What each process gets.
+    pub(super) fn each(&self, policy: &Policy, steps: &mut Vec<Planned>) {
+        if let Some(list) = &self.processors {
+            add(
+                steps,
+                Step::Processors(list.value.clone()),
+                format!("limits.cpu ({})", list.origin),
+            );
+        }
+        let floor = |l: &&Set<Limit>| self.counted.contains(&l.value.resource) && of_the_whole(policy, l);
+        let all = policy.limits.iter().filter(|l| !floor(l));
+        add(
+            steps,
+            Step::Limits(all.map(|l| l.value).collect()),
+            "[limits] and --ulimit",
+        );
+    }
+
+    /// The filter under which these hold.
+    pub(super) fn guarded(&self, table: Table) -> Table {
+        match &self.processors {
+            Some(list) => table.answering_done(["sched_setaffinity"].into_iter(), &list.origin),
+            None => table,
+        }
+    }
+}

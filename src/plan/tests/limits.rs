@@ -1,0 +1,133 @@
+//! Which rung holds which ceiling.
+
+use super::{Host, Plan, Refusal, Root, all_there, built_in, request};
+use crate::model::host::Cgroup;
+use crate::model::{Bytes, Level, Origin, Processors, Protection, Set};
+use crate::plan::{Step, build, learn};
+use crate::policy::{Policy, Resource, Swap, resolve};
+use crate::sys::Errno;
+
+fn plan(host: &Host, change: impl FnOnce(&mut Policy)) -> Result<Plan, Refusal> {
+    let mut profile = built_in("strict");
+    profile.limits.memory = Some(by_flag(Bytes(100 << 20)));
+    let mut policy = resolve(&profile, &request(Root::Host, host)).expect("a policy");
+    change(&mut policy);
+    build(&policy, host, &all_there(&policy, host))
+}
+
+fn by_flag<T>(value: T) -> Set<T> {
+    Set::new(value, Origin::flag("--x"))
+}
+
+fn in_profile<T>(value: T) -> Set<T> {
+    Set::new(value, Origin::Default)
+}
+
+fn limits(plan: &Plan) -> String {
+    let shown = |step: &Step| match step {
+        Step::Limits(all) => {
+            let floor = |r: Resource| all.iter().any(|l| l.resource == r);
+            format!(
+                "floors: data {}, nproc {}",
+                floor(Resource::Data),
+                floor(Resource::Nproc)
+            )
+        }
+        step => step.to_string(),
+    };
+    let all = plan.steps.iter().filter(|p| p.step.word() == "limits");
+    all.map(|p| shown(&p.step)).collect::<Vec<_>>().join("; ")
+}
+
+fn with(controllers: &[&str]) -> Host {
+    let mut host = Host::debian_12();
+    if let Cgroup::Delegated { controllers: all, .. } = &mut host.cgroup {
+        *all = controllers.iter().map(|c| String::from(*c)).collect();
+    }
+    host
+}
+
+#[test]
+fn each_controller_that_is_missing_falls_alone() {
+    let cpu = |p: &mut Policy| p.cpu = Some(by_flag(100));
+    let parent = "cgroup in /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice";
+    let memory = "memory.max 104857600, memory.swap.max 0, memory.oom.group 1";
+    for (host, expected) in [
+        (with(&["memory", "pids", "cpu"]), format!("{parent}: {memory}, cpu.max 100000 100000, pids.max 257; floors: data false, nproc false")),
+        (with(&["memory", "pids"]), format!("{parent}: {memory}, pids.max 257; processors 0; floors: data false, nproc false")),
+        (with(&["pids"]), format!("{parent}: pids.max 257; memory of all processes together 100M, watched from outside; processors 0; floors: data true, nproc false")),
+        (Host::no_cgroup(), "memory of all processes together 100M, watched from outside; processors 0; floors: data true, nproc true".into()),
+    ] {
+        let plan = plan(&host, cpu).expect("a plan");
+        assert_eq!(limits(&plan), expected);
+        assert!(plan.losses.iter().all(|l| !matches!(l.protection, Protection::Memory | Protection::Cpu)), "{:?}", plan.losses);
+    }
+}
+
+#[test]
+fn what_cannot_be_held_is_an_error_for_a_flag_and_a_loss_for_a_profile() {
+    let none = Host::no_cgroup();
+    let refused = |change: fn(&mut Policy)| {
+        plan(&none, change)
+            .err()
+            .map(|r| r.to_string())
+            .unwrap_or_default()
+    };
+    assert!(refused(|p| p.cpu = Some(by_flag(50))).contains("cpu is required (the flag --x)"));
+    assert!(refused(|p| p.swap = Some(by_flag(Swap::Unlimited))).contains("swap cannot be counted apart"));
+    assert!(refused(|p| p.processors = Processors::of(vec![7]).map(by_flag)).contains("you may use 0-1"));
+    let lost = plan(&none, |p| p.cpu = Some(in_profile(50))).expect("a plan");
+    assert!(lost.losses.iter().any(|l| l.protection == Protection::Cpu));
+    // All processors that there are hold by themselves, and so does a part of one where a cgroup counts.
+    assert!(!limits(&plan(&none, |p| p.cpu = Some(by_flag(200))).expect("a plan")).contains("processors"));
+    assert!(
+        limits(&plan(&with(&["cpu"]), |p| p.cpu = Some(by_flag(50))).expect("a plan"))
+            .contains("cpu.max 50000 100000")
+    );
+    // A watch is no count, for whoever requires one.
+    let required = |host: &Host| {
+        let mut profile = built_in("strict");
+        profile
+            .enforcement
+            .insert(Protection::Memory, in_profile(Level::Require));
+        let policy = resolve(&profile, &request(Root::Host, host)).expect("a policy");
+        build(&policy, host, &all_there(&policy, host)).map(drop)
+    };
+    assert!(
+        required(&none)
+            .expect_err("no count")
+            .to_string()
+            .contains("is watched")
+    );
+    assert_eq!(required(&with(&["memory"])), Ok(()));
+}
+
+#[test]
+fn swap_is_none_unless_it_is_asked_for() {
+    let host = with(&["memory"]);
+    for (swap, expected) in [
+        (None, "memory.swap.max 0,"),
+        (Some(Swap::Unlimited), "memory.swap.max max,"),
+        (
+            Some(Swap::Together(Bytes(150 << 20))),
+            "memory.swap.max 52428800,",
+        ),
+    ] {
+        let plan = plan(&host, |p| p.swap = swap.map(by_flag)).expect("a plan");
+        assert!(limits(&plan).contains(expected), "{}", limits(&plan));
+    }
+}
+
+#[test]
+fn a_cgroup_that_cannot_be_made_is_the_next_rung() {
+    let mut host = with(&["memory", "pids"]);
+    let first = plan(&host, |_| ()).expect("a plan");
+    assert!(matches!(
+        first.steps.first().map(|p| &p.step),
+        Some(Step::Cgroup(_))
+    ));
+    assert!(learn(&first, 0, Errno::EACCES, &mut host));
+    assert!(host.cgroup_refused);
+    assert!(limits(&plan(&host, |_| ()).expect("a plan")).contains("watched"));
+    assert!(!learn(&first, 0, Errno::EACCES, &mut host));
+}
