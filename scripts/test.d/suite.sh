@@ -29,21 +29,6 @@ integration() {
     SBX_TEST_CACHE="$stage/cache" "$stage/bin/it"
 }
 
-# Runs those of the integration tests that a kernel, a login session or a user manager may change, in the guest: guest USER
-guest() {
-  local code=0 in="$stage/guest" out="$stage/guest-$1"
-  scripts/vm build 2>"$stage/log" || code=$?
-  cat "$stage/log" >&2
-  case "$code" in
-    0) ;;
-    77) printf 'guest\t%s\n' "$(tail -n 1 "$stage/log")" >>"$stage/ignored"; return ;;
-    *) printf 'test: the guest could not be built: %s\n' "$code"; failed=$((failed + 1)); return ;;
-  esac
-  mkdir -p "$in" && cp -rlf "$stage/bin" "$stage/profiles" scripts/vm.d/tests "$in"
-  suite "it in the guest as $1" scripts/vm run --user "$1" --in "$in" --out "$out" --time "${GUEST_SECONDS:-600}" -- ./tests
-  cp "$out/skips" "$stage/skips-guest-$1" 2>/dev/null || true
-}
-
 # Prints what failed once more, every skip and the sums; gives whether all is well.
 verdict() {
   local key reason skipped=0 noted

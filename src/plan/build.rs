@@ -68,6 +68,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     unbounded_root(&steps, &mut ledger)?;
     let mut notes = policy.notes.clone();
     notes.extend(workspace_of_root(policy, &identity, facts));
+    notes.extend(unmarked_directories(&steps, host));
     Ok(Plan {
         steps,
         losses: ledger.losses,
@@ -119,6 +120,18 @@ fn unbounded_root(steps: &[Planned], ledger: &mut Ledger<'_>) -> Result<(), Refu
     let reason =
         format!("what is written to the root goes to the disk, until the end and without a limit: {why}");
     ledger.lacks(Protection::Disk, &reason, mend)
+}
+
+/// Overlay marks a directory that hides a lower one with an attribute. What is written lies in a tmpfs, which has none before Linux 6.6.
+fn unmarked_directories(steps: &[Planned], host: &Host) -> Option<String> {
+    let written = steps.iter().any(|p| match p.step {
+        Step::RootOverlay(_, Upper::Memory(_), _) => !super::step::sealed(steps),
+        Step::WorkspaceOverlay(..) => true,
+        _ => false,
+    });
+    (written && !host.kernel.at_least(6, 6)).then(|| {
+        "before Linux 6.6 a directory that lies below an overlay cannot be removed, replaced or moved (EIO, Input/output error)".to_owned()
+    })
 }
 
 fn groups(policy: &Policy, host: &Host, facts: &Facts, ledger: &mut Ledger<'_>) -> Result<Identity, Refusal> {
@@ -366,7 +379,12 @@ fn landlock_step(
     }
     let scopes = wants(Protection::LandlockScopes);
     if scopes && abi < 6 {
-        let reason = "no second wall for signals and abstract sockets; the pid and net namespaces hold";
+        let reason = match policy.network.value {
+            NetworkMode::Host => {
+                "abstract sockets of the host can be reached; no second wall for signals, where the pid namespace holds"
+            }
+            _ => "no second wall for signals and abstract sockets; the pid and net namespaces hold",
+        };
         ledger.lacks(Protection::LandlockScopes, reason, mend("Linux 6.12 or later"))?;
     }
     if !wants(Protection::Landlock) {

@@ -203,7 +203,7 @@ fn which_root_it_is_and_why_is_told() {
         .says("goes to the disk");
     let out = shop.command(true, ["run", "--profile", "strict"], &["true"]);
     assert_eq!(
-        out.code(0).stderr().matches("lost: memory").count(),
+        out.code(0).stderr().matches("memory: 1G").count(),
         1,
         "{}",
         out.stderr()

@@ -114,12 +114,14 @@ fn landlock_stands_behind_the_namespace() {
     // On its own loopback, where the namespace has nothing against it.
     let at = v4(Ipv4Addr::LOCALHOST, 9);
     let program = format!("socket 2 1 0; bind $0 {at} @len; socket 2 1 0; connect $2 {at} @len");
-    if landlock() < 4 {
-        return skip("landlock-network", "this kernel's Landlock has no TCP rules");
-    }
     let strict = attack("strict", &program);
-    strict.refused("bind", &["EACCES"]);
-    strict.refused("connect", &["EACCES"]);
+    if landlock() < 4 {
+        // There is no such wall, which every run tells (losses.rs); the namespace is all there is.
+        strict.refused("connect", &["ECONNREFUSED"]);
+    } else {
+        strict.refused("bind", &["EACCES"]);
+        strict.refused("connect", &["EACCES"]);
+    }
     attack(&profile("no-landlock-strict"), &program).refused("connect", &["ECONNREFUSED"]);
 }
 
