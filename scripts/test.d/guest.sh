@@ -1,6 +1,6 @@
 # Sourced by scripts/test behind suite.sh: those of the integration tests that a kernel, a login session or a user manager may change, in
 # the guest of scripts/vm. $GUEST: whole runs all of them where QEMU translates, too; off runs none.
-guest_tests=(escape:: fallback:: users:: workspace:: terminal:: signals:: doctor:: result:: links::)
+guest_tests=(escape:: limits:: fallback:: users:: workspace:: terminal:: signals:: doctor:: result:: links::)
 # These start dozens of sandboxes each, or work for seconds: half of the time of all.
 guest_heavy=(failing_calls:: a_memory_bomb cve_2021_30465 kernel_settings_cannot cve_2017_5226 kernel_files_of_proc homes_and_secrets
   administration limits_cannot_be_raised own_tools_cannot empty_files times_and_memory fallback::a_ fallback::what result:: workspace::apply
