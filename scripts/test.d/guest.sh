@@ -9,7 +9,7 @@ guest_heavy=(failing_calls:: a_memory_bomb cve_2021_30465 kernel_settings_cannot
 # Runs tests in one boot: guest_as USER NAME OPTION... -- FILTER...
 guest_as() {
   local out="$stage/guest-$2"
-  suite "it in the guest as $2" scripts/vm run --user "$1" --in "$stage/guest" --out "$out" --time 1200 "${@:3}"
+  suite "it in the guest as $2" scripts/vm run --user "$1" --in "$stage/guest" --out "$out" --time "${GUEST_SECONDS:-1200}" "${@:3}"
   # Under names of their own: what the guest lacks, this machine need not lack.
   [ ! -e "$out/skips" ] || sed 's/^SKIP(/SKIP(guest-/' "$out/skips" >"$stage/skips-guest-$2"
 }
