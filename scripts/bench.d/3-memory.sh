@@ -29,3 +29,10 @@ else
 private $bwrap_private"
   row 'memory, what each sandbox adds, KiB' "$anon" '<= 1024' "Pss_Anon; bwrap $bwrap_anon"
 fi
+
+# Nanoseconds of processor time of the same processes so far: busy PID
+busy() { for pid in $(family "$1"); do cut -d' ' -f1 "/proc/$pid/schedstat"; done | awk '{ n += $1 } END { print n + 0 }'; }
+"${as[@]}" "${sbx[@]}" --memory 64m "$stage/root" -- /bin/sleep 6 3>/dev/null &
+sleep 1; before=$(busy "$!"); sleep 4; after=$(busy "$!")
+row 'watching memory while the command sleeps, % of one core' "$(awk -v n=$((after - before)) 'BEGIN { print n / 4e7 }')" '<= 0.2' ''
+wait "$!" || true

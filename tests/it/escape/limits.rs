@@ -312,7 +312,7 @@ fn the_time_limit_cannot_be_outrun() {
 #[test]
 fn processes_that_each_stay_below_the_limit_do_not_exceed_it_together() {
     let script =
-        "for i in 1 2 3 4; do (head -c 90M /dev/zero | tail -c 90M >/dev/null; sleep 3) & done; wait";
+        "for i in 1 2 3 4; do (head -c 90M /dev/zero; sleep 3) | tail -c 90M >/dev/null & done; wait";
     let run = |more: &[&str]| under("strict").args(["-m", "200m"]).args(more).shell(script);
     run(&[]).code(137).says("out of memory: the limit of 200M");
     run(&["--enforce", "memory=off"]).code(0);
