@@ -178,10 +178,6 @@ impl Running {
                 relay.step(watches.get(3..).unwrap_or_default());
             }
             self.hold_on(state);
-            if state.started && !state.slim && !watches.iter().any(|w| w.ready) {
-                memory::release_code();
-                state.slim = true;
-            }
             if watches[2].ready {
                 // What was said before the end is heard before the end is believed.
                 while state.channel {
@@ -194,6 +190,11 @@ impl Running {
             if state.ended.is_none() && state.watch.as_mut().is_some_and(MemoryWatch::look) {
                 state.ended = Some(Ended::OutOfMemory);
                 let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+            }
+            // A look at the memory needs code, which is given back behind it as well.
+            if state.started && !watches.iter().any(|w| w.ready) && (!state.slim || state.watch.is_some()) {
+                memory::release_code();
+                state.slim = true;
             }
             if state.deadline.is_some_and(|d| d <= Instant::now()) && state.ended.is_none() {
                 state.ended = Some(Ended::Timeout);
