@@ -1,4 +1,4 @@
-//! A list of processors, as cpuset(7) writes it.
+//! Processors: a list of them, as cpuset(7) writes it, and a part of their time.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -98,6 +98,20 @@ impl From<Processors> for String {
     }
 }
 
+/// Hundredths of a processor: `1.5` is 150. What lies behind the second digit is left out. `None` for what is no number, or none at all.
+#[must_use]
+pub fn hundredths(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(part) {
+        return None;
+    }
+    let part: u64 = format!("{part:0<2}").get(..2)?.parse().ok()?;
+    let whole: u64 = whole.parse().ok()?;
+    let all = whole.checked_mul(100)?.checked_add(part)?;
+    (all > 0).then_some(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +144,27 @@ mod tests {
             "0-99999999999",
         ] {
             assert!(text.parse::<Processors>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_processor() {
+        for (text, expected) in [
+            ("2", Some(200)),
+            ("1.5", Some(150)),
+            ("0.05", Some(5)),
+            ("1.559", Some(155)),
+            ("0", None),
+            ("0.001", None),
+            ("", None),
+            (".5", None),
+            ("1.", None),
+            ("-1", None),
+            ("1e3", None),
+            ("99999999999999999999", None),
+            ("184467440737095517", None),
+        ] {
+            assert_eq!(hundredths(text), expected, "{text}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{parsed, wrong};
 use crate::cli::report::Report;
+use crate::model::processors;
 use crate::model::{Bytes, HostPath, Origin, Set, Span};
 use crate::policy::{Flags, Swap};
 use crate::profile::schema::{Profile, Ulimit};
@@ -129,28 +130,21 @@ fn cgroup(path: &Path) -> Result<Set<HostPath>, Report> {
     Ok(Set::new(whole, Origin::flag(format!("--cgroup-parent {shown}"))))
 }
 
-/// `1.5` is 150.
+/// `1.5` is 150, as docker reads it: `.5` is a half, and nothing is left out.
 fn hundredths(text: &str) -> Result<u64, Report> {
-    let bad = || {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let exact = processors::hundredths(&if whole.is_empty() {
+        format!("0{text}")
+    } else {
+        text.to_owned()
+    });
+    exact.filter(|_| part.len() <= 2).ok_or_else(|| {
         wrong(
             "--cpus",
             text,
             "write a number of processors with two digits at most behind the point, for example 2 or 1.5",
         )
-    };
-    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-    if !(digits(whole) || whole.is_empty() && part != "0") || !digits(part) || part.len() > 2 {
-        return Err(bad());
-    }
-    let whole: u64 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().map_err(|_| bad())?
-    };
-    let part: u64 = format!("{part:0<2}").parse().map_err(|_| bad())?;
-    let all = whole.checked_mul(100).and_then(|w| w.checked_add(part));
-    all.filter(|n| *n > 0).ok_or_else(bad)
+    })
 }
 
 /// `NAME=SOFT[:HARD]`

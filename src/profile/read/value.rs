@@ -1,5 +1,6 @@
 //! One value of a profile, read as what its key takes.
 
+use crate::model::processors::hundredths;
 use crate::model::{Capability, InRoot, Set, meant};
 use crate::profile::diagnostic::{Error, Source};
 use crate::profile::schema::Maybe;
@@ -122,27 +123,12 @@ impl<'a> At<'a> {
             (.., Some(text)) => text,
             _ => return Err(self.wrong_type("a number of processors, for example 1.5")),
         };
-        let bad = || {
+        hundredths(text).ok_or_else(|| {
             self.fault(
                 "`cpu` cannot be used",
                 "write a number of processors, for example 2 or 1.5",
             )
-        };
-        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(part) {
-            return Err(bad());
-        }
-        let hundredths: u64 = format!("{part:0<2}")
-            .get(..2)
-            .and_then(|p| p.parse().ok())
-            .ok_or_else(bad)?;
-        let whole: u64 = whole.parse().map_err(|_| bad())?;
-        whole
-            .checked_mul(100)
-            .map(|w| w + hundredths)
-            .filter(|n| *n > 0)
-            .ok_or_else(bad)
+        })
     }
 
     pub(super) fn list<T>(&self, each: impl Fn(&At<'a>) -> Result<T, Error>) -> Result<Vec<Set<T>>, Error> {
