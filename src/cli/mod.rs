@@ -16,11 +16,11 @@ pub mod report;
 pub mod request;
 pub mod run;
 pub mod sandbox_args;
-mod space;
+mod store;
 mod text_file;
 pub mod volume;
-pub mod volumes;
 pub mod why;
+mod worker;
 
 pub use report::Report;
 

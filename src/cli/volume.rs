@@ -1,9 +1,9 @@
 //! `sbx volume`: directories that outlive sandboxes.
 
-use super::images::{Owners, start};
 use super::out;
 use super::report::Report;
-use super::volumes::open;
+use super::request::volumes::open;
+use super::worker::{Owners, start};
 use crate::host;
 use crate::image::job::Job;
 use crate::image::volume::{Error, Name, Removal, Volume, Volumes};

@@ -1,8 +1,8 @@
 //! `sbx history`: how an image was made.
 
-use super::progress::size;
 use super::{named, show};
 use crate::cli::report::Report;
+use crate::cli::worker::progress::size;
 use crate::image::document::{Config, Manifest};
 use clap::Args;
 use serde_json::{Value, json};

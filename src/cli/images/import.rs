@@ -1,11 +1,13 @@
 //! `sbx import`: a root file system, in a tar or a directory, as an image.
 
 use super::change::change;
-use super::given::{Given, given, shown};
-use super::progress::Shown;
-use super::{Owners, load, open, pull, start};
+use super::{load, pull};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::open;
+use crate::cli::worker::given::{Given, given, shown};
+use crate::cli::worker::progress::Shown;
+use crate::cli::worker::{Owners, start};
 use crate::host;
 use crate::image::archive::{self, Owners as Packed};
 use crate::image::descriptor::Platform;

@@ -1,9 +1,10 @@
 //! `sbx images`: what is in the store.
 
-use super::progress::size;
-use super::{existing, show};
+use super::show;
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::existing;
+use crate::cli::worker::progress::size;
 use crate::image::store::Listed;
 use clap::Args;
 use serde_json::{Value, json};

@@ -1,11 +1,13 @@
 //! `sbx load`, and the archives and layouts that `sbx run` takes.
 
-use super::given::{self, Given, given};
-use super::progress::Shown;
-use super::root::How;
-use super::{Owners, open, pull, start};
+use super::pull;
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::request::image::How;
+use crate::cli::store::open;
+use crate::cli::worker::given::{self, Given, given};
+use crate::cli::worker::progress::Shown;
+use crate::cli::worker::{Owners, start};
 use crate::host;
 use crate::image::archive::Form;
 use crate::image::descriptor::Platform;
@@ -91,7 +93,7 @@ struct Wanted<'a> {
 ///
 /// # Errors
 /// When it cannot be had.
-pub(super) fn one(source: &Source, how: &How<'_>) -> Result<(String, Digest), Report> {
+pub(in crate::cli) fn one(source: &Source, how: &How<'_>) -> Result<(String, Digest), Report> {
     let (word, form, at, name) = match source {
         Source::OciLayout { dir, tag } => ("oci", Form::Layout, dir, tag.clone()),
         Source::OciArchive { file, tag } => ("oci-archive", Form::OciArchive, file, tag.clone()),

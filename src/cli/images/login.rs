@@ -1,9 +1,11 @@
 //! `sbx login` and `sbx logout`: who one is at a registry.
 
-use super::progress::Shown;
-use super::{Owners, lookup, password, show, start};
+use super::{password, show};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::lookup;
+use crate::cli::worker::progress::Shown;
+use crate::cli::worker::{Owners, start};
 use crate::host;
 use crate::image::credentials::{Accounts, Kept, login_key};
 use crate::image::job::{Credentials, Endpoint, Job, Ping};

@@ -1,7 +1,8 @@
 //! An image of the store by what was typed: as `run` understands it, but nothing is fetched.
 
-use super::{existing, pull};
+use super::pull;
 use crate::cli::report::Report;
+use crate::cli::store::existing;
 use crate::image::source::{Named, Source};
 use crate::image::store::{Image, Store};
 use crate::model::reference::shown;

@@ -1,10 +1,11 @@
 //! `sbx prune`: everything that no image needs.
 
-use super::progress::size;
-use super::removal::{Remover, tell_left, waiting};
-use super::{existing, show};
+use super::show;
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::existing;
+use crate::cli::worker::progress::size;
+use crate::cli::worker::removal::{Remover, tell_left, waiting};
 use crate::image::store::{Freed, Part, Wait};
 use clap::Args;
 

@@ -1,10 +1,11 @@
 //! `sbx pull`: an image from a registry into the store.
 
-use super::progress::Shown;
-use super::root::How;
-use super::{Owners, lookup, open, start};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::request::image::How;
+use crate::cli::store::{lookup, open};
+use crate::cli::worker::progress::Shown;
+use crate::cli::worker::{Owners, start};
 use crate::host;
 use crate::image::credentials::Accounts;
 use crate::image::descriptor::Platform;
@@ -109,7 +110,7 @@ pub(in crate::cli) fn platform(text: Option<&str>) -> Result<Option<Platform>, R
 ///
 /// # Errors
 /// When registries.conf cannot be used, or gives it no meaning.
-pub(super) fn candidates(named: &Named) -> Result<Vec<Reference>, Report> {
+pub(in crate::cli) fn candidates(named: &Named) -> Result<Vec<Reference>, Report> {
     if !named.reference().is_short() {
         return Ok(vec![named.reference().clone()]);
     }
@@ -121,7 +122,7 @@ pub(super) fn candidates(named: &Named) -> Result<Vec<Reference>, Report> {
 ///
 /// # Errors
 /// With what the last one's registry says.
-pub(super) fn first(candidates: &[Reference], how: &How<'_>) -> Result<Digest, Report> {
+pub(in crate::cli) fn first(candidates: &[Reference], how: &How<'_>) -> Result<Digest, Report> {
     let mut last = Report::sbx("no name to pull");
     for (at, name) in candidates.iter().enumerate() {
         match one(name, how) {

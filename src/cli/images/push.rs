@@ -1,11 +1,12 @@
 //! `sbx push`: an image of the store to a registry.
 
-use super::lookup;
-use super::progress::Shown;
+use super::load;
 use super::stored::stored;
-use super::{Owners, load, open, start};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::{lookup, open};
+use crate::cli::worker::progress::Shown;
+use crate::cli::worker::{Owners, start};
 use crate::host;
 use crate::image::credentials::Accounts;
 use crate::image::endpoints::endpoints;

@@ -1,10 +1,11 @@
 //! `sbx rmi`: names and images go.
 
-use super::progress::size;
-use super::removal::{Remover, tell_left, waiting};
 use super::{named, show};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::existing;
+use crate::cli::worker::progress::size;
+use crate::cli::worker::removal::{Remover, tell_left, waiting};
 use crate::image::store::{Error, Freed, Image, Store, Wait};
 use clap::Args;
 
@@ -50,7 +51,7 @@ pub fn rmi(args: &RmiArgs) -> Result<u8, Report> {
 
 /// Whether everything of it could be removed.
 fn one(text: &str, force: bool, remover: &mut Remover) -> Result<bool, Report> {
-    let found = match super::existing()? {
+    let found = match existing()? {
         Some(store) => named::look_up(&store, text)?.map(|found| (store, found)),
         None => None,
     };

@@ -1,7 +1,9 @@
 //! An image of the store, by what the caller calls it.
 
-use super::{existing, pull, root};
+use super::pull;
 use crate::cli::report::Report;
+use crate::cli::request::image;
+use crate::cli::store::existing;
 use crate::image::source::Source;
 use crate::image::store::{Image, Store};
 
@@ -33,7 +35,7 @@ pub(super) fn stored(text: &str) -> Result<Stored, Report> {
             wanted.extend(named.id_prefix().map(|digits| (digits.to_owned(), false)));
             let names = pull::candidates(named)?;
             wanted.extend(names.iter().map(|name| (name.to_string(), true)));
-            wanted.extend(root::local(named).map(|name| (name, true)));
+            wanted.extend(image::local(named).map(|name| (name, true)));
         }
         _ => return Err(absent()),
     }

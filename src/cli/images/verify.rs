@@ -1,9 +1,10 @@
 //! `sbx verify`: whether everything in the store is what it is said to be.
 
-use super::progress::size;
-use super::{existing, show};
+use super::show;
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::existing;
+use crate::cli::worker::progress::size;
 use crate::image::store::{Finding, Store};
 use clap::Args;
 use serde_json::{Value, json};

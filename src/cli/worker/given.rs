@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// How the worker gets it.
 #[derive(Debug)]
-pub(super) enum Given<'a> {
+pub(in crate::cli) enum Given<'a> {
     /// By a mount.
     Mounted(PathBuf),
     /// By a copy.
@@ -25,7 +25,7 @@ pub(super) enum Given<'a> {
 
 impl Given<'_> {
     /// Where the worker finds it.
-    pub(super) fn inside(&self) -> PathBuf {
+    pub(in crate::cli) fn inside(&self) -> PathBuf {
         match self {
             Self::Mounted(_) => PathBuf::from(GIVEN),
             Self::Copied(spool) => Path::new(STORE).join(spool.within()),
@@ -33,7 +33,7 @@ impl Given<'_> {
     }
 
     /// What is mounted for it.
-    pub(super) fn mount(&self) -> Option<&Path> {
+    pub(in crate::cli) fn mount(&self) -> Option<&Path> {
         match self {
             Self::Mounted(path) => Some(path),
             Self::Copied(_) => None,
@@ -42,7 +42,7 @@ impl Given<'_> {
 }
 
 /// As messages name it.
-pub(super) fn shown(path: &Path) -> String {
+pub(in crate::cli) fn shown(path: &Path) -> String {
     if path == Path::new("-") {
         return "standard input".to_owned();
     }
@@ -58,7 +58,7 @@ pub(super) fn shown(path: &Path) -> String {
 ///
 /// # Errors
 /// When it is not there, or no tar.
-pub(super) fn given<'a>(
+pub(in crate::cli) fn given<'a>(
     path: &Path,
     store: &'a Store,
     owners: &Owners,

@@ -1,12 +1,16 @@
 //! The edge: everything that a run takes from its surroundings is read here, once.
 
-use super::images::root::{self, How};
-use super::images::{Owners, pull};
+mod copy;
+pub(super) mod image;
+mod space;
+pub mod volumes;
+
+use super::images::pull;
+use super::profiles;
 use super::report::Report;
 use super::sandbox_args::SandboxArgs;
-use super::space::Space;
 use super::text_file::text_file;
-use super::volumes::{self, Asking};
+use super::worker::Owners;
 use crate::host;
 use crate::image::source::Source;
 use crate::image::store::Lock;
@@ -18,8 +22,11 @@ use crate::profile::Profile;
 use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
+use image::How;
+use space::Space;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use volumes::Asking;
 
 /// What is asked, on which host.
 #[derive(Debug)]
@@ -68,7 +75,7 @@ pub fn ask_on(
     args: &SandboxArgs,
     quiet: bool,
 ) -> Result<Asked, Report> {
-    let chosen = super::profiles::choose(args, current.as_deref(), host.caller.uid)?;
+    let chosen = profiles::choose(args, current.as_deref(), host.caller.uid)?;
     let seccomp = args
         .policy
         .seccomp_file()?
@@ -148,7 +155,7 @@ fn root(
                 quiet,
                 uid: host.caller.uid,
             };
-            let ready = root::ready(&source, &how)?;
+            let ready = image::ready(&source, &how)?;
             let held = HeldImage {
                 manifest: ready.manifest,
                 owners,

@@ -1,9 +1,9 @@
 //! Named volumes of a run: taken into use before the plan is made, and filled before their first use.
 
-use super::images::{Owners, start};
-use super::mount_args::Named;
-use super::report::Report;
-use super::request::Asked;
+use super::Asked;
+use crate::cli::mount_args::Named;
+use crate::cli::report::Report;
+use crate::cli::worker::{Owners, start};
 use crate::image::job::{Fill, Job};
 use crate::image::volume::{self, Claim, Filling, Held, Name, Volumes};
 use crate::model::{Host, HostPath, IdMap, InRoot, Set};
@@ -26,7 +26,7 @@ pub struct Asking {
 ///
 /// # Errors
 /// There is no place for them.
-pub(super) fn open() -> Result<Volumes, Report> {
+pub(in crate::cli) fn open() -> Result<Volumes, Report> {
     Volumes::open(&path()?).map_err(Report::sbx)
 }
 

@@ -1,9 +1,11 @@
 //! An image as the root of a run: found in the store, or fetched first.
 
-use super::pull::{self, When};
-use super::{Owners, existing, load, start};
-use crate::cli::images::progress::Shown;
+use crate::cli::images::load;
+use crate::cli::images::pull::{self, When};
 use crate::cli::report::Report;
+use crate::cli::store::{existing, open};
+use crate::cli::worker::progress::Shown;
+use crate::cli::worker::{Owners, start};
 use crate::image::descriptor::Platform;
 use crate::image::document::Config;
 use crate::image::job::{Job, Unpack};
@@ -72,7 +74,7 @@ fn find(store: Option<&Store>, wanted: &str) -> Result<Option<Digest>, Report> {
 }
 
 /// What a short name means in the store besides: an image that was loaded or imported without a host, as podman has it.
-pub(super) fn local(named: &Named) -> Option<String> {
+pub(in crate::cli) fn local(named: &Named) -> Option<String> {
     let local = format!("localhost/{}", named.text()).parse::<Reference>();
     local
         .ok()
@@ -131,7 +133,7 @@ fn layers(store: &Store, manifest: &Digest, config: &Config, how: &How<'_>) -> R
                 kind,
                 limits: how.limits.clone(),
             });
-            let store = super::open(how.owners)?;
+            let store = open(how.owners)?;
             start::work(&job, &store, how.owners, false, &mut Shown::new(how.quiet))?;
             all()?.ok_or_else(|| Report::sbx("a layer of the image is gone"))?
         }
