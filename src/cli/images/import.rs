@@ -87,7 +87,7 @@ pub fn import(args: &ImportArgs) -> Result<u8, Report> {
     }));
     let digest = start::work_with(&job, &store, &owners, false, given.mount(), &mut progress)
         .map_err(|report| load::about(&shown(&args.from), report))?;
-    out::data(digest).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+    out::data(digest)?;
     Ok(0)
 }
 

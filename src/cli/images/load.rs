@@ -74,7 +74,7 @@ pub fn load(args: &LoadArgs) -> Result<u8, Report> {
             line.push(' ');
             line.push_str(&out::escaped(name));
         }
-        out::data(line).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+        out::data(line)?;
     }
     Ok(0)
 }

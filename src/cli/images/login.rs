@@ -1,6 +1,6 @@
 //! `sbx login` and `sbx logout`: who one is at a registry.
 
-use super::{password, show};
+use super::password;
 use crate::cli::out;
 use crate::cli::report::Report;
 use crate::cli::store::lookup;
@@ -159,9 +159,9 @@ pub fn logout(args: &LogoutArgs) -> Result<u8, Report> {
     let other = accounts.find(image.registry(), image.repository());
     let elsewhere = matches!(other, Ok(Some(_)));
     match (removed, elsewhere) {
-        (true, false) => show::print(&format!("logged out of {}", place.key))?,
+        (true, false) => out::data(format_args!("logged out of {}", place.key))?,
         (true, true) => {
-            show::print(&format!("logged out of {}", place.key))?;
+            out::data(format_args!("logged out of {}", place.key))?;
             out::words("sbx: another file, or a shorter or longer path, still has credentials for it");
         }
         (false, true) => {

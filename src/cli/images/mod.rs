@@ -1,4 +1,4 @@
-//! Verbs on images, a file each, and what they share: how an image is named, and how it is shown.
+//! Verbs on images, a file each, and what they share: how an image is named.
 
 mod change;
 pub mod history;
@@ -14,6 +14,5 @@ pub mod pull;
 pub mod push;
 pub mod remove;
 pub mod save;
-mod show;
 pub mod tag;
 pub mod verify;

@@ -3,6 +3,7 @@
 use super::pull;
 use crate::cli::report::Report;
 use crate::cli::store::existing;
+use crate::cli::table::cut;
 use crate::image::source::{Named, Source};
 use crate::image::store::{Image, Store};
 use crate::model::reference::{Reference, shown};
@@ -78,4 +79,50 @@ fn local(named: &Named) -> Option<Reference> {
     let short = named.reference().is_short();
     let local = short.then(|| format!("localhost/{}", named.text()).parse());
     local.and_then(Result::ok)
+}
+
+/// What messages call an image: by its first name, or by its id.
+pub(super) fn called(image: &Image) -> String {
+    match image.names.first() {
+        Some(name) => name.escape_debug().to_string(),
+        None => image.id.unwrap_or(image.manifest).short(),
+    }
+}
+
+/// A name without its tag, and the tag, or the digest that it was pulled by. What is no full name was written by another program.
+pub(super) fn name_and_tag(name: &str) -> (String, String) {
+    match name.parse::<Reference>() {
+        Ok(reference) if reference.to_string() == name => {
+            let digest = reference.digest().map(|digest| format!("@{}", digest.short()));
+            let tag = reference.tag().unwrap_or_default();
+            let tag = format!("{tag}{}", digest.unwrap_or_default());
+            (reference.name(), tag)
+        }
+        _ => (cut(name, 100), "-".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_two_parts() {
+        let digest = crate::model::Digest::of(b"");
+        for (name, expected) in [
+            (
+                "docker.io/library/debian:12",
+                ("docker.io/library/debian", "12".to_owned()),
+            ),
+            ("a:5000/b:c", ("a:5000/b", "c".to_owned())),
+            (
+                &format!("q.io/a@{digest}"),
+                ("q.io/a", format!("@{}", digest.short())),
+            ),
+            ("12", ("12", "-".to_owned())),
+            ("a b", ("a b", "-".to_owned())),
+        ] {
+            assert_eq!(name_and_tag(name), (expected.0.to_owned(), expected.1), "{name}");
+        }
+    }
 }

@@ -76,7 +76,7 @@ pub fn pull(args: &PullArgs) -> Result<u8, Report> {
         uid: host.caller.uid,
     };
     let digest = first(&candidates(&named)?, &how)?;
-    out::data(digest).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+    out::data(digest)?;
     Ok(0)
 }
 

@@ -71,7 +71,7 @@ pub fn push(args: &PushArgs) -> Result<u8, Report> {
     let mut shown = Shown::new(args.quiet);
     let digest = start::work(&job, &store, &owners, true, &mut shown)
         .map_err(|report| load::about(&format!("push to {to}"), report))?;
-    out::data(digest).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+    out::data(digest)?;
     Ok(0)
 }
 

@@ -1,10 +1,10 @@
 //! `sbx rmi`: names and images go.
 
-use super::{named, show};
+use super::named;
 use crate::cli::out;
 use crate::cli::report::Report;
 use crate::cli::store::existing;
-use crate::cli::worker::progress::size;
+use crate::cli::table::size;
 use crate::cli::worker::removal::{Remover, tell_left, waiting};
 use crate::image::store::{Error, Freed, Image, Store, Wait};
 use clap::Args;
@@ -66,7 +66,7 @@ fn one(text: &str, force: bool, remover: &mut Remover) -> Result<bool, Report> {
             let names = image.names.join(", ");
             return Err(Report::sbx(format!(
                 "image {} has several names ({}): remove it by one of them, or all with -f",
-                show::called(&image),
+                named::called(&image),
                 names.escape_debug()
             )));
         }
@@ -83,11 +83,11 @@ fn one(text: &str, force: bool, remover: &mut Remover) -> Result<bool, Report> {
 
 fn told(freed: &Freed, image: &Image) -> Result<bool, Report> {
     for name in &freed.names {
-        show::print(&format!("untagged {}", out::escaped(name)))?;
+        out::data(format_args!("untagged {}", out::escaped(name)))?;
     }
     if !freed.images.is_empty() {
         let id = image.id.unwrap_or(image.manifest).short();
-        show::print(&format!("removed {id}, {} freed", size(freed.bytes())))?;
+        out::data(format_args!("removed {id}, {} freed", size(freed.bytes())))?;
     }
     Ok(tell_left(freed))
 }
@@ -101,5 +101,5 @@ fn in_use(store: &Store, image: &Image) -> Report {
         [one] => format!("the running sandbox of process {one}"),
         several => format!("the running sandboxes of processes {}", several.join(", ")),
     };
-    Report::sbx(format!("image {} is in use by {by}", show::called(image))).hint("end it first")
+    Report::sbx(format!("image {} is in use by {by}", named::called(image))).hint("end it first")
 }

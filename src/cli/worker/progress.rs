@@ -1,6 +1,7 @@
 //! How far a pull is: a line for each layer that is redrawn on a terminal, a line for each when it is done in a pipe.
 
 use crate::cli::out;
+use crate::cli::table::size;
 use crate::image::job::{Progress, Stage};
 use crate::model::Digest;
 
@@ -89,15 +90,4 @@ fn line(p: &Progress) -> String {
         }
         Stage::Present | Stage::Complete => format!("{}: {word}, {size}", p.blob.short()),
     }
-}
-
-/// For people: three digits at most before the unit.
-pub(in crate::cli) fn size(bytes: u64) -> String {
-    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
-        if bytes >> shift > 0 {
-            let tenths = (bytes >> (shift - 10)) * 10 / 1024;
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} B")
 }
