@@ -1,20 +1,20 @@
 //! `sbx import`: a root file system, in a tar or a directory, as an image.
 
 use super::change::change;
-use super::{load, pull};
+use super::load;
+use super::unpack_args::{self, UnpackArgs};
 use crate::cli::out;
 use crate::cli::report::Report;
 use crate::cli::store::open;
 use crate::cli::worker::given::{Given, given, shown};
 use crate::cli::worker::progress::Shown;
-use crate::cli::worker::{Owners, start};
+use crate::cli::worker::start;
 use crate::host;
 use crate::image::archive::{self, Owners as Packed};
 use crate::image::descriptor::Platform;
 use crate::image::job::{Import, Job};
 use crate::image::source::Source;
 use crate::image::store::{Spool, Store};
-use crate::profile::schema::MapKind;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::io::BufWriter;
@@ -43,15 +43,8 @@ pub struct ImportArgs {
     /// What it runs on: OS/ARCH[/VARIANT]; this machine when not given
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
-    /// How ids are mapped where it will run: auto, caller, range, host-root
-    #[arg(long, value_name = "MAP", default_value = "auto")]
-    map: String,
-    /// Raise or lower how much is read, as for `pull`: NAME=VALUE
-    #[arg(long, value_name = "NAME=VALUE")]
-    image_limit: Vec<String>,
-    /// Print the digest only
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    unpack: UnpackArgs,
 }
 
 /// Imports, and prints the digest of the image.
@@ -60,14 +53,13 @@ pub struct ImportArgs {
 /// When anything of it breaks the rules for layers.
 pub fn import(args: &ImportArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
-    let map = crate::cli::sandbox_args::word::<MapKind>("--map", &args.map)?;
-    let platform = pull::platform(args.platform.as_deref())?.unwrap_or_else(Platform::host);
+    let platform = unpack_args::platform(args.platform.as_deref())?.unwrap_or_else(Platform::host);
     let config = config(&args.change, &platform)?;
-    let limits = pull::limits(&args.image_limit)?;
+    let limits = args.unpack.limits()?;
     let name = args.name.as_deref().map(name).transpose()?;
-    let owners = Owners::of(map.value, None, &mut host)?;
+    let owners = args.unpack.owners(&mut host)?;
     let store = open(&owners)?;
-    let mut progress = Shown::new(args.quiet);
+    let mut progress = Shown::new(args.unpack.quiet);
     let given = if args.from.is_dir() {
         let packed = Packed {
             kept: host.caller.uid == 0,

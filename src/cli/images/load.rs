@@ -1,6 +1,6 @@
 //! `sbx load`, and the archives and layouts that `sbx run` takes.
 
-use super::pull;
+use super::unpack_args::{self, UnpackArgs};
 use crate::cli::out;
 use crate::cli::report::Report;
 use crate::cli::request::image::How;
@@ -15,7 +15,6 @@ use crate::image::job::{Job, Load};
 use crate::image::limits::Limits;
 use crate::image::source::Source;
 use crate::model::Digest;
-use crate::profile::schema::MapKind;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -38,15 +37,8 @@ pub struct LoadArgs {
     /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
-    /// How ids are mapped where it will run: auto, caller, range, host-root
-    #[arg(long, value_name = "MAP", default_value = "auto")]
-    map: String,
-    /// Raise or lower how much of an image is read, as for `pull`: NAME=VALUE
-    #[arg(long, value_name = "NAME=VALUE")]
-    image_limit: Vec<String>,
-    /// Print the digests only
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    unpack: UnpackArgs,
 }
 
 /// Loads, and prints what has been loaded.
@@ -55,22 +47,21 @@ pub struct LoadArgs {
 /// When anything of it is not as it should be: nothing is loaded then.
 pub fn load(args: &LoadArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
-    let map = crate::cli::sandbox_args::word::<MapKind>("--map", &args.map)?;
-    let owners = Owners::of(map.value, None, &mut host)?;
+    let owners = args.unpack.owners(&mut host)?;
     let file = args.input.as_deref().unwrap_or(&args.file);
     let wanted = Wanted {
         at: file,
         form: None,
         name: None,
         all: true,
-        platform: pull::platform(args.platform.as_deref())?,
-        limits: pull::limits(&args.image_limit)?,
+        platform: unpack_args::platform(args.platform.as_deref())?,
+        limits: args.unpack.limits()?,
     };
-    let mut progress = Shown::new(args.quiet);
+    let mut progress = Shown::new(args.unpack.quiet);
     work(&wanted, &owners, &mut progress).map_err(|report| about(&given::shown(file), report))?;
     for (manifest, names) in progress.into_loaded() {
         let mut line = manifest.to_string();
-        for name in names.iter().filter(|_| !args.quiet) {
+        for name in names.iter().filter(|_| !args.unpack.quiet) {
             line.push(' ');
             line.push_str(&out::escaped(name));
         }

@@ -15,4 +15,5 @@ pub mod push;
 pub mod remove;
 pub mod save;
 pub mod tag;
+pub mod unpack_args;
 pub mod verify;

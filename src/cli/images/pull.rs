@@ -1,25 +1,23 @@
 //! `sbx pull`: an image from a registry into the store.
 
+use super::unpack_args::{self, UnpackArgs};
 use crate::cli::out;
 use crate::cli::report::Report;
 use crate::cli::request::image::How;
 use crate::cli::store::{lookup, open};
 use crate::cli::worker::progress::Shown;
-use crate::cli::worker::{Owners, start};
+use crate::cli::worker::start;
 use crate::host;
 use crate::image::credentials::Accounts;
 use crate::image::descriptor::Platform;
 use crate::image::endpoints::endpoints;
 use crate::image::job::{Job, Pull};
-use crate::image::limits::Limits;
 use crate::image::registries::files as registries;
 use crate::image::source::{Named, Source};
 use crate::image::transport;
 use crate::model::Digest;
 use crate::model::reference::Reference;
-use crate::profile::schema::MapKind;
 use clap::{Args, ValueEnum};
-use std::ffi::OsStr;
 
 /// When an image is asked for at its registry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -35,6 +33,13 @@ pub enum When {
 
 /// Arguments of `pull`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  sbx pull debian:12                                   of docker.io, or where registries.conf says that short names are
+  sbx pull --platform linux/arm64 quay.io/team/tool:1
+  sbx pull --image-limit unpacked=100G big/model:3     a layer of more than 32 GiB
+
+`sbx run` pulls what is not there by itself.")]
 pub struct PullArgs {
     /// The image: [HOST[:PORT]/]NAME[:TAG][@sha256:…]
     #[arg(value_name = "IMAGE")]
@@ -42,15 +47,8 @@ pub struct PullArgs {
     /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
-    /// How ids are mapped where it will run: auto, caller, range, host-root
-    #[arg(long, value_name = "MAP", default_value = "auto")]
-    map: String,
-    /// Raise or lower how much of the image is read: NAME=VALUE (document, layers, packed, unpacked, image, entries, ratio, path, depth)
-    #[arg(long, value_name = "NAME=VALUE")]
-    image_limit: Vec<String>,
-    /// Print the digest only
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    unpack: UnpackArgs,
 }
 
 /// Pulls, and prints the digest of the image.
@@ -65,45 +63,18 @@ pub fn pull(args: &PullArgs) -> Result<u8, Report> {
             args.image.escape_debug()
         )));
     };
-    let map = crate::cli::sandbox_args::word::<MapKind>("--map", &args.map)?;
-    let owners = Owners::of(map.value, None, &mut host)?;
+    let owners = args.unpack.owners(&mut host)?;
     let how = How {
         owners: &owners,
         when: When::Always,
-        platform: platform(args.platform.as_deref())?,
-        limits: limits(&args.image_limit)?,
-        quiet: args.quiet,
+        platform: unpack_args::platform(args.platform.as_deref())?,
+        limits: args.unpack.limits()?,
+        quiet: args.unpack.quiet,
         uid: host.caller.uid,
     };
     let digest = first(&candidates(&named)?, &how)?;
     out::data(digest)?;
     Ok(0)
-}
-
-/// What `--image-limit` says.
-///
-/// # Errors
-/// When one is none.
-pub(in crate::cli) fn limits(texts: &[String]) -> Result<Limits, Report> {
-    let mut limits = Limits::default();
-    for text in texts {
-        limits
-            .set(text)
-            .map_err(|e| Report::usage(format!("--image-limit: {e}")))?;
-    }
-    Ok(limits)
-}
-
-/// What `--platform` says.
-///
-/// # Errors
-/// When it is none.
-pub(in crate::cli) fn platform(text: Option<&str>) -> Result<Option<Platform>, Report> {
-    let parse = |text: &str| {
-        text.parse()
-            .map_err(|e| Report::usage(format!("--platform: {e}")))
-    };
-    text.map(parse).transpose()
 }
 
 /// The full names that a name may mean.
@@ -162,9 +133,4 @@ fn one(name: &Reference, how: &How<'_>) -> Result<Digest, Report> {
         }
         report
     })
-}
-
-/// Whether an IMAGE names an image at all.
-pub(in crate::cli) fn source(text: &OsStr) -> Result<Source, Report> {
-    Source::parse(text).map_err(Report::usage)
 }

@@ -5,7 +5,7 @@ pub(super) mod image;
 mod space;
 pub mod volumes;
 
-use super::images::pull;
+use super::images::unpack_args;
 use super::profiles;
 use super::report::Report;
 use super::sandbox_args::SandboxArgs;
@@ -135,7 +135,7 @@ fn root(
     host: &mut Host,
     quiet: bool,
 ) -> Result<(Root, Option<HeldImage>), Report> {
-    let source = pull::source(&args.image)?;
+    let source = Source::parse(&args.image).map_err(Report::usage)?;
     Ok(match source {
         Source::Host => (Root::Host, None),
         Source::Scratch => (Root::Scratch, None),
@@ -150,8 +150,8 @@ fn root(
             let how = How {
                 owners: &owners,
                 when: args.images.pull,
-                platform: pull::platform(args.images.platform.as_deref())?,
-                limits: pull::limits(&args.images.image_limit)?,
+                platform: unpack_args::platform(args.images.platform.as_deref())?,
+                limits: unpack_args::limits(&args.images.image_limit)?,
                 quiet,
                 uid: host.caller.uid,
             };
