@@ -13,7 +13,7 @@ use crate::image::descriptor::Platform;
 use crate::image::endpoints::endpoints;
 use crate::image::job::{Job, Pull};
 use crate::image::registries::files as registries;
-use crate::image::source::{Named, Source};
+use crate::image::source::{Named, Source, SourceError};
 use crate::image::transport;
 use crate::model::Digest;
 use crate::model::reference::Reference;
@@ -57,7 +57,8 @@ pub struct PullArgs {
 /// When it cannot be had.
 pub fn pull(args: &PullArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
-    let Source::Registry(named) = Source::named(&args.image).map_err(Report::sbx)? else {
+    let named = Source::named(&args.image).map_err(|wrong| no_name(&args.image, wrong))?;
+    let Source::Registry(named) = named else {
         return Err(Report::usage(format!(
             "pull {}: an id names nothing at a registry: write NAME[:TAG]",
             args.image.escape_debug()
@@ -75,6 +76,23 @@ pub fn pull(args: &PullArgs) -> Result<u8, Report> {
     let digest = first(&candidates(&named)?, &how)?;
     out::data(digest)?;
     Ok(0)
+}
+
+/// A path is a file that would be loaded, a directory that would be run, or the mistake of somebody who thinks that it is there.
+fn no_name(text: &str, wrong: SourceError) -> Report {
+    let report = Report::usage(&wrong);
+    match (wrong, std::fs::metadata(text)) {
+        (SourceError::IsPath(_), Err(e)) => {
+            report.hint(format!("no file and no directory is there either: {e}"))
+        }
+        (SourceError::IsPath(shown), Ok(meta)) if meta.is_dir() => report.hint(format!(
+            "`sbx run {shown}` runs what is in a directory, `sbx load {shown}` reads the layout of an image"
+        )),
+        (SourceError::IsPath(shown), Ok(_)) => {
+            report.hint(format!("`sbx load {shown}` reads an archive of images"))
+        }
+        _ => report,
+    }
 }
 
 /// The full names that a name may mean.
@@ -126,11 +144,11 @@ fn one(name: &Reference, how: &How<'_>) -> Result<Digest, Report> {
     }));
     let store = open(how.owners)?;
     let mut shown = Shown::new(how.quiet);
-    start::work(&job, &store, how.owners, true, &mut shown).map_err(|mut report| {
-        // What a registry says of a manifest names it.
-        if !report.message.contains(&name.to_string()) {
-            report.message = format!("image {name}: {}", report.message);
+    start::work(&job, &store, how.owners, true, &mut shown).map_err(|report| {
+        match report.message.contains(&name.to_string()) {
+            // What a registry says of a manifest names it.
+            true => report,
+            false => report.about(format_args!("image {name}")),
         }
-        report
     })
 }
