@@ -260,10 +260,8 @@ fn remove(volumes: &Volumes, name: &Name) -> Result<(), Failure> {
 fn by_worker(removal: &Removal, name: &Name) -> Result<(), Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
     let owners = Owners::of(MapKind::Auto, None, &mut host)?;
-    start::on_volume(&Job::Empty, removal.path(), None, &owners).map_err(|mut report| {
-        report.message = format!("volume `{name}`: {}", report.message);
-        report
-    })?;
+    start::on_volume(&Job::Empty, removal.path(), None, &owners)
+        .map_err(|report| report.about(format_args!("volume `{name}`")))?;
     if removal.finish().map_err(Report::sbx)? {
         return Ok(());
     }

@@ -58,7 +58,7 @@ pub fn load(args: &LoadArgs) -> Result<u8, Report> {
         limits: args.unpack.limits()?,
     };
     let mut progress = Shown::new(args.unpack.quiet);
-    work(&wanted, &owners, &mut progress).map_err(|report| about(&given::shown(file), report))?;
+    work(&wanted, &owners, &mut progress).map_err(|report| report.about(given::shown(file)))?;
     for (manifest, names) in progress.into_loaded() {
         let mut line = manifest.to_string();
         for name in names.iter().filter(|_| !args.unpack.quiet) {
@@ -111,19 +111,12 @@ pub(in crate::cli) fn one(source: &Source, how: &How<'_>) -> Result<(String, Dig
     let digest = work(&wanted, how.owners, &mut Shown::new(how.quiet));
     digest
         .map(|digest| (shown.clone(), digest))
-        .map_err(|report| about(&format!("image {shown}"), report))
+        .map_err(|report| report.about(format_args!("image {shown}")))
 }
 
 fn work(wanted: &Wanted<'_>, owners: &Owners, shown: &mut Shown) -> Result<Digest, Report> {
     let store = open(owners)?;
-    let given = given(wanted.at, &store, owners, &wanted.limits).map_err(|mut report| {
-        // Whoever called names it.
-        let named = format!("{}: ", given::shown(wanted.at));
-        if let Some(rest) = report.message.strip_prefix(&named) {
-            report.message = rest.to_owned();
-        }
-        report
-    })?;
+    let given = given(wanted.at, &store, owners, &wanted.limits)?;
     let job = Job::Load(Box::new(Load {
         at: given.inside(),
         form: form(wanted, &given),
@@ -142,10 +135,4 @@ fn form(wanted: &Wanted<'_>, given: &Given<'_>) -> Option<Form> {
         Given::Copied(_) if wanted.form == Some(Form::Layout) && wanted.at.is_dir() => Some(Form::OciArchive),
         _ => wanted.form,
     }
-}
-
-/// A failure, with what it is about before it.
-pub(super) fn about(what: &str, mut report: Report) -> Report {
-    report.message = format!("{what}: {}", report.message);
-    report
 }

@@ -1,6 +1,6 @@
 //! `sbx push`: an image of the store to a registry.
 
-use super::{load, named};
+use super::named;
 use crate::cli::out;
 use crate::cli::report::Report;
 use crate::cli::store::{lookup, open};
@@ -70,7 +70,7 @@ pub fn push(args: &PushArgs) -> Result<u8, Report> {
     let store = open(&owners)?;
     let mut shown = Shown::new(args.quiet);
     let digest = start::work(&job, &store, &owners, true, &mut shown)
-        .map_err(|report| load::about(&format!("push to {to}"), report))?;
+        .map_err(|report| report.about(format_args!("push to {to}")))?;
     out::data(digest)?;
     Ok(0)
 }

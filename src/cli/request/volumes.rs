@@ -102,10 +102,8 @@ impl Claimed {
     /// When one cannot be filled. It is then as if it had never been used.
     pub fn fill(&mut self, asked: &mut Asked, plan: &Plan) -> Result<(), Report> {
         for (asking, filling) in std::mem::take(&mut self.fresh) {
-            fill(&asking, &filling, asked, plan).map_err(|mut report| {
-                report.message = format!("volume `{}`: {}", asking.name, report.message);
-                report
-            })?;
+            fill(&asking, &filling, asked, plan)
+                .map_err(|report| report.about(format_args!("volume `{}`", asking.name)))?;
             self.held.push(filling.commit().map_err(Report::sbx)?);
         }
         Ok(())
