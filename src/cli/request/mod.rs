@@ -222,15 +222,13 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
         ..
     } = asked;
     let groups = policy.enforcement.wants(Protection::Groups) && !host.caller.groups.is_empty();
-    let image = matches!(policy.root, Root::Image(_));
-    if image {
-        // Looked at already, when it was decided whose its files are.
-    } else if policy.map.value == MapKind::Range
+    if matches!(policy.root, Root::Image(_))
+        || policy.map.value == MapKind::Range
         || policy.userns.is_some()
         || host.caller.writes_maps
         || groups
     {
-        host.id_helpers = host::id_helpers(&host.caller);
+        host::look_for_id_helpers(host);
     }
     if policy.limits_the_whole() && !host.cgroup_refused {
         host.cgroup = host::cgroup(policy.cgroup_parent.as_ref().map(|p| &p.value));

@@ -30,7 +30,7 @@ impl Owners {
         userns: Option<&Set<Userns>>,
         host: &mut Host,
     ) -> Result<Self, Report> {
-        host.id_helpers = host::id_helpers(&host.caller);
+        host::look_for_id_helpers(host);
         let chosen = userns.map(|userns| &userns.value);
         let maps = plan::image_maps(map, chosen, host).map_err(|why| {
             let origin = userns.map_or(String::new(), |userns| format!(" ({})", userns.origin));
