@@ -144,11 +144,62 @@ fn one(name: &Reference, how: &How<'_>) -> Result<Digest, Report> {
     }));
     let store = open(how.owners)?;
     let mut shown = Shown::new(how.quiet);
-    start::work(&job, &store, how.owners, true, &mut shown).map_err(|report| {
-        match report.message.contains(&name.to_string()) {
-            // What a registry says of a manifest names it.
-            true => report,
-            false => report.about(format_args!("image {name}")),
-        }
+    start::work(&job, &store, how.owners, true, &mut shown).map_err(|mut report| {
+        report.message = named_once(name, &report.message);
+        report
     })
+}
+
+/// What a registry says of a manifest or a blob names its repository, which the name of the image does too; unless it is a mirror's.
+fn named_once(name: &Reference, said: &str) -> String {
+    if said.contains(&name.to_string()) {
+        return said.to_owned();
+    }
+    let repository = name.name();
+    let short = name
+        .digest()
+        .map(|digest| format!("{repository}@sha256:{}", digest.short()));
+    match short.and_then(|short| said.strip_prefix(&short)) {
+        Some(rest) => format!("image {name}{rest}"),
+        None => format!(
+            "image {name}: {}",
+            said.replacen(&format!(" of {repository}"), "", 1)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_named_once_and_a_mirror_as_well() {
+        let hex = "0123456789ab".repeat(6);
+        let digest = format!("q.io/a@sha256:{}", &hex[..64]);
+        for (name, said, expected) in [
+            (
+                "q.io/a:1",
+                "q.io/a:1 is not there",
+                "q.io/a:1 is not there".to_owned(),
+            ),
+            (
+                "q.io/a:1",
+                "blob 0123456789ab of q.io/a: size: 5 of 6",
+                "image q.io/a:1: blob 0123456789ab: size: 5 of 6".to_owned(),
+            ),
+            (
+                &digest,
+                "q.io/a@sha256:0123456789ab is not there",
+                format!("image {digest} is not there"),
+            ),
+            (
+                "q.io/a:1",
+                "m.io/b/a:1 is not there",
+                "image q.io/a:1: m.io/b/a:1 is not there".to_owned(),
+            ),
+        ] {
+            let name = name.parse().expect("a name");
+            assert_eq!(named_once(&name, said), expected);
+        }
+    }
 }
