@@ -18,7 +18,7 @@ stays, and so does its last name, whatever is said.
 Examples:
   sbx rmi debian:12           this name, and the image if it had no other
   sbx rmi -f 3f2a9c01b7de     this image, whatever it is called
-  sbx rmi $(sbx images -q)    all that are not in use")]
+  sbx rmi -f $(sbx images -q) all that are not in use")]
 pub struct RmiArgs {
     /// By an id, also an image with several names; one that is not there is no failure
     #[arg(short, long)]

@@ -1,4 +1,4 @@
-//! The edge: everything that a run takes from its surroundings is read here, once.
+//! The edge: everything that a run takes from its surroundings is read here, once, and what it needs on the disk is made.
 
 mod copy;
 pub(super) mod image;
