@@ -5,7 +5,7 @@
 //! | `sandbox_args` | the flags of `run`, `plan` and `why`, a group a file |
 //! | [`request`] | what these three need to be there before there is a plan: an image, a copy of it, volumes |
 //! | [`images`] | verbs on images |
-//! | `worker` | runs of sbx's own: what reads images, or shows them, and how far it is |
+//! | `workers` | runs of sbx's own: what reads images, or shows them, and how far it is |
 //! | `report`, [`out`], `table`, `time` | what is said, and how it is written |
 //!
 //! Everything else is a verb, or what one verb alone needs.
@@ -32,7 +32,7 @@ mod text_file;
 mod time;
 pub mod volume;
 pub mod why;
-mod worker;
+mod workers;
 
 pub use report::Report;
 

@@ -6,7 +6,7 @@ use super::report::{Kind, Report};
 use super::request::volumes::Claimed;
 use super::request::{self, Asked};
 use super::sandbox_args::SandboxArgs;
-use super::worker::fuse::Server;
+use super::workers::fuse::Server;
 use crate::model::Host;
 use crate::model::host::Fact;
 use crate::plan::{self, Plan, Step};

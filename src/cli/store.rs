@@ -1,7 +1,7 @@
 //! The image store, as the command line finds it.
 
 use super::report::Report;
-use super::worker::Owners;
+use super::workers::Owners;
 use crate::image::store::{self, Open, Store};
 use crate::model::HostPath;
 use std::ffi::OsString;

@@ -5,7 +5,7 @@ use super::report::Report;
 use super::request::volumes::open;
 use super::table::table;
 use super::time::moment;
-use super::worker::{Owners, start};
+use super::workers::{Owners, start};
 use crate::host;
 use crate::image::job::Job;
 use crate::image::volume::{Error, Name, Removal, Volume, Volumes};

@@ -4,7 +4,7 @@ use crate::cli::out;
 use crate::cli::report::Report;
 use crate::cli::store::existing;
 use crate::cli::table::size;
-use crate::cli::worker::removal::{Remover, tell_left, waiting};
+use crate::cli::workers::removal::{Remover, tell_left, waiting};
 use crate::image::store::{Freed, Part, Wait};
 use clap::Args;
 

@@ -5,7 +5,7 @@ use crate::cli::out;
 use crate::cli::report::Report;
 use crate::cli::store::existing;
 use crate::cli::table::size;
-use crate::cli::worker::removal::{Remover, tell_left, waiting};
+use crate::cli::workers::removal::{Remover, tell_left, waiting};
 use crate::image::store::{Error, Freed, Image, Store, Wait};
 use clap::Args;
 

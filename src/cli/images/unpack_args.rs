@@ -2,7 +2,7 @@
 
 use crate::cli::report::Report;
 use crate::cli::sandbox_args::word;
-use crate::cli::worker::Owners;
+use crate::cli::workers::Owners;
 use crate::image::descriptor::Platform;
 use crate::image::limits::Limits;
 use crate::model::Host;

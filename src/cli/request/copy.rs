@@ -3,9 +3,9 @@
 use crate::cli::out;
 use crate::cli::report::Report;
 use crate::cli::store::{existing, open, path, real};
-use crate::cli::worker::progress::Shown;
-use crate::cli::worker::removal::Remover;
-use crate::cli::worker::{Owners, start};
+use crate::cli::workers::progress::Shown;
+use crate::cli::workers::removal::Remover;
+use crate::cli::workers::{Owners, start};
 use crate::image::job::{self, Job};
 use crate::image::store::{Copy, Kind, Store, copies};
 use crate::model::{Digest, HostPath, Layers};

@@ -10,7 +10,7 @@ use super::profiles;
 use super::report::Report;
 use super::sandbox_args::SandboxArgs;
 use super::text_file::text_file;
-use super::worker::Owners;
+use super::workers::Owners;
 use crate::host;
 use crate::image::source::Source;
 use crate::image::store::Lock;

@@ -4,7 +4,7 @@ use super::Asked;
 use super::copy::{self, Copied};
 use crate::cli::out;
 use crate::cli::report::Report;
-use crate::cli::worker::Owners;
+use crate::cli::workers::Owners;
 use crate::host;
 use crate::model::HostPath;
 use crate::plan::{self, Plan, Room, Step};

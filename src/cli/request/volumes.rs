@@ -3,7 +3,7 @@
 use super::Asked;
 use crate::cli::mount_args::Named;
 use crate::cli::report::Report;
-use crate::cli::worker::{Owners, start};
+use crate::cli::workers::{Owners, start};
 use crate::image::job::{Fill, Job};
 use crate::image::volume::{self, Claim, Filling, Held, Name, Volumes};
 use crate::model::{Host, HostPath, IdMap, InRoot, Set};
