@@ -1,10 +1,12 @@
 //! What the root is made of, mount by mount, parents before children.
 
+mod image;
 mod layers;
 mod requested;
 mod root;
 mod special;
 
+pub(super) use layers::unbounded;
 pub use layers::{Room, room};
 
 use super::Facts;
