@@ -39,7 +39,11 @@ Examples:
   sbx pull --platform linux/arm64 quay.io/team/tool:1
   sbx pull --image-limit unpacked=100G big/model:3     a layer of more than 32 GiB
 
-`sbx run` pulls what is not there by itself.")]
+`sbx run` pulls what is not there by itself.
+
+Short names, mirrors and registries without TLS stand in registries.conf (~/.config/containers, /etc/containers), authorities of single
+registries in certs.d/HOST[:PORT]/*.crt beside it or in /etc/docker. Passwords: `sbx login --help`. $http_proxy, $https_proxy, $no_proxy
+(names, addresses, networks) and $SSL_CERT_FILE hold as for curl; a proxy is reached by http or https.")]
 pub struct PullArgs {
     /// The image: [HOST[:PORT]/]NAME[:TAG][@sha256:…]
     #[arg(value_name = "IMAGE")]
