@@ -8,6 +8,7 @@ mod accounts;
 mod around;
 mod cgroup;
 mod clues;
+mod disk;
 pub mod explain;
 mod files;
 pub mod findings;

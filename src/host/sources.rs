@@ -53,6 +53,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
         apt: apt(policy),
         user: user(policy),
         groups: groups(policy),
+        disks: disks(policy),
         current: std::env::current_dir().ok(),
         workspace: workspace(policy),
         home: home.and_then(|home| fs::canonicalize(home).ok()),
@@ -97,6 +98,15 @@ fn user(policy: &Policy) -> Option<Result<User, String>> {
         }
         _ => None,
     }
+}
+
+fn disks(policy: &Policy) -> BTreeMap<HostPath, Result<String, String>> {
+    let each = policy.io.iter().map(|io| io.value.path.clone());
+    each.map(|path| {
+        let disk = super::disk::of(path.as_path());
+        (path, disk)
+    })
+    .collect()
 }
 
 fn groups(policy: &Policy) -> Option<Result<Vec<u32>, String>> {

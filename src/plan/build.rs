@@ -56,7 +56,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     let identity = groups(policy, host, facts, &mut ledger)?;
     let proc = proc(policy, host, &mut ledger)?;
     let mut steps = Vec::new();
-    let ceilings = limits::decide(policy, host, &mut ledger)?;
+    let ceilings = limits::decide(policy, host, facts, &mut ledger)?;
     ceilings.begin(&mut steps);
     begin(policy, host, &identity, &mut ledger, &mut steps)?;
     steps.extend(Builder::new(policy, host, facts).build(&identity, proc)?);

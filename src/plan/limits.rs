@@ -3,12 +3,16 @@
 //! A cgroup holds every one of them. What it cannot be asked for falls to what is left: a watch on the memory, the limit of processes in
 //! the user namespace, whole processors. What neither holds is a loss, or an error where a flag asks for it.
 
+mod memory;
+mod rates;
+
+use super::Facts;
 use super::build::{Ledger, add};
 use super::loss::Refusal;
 use super::step::{Planned, Step};
 use crate::model::host::Cgroup;
-use crate::model::{Bytes, Host, HostPath, Level, Origin, Processors, Protection, Set};
-use crate::policy::{Limit, Policy, Resource, Swap};
+use crate::model::{Bytes, Host, HostPath, Origin, Processors, Protection, Set};
+use crate::policy::{Limit, Policy, Resource};
 use crate::seccomp::Table;
 use serde::Serialize;
 use std::fmt;
@@ -59,12 +63,19 @@ pub(super) struct Ceilings {
 ///
 /// # Errors
 /// When a flag or a profile requires what cannot be had here.
-pub(super) fn decide(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> Result<Ceilings, Refusal> {
+pub(super) fn decide(
+    policy: &Policy,
+    host: &Host,
+    facts: &Facts,
+    ledger: &mut Ledger<'_>,
+) -> Result<Ceilings, Refusal> {
     let mut ceilings = Ceilings::default();
     let place = Place::of(policy, host)?;
     ceilings.memory(policy, host, &place, ledger)?;
     ceilings.cpu(policy, host, &place, ledger)?;
+    ceilings.weight(policy, host, &place, ledger)?;
     ceilings.processors(policy, host, &place, ledger)?;
+    ceilings.io(policy, (host, facts), &place, ledger)?;
     ceilings.pids(policy, &place);
     ceilings.settle(&place, policy);
     Ok(ceilings)
@@ -172,76 +183,6 @@ impl Ceilings {
         if !self.reasons.contains(origin) {
             self.reasons.push(origin.clone());
         }
-    }
-
-    fn memory(
-        &mut self,
-        policy: &Policy,
-        host: &Host,
-        place: &Place<'_>,
-        ledger: &mut Ledger<'_>,
-    ) -> Result<(), Refusal> {
-        let Some(memory) = policy
-            .memory
-            .as_ref()
-            .filter(|_| policy.enforcement.wants(Protection::Memory))
-        else {
-            return Ok(());
-        };
-        let most = memory.value.0;
-        if place.has("memory") {
-            let swap = match policy.swap.as_ref().map(|s| s.value) {
-                None => "0".to_owned(),
-                Some(Swap::Together(both)) => both.0.saturating_sub(most).to_string(),
-                Some(Swap::Unlimited) => "max".to_owned(),
-            };
-            // No memory.high: it slows down whoever comes near the limit, and nobody here would take notice.
-            let files = vec![
-                ("memory.max", most.to_string()),
-                ("memory.swap.max", swap),
-                ("memory.oom.group", "1".to_owned()),
-            ];
-            self.counted.push(Resource::Data);
-            self.write("memory", files, &memory.origin);
-            return Ok(());
-        }
-        let unswapped = |s: &Set<Swap>| s.value == Swap::Together(memory.value);
-        if let Some(swap) = policy.swap.as_ref().filter(|s| !unswapped(s)) {
-            let words = format!("swap cannot be counted apart: {}", reason(&host.cgroup));
-            lacking(
-                Protection::Memory,
-                &swap.origin,
-                (policy, ledger),
-                &words,
-                mend(&host.cgroup),
-            )?;
-        }
-        self.watch = Some(memory.clone());
-        if policy.enforcement.level(Protection::Memory).value == Level::Require {
-            let words = format!(
-                "{} for the sandbox as a whole is watched, which a burst may pass for a moment, and not counted by the kernel: {}",
-                memory.value,
-                reason(&host.cgroup)
-            );
-            ledger.lacks(Protection::Memory, &words, mend(&host.cgroup))?;
-        }
-        Ok(())
-    }
-
-    /// RLIMIT_NPROC holds them too, though nobody is told when it is met: not worth a scope of systemd for them alone.
-    fn pids(&mut self, policy: &Policy, place: &Place<'_>) {
-        let Some(pids) = policy.pids.as_ref().filter(|_| place.has("pids")) else {
-            return;
-        };
-        let scope = matches!(place.parent, Some((_, _, Some(_))));
-        let flag = matches!(pids.origin, Origin::Flag { .. });
-        if scope && self.controllers.is_empty() && !flag {
-            return;
-        }
-        self.counted.push(Resource::Nproc);
-        // Our init is one more.
-        let most = pids.value.saturating_add(u64::from(policy.init.value));
-        self.write("pids", vec![("pids.max", most.to_string())], &pids.origin);
     }
 
     fn cpu(

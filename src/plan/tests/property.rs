@@ -153,6 +153,7 @@ fn accounted(policy: &Policy, plan: &Plan) -> Result<(), String> {
                 policy.cpu.as_ref().is_none_or(|c| c.value >= 200)
                     || step(|s| counts(s, "cpu.max") || matches!(s, Step::Processors(_)))
             }
+            Protection::Io => policy.io.is_empty() || step(|s| counts(s, "io.max")),
             Protection::Disk => !step(on_disk) || step(|s| matches!(s, Step::SealRoot)),
             _ => true,
         };
