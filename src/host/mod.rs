@@ -78,7 +78,6 @@ pub fn presumed() -> Result<Host, Error> {
         fuse_overlayfs: None,
         tun: Fact::Works,
         cgroup: Cgroup::NotDelegated,
-        cgroup_refused: false,
         processors: Vec::new(),
         tree: HostTree::default(),
     })

@@ -67,6 +67,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     finish(policy, facts, (&identity, &ceilings), &mut steps);
     unbounded_root(&steps, &mut ledger)?;
     let mut notes = policy.notes.clone();
+    notes.extend(ceilings.note(policy, host));
     notes.extend(workspace_of_root(policy, &identity, facts));
     notes.extend(unmarked_directories(&steps, host));
     Ok(Plan {

@@ -32,12 +32,19 @@ pub struct Group {
     pub files: Vec<(&'static str, String)>,
 }
 
+impl Group {
+    /// Where it is made, in words.
+    pub(super) fn place(&self) -> String {
+        match &self.scope {
+            Some(bus) => format!("a scope of the user's systemd ({bus})"),
+            None => self.parent.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.scope {
-            Some(bus) => write!(f, "cgroup in a scope of the user's systemd ({bus})")?,
-            None => write!(f, "cgroup in {}", self.parent)?,
-        }
+        write!(f, "cgroup in {}", self.place())?;
         for (i, (name, value)) in self.files.iter().enumerate() {
             write!(f, "{} {name} {value}", if i == 0 { ":" } else { "," })?;
         }
@@ -122,19 +129,20 @@ impl<'a> Place<'a> {
 }
 
 /// Why there is no cgroup.
-fn reason(cgroup: &Cgroup) -> &'static str {
+fn reason(cgroup: &Cgroup) -> String {
     match cgroup {
-        Cgroup::Delegated { .. } | Cgroup::Systemd { .. } => "the cgroup lacks the controller",
-        Cgroup::NotDelegated => "no cgroup is delegated to you",
-        Cgroup::Legacy => "the controllers belong to cgroup v1, which cannot be delegated",
-        Cgroup::Absent => "no cgroup file system is mounted",
+        Cgroup::Delegated { .. } | Cgroup::Systemd { .. } => "the cgroup lacks the controller".into(),
+        Cgroup::NotDelegated => "no cgroup is delegated to you".into(),
+        Cgroup::Legacy => "the controllers belong to cgroup v1, which cannot be delegated".into(),
+        Cgroup::Absent => "no cgroup file system is mounted".into(),
+        Cgroup::Refused { place, errno } => format!("no cgroup could be made in {place}: {errno}"),
     }
 }
 
 /// What gives one.
 fn mend(cgroup: &Cgroup) -> &'static str {
     match cgroup {
-        Cgroup::Delegated { .. } | Cgroup::NotDelegated | Cgroup::Systemd { .. } => {
+        Cgroup::Delegated { .. } | Cgroup::NotDelegated | Cgroup::Systemd { .. } | Cgroup::Refused { .. } => {
             "as root: `systemctl edit user@.service`, write `[Service]` and `Delegate=cpu cpuset io memory pids`, and log in anew; then, where you are not in a session of your own: `systemd-run --user --scope -p Delegate=yes sbx run …`"
         }
         Cgroup::Legacy => {
@@ -308,6 +316,18 @@ impl Ceilings {
                 files: std::mem::take(&mut self.files),
             });
         }
+    }
+
+    /// A cgroup that was planned and could not be made is told of, also where what is left holds as well: a loss says it for the memory.
+    pub(super) fn note(&self, policy: &Policy, host: &Host) -> Option<String> {
+        let refused = matches!(host.cgroup, Cgroup::Refused { .. });
+        let told = self.watch.is_some() && policy.enforcement.wants(Protection::Memory);
+        (refused && !told).then(|| {
+            format!(
+                "{}: processes are counted in the user namespace, processors are whole ones",
+                reason(&host.cgroup)
+            )
+        })
     }
 
     /// What stands before everything else.

@@ -33,6 +33,10 @@ pub(super) fn cgroup(survey: &Survey) -> Finding {
         .mend("boot with systemd.unified_cgroup_hierarchy=1 (or cgroup_no_v1=all without systemd)"),
         Cgroup::Absent => Finding::missing("cgroup", "no cgroup file system is mounted", WITHOUT)
             .mend("as root: mount -t cgroup2 none /sys/fs/cgroup"),
+        // Nothing that a look finds: only a run learns it.
+        Cgroup::Refused { place, errno } => {
+            Finding::missing("cgroup", &format!("{place}: {errno}"), WITHOUT).mend(delegate(survey))
+        }
     };
     let own = survey.around.own_cgroup.as_deref().unwrap_or("none");
     finding

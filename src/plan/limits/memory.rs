@@ -1,6 +1,7 @@
 //! Memory, swap and processes.
 
 use super::{Ceilings, Ledger, Place, Refusal, lacking, mend, reason};
+use crate::model::host::Cgroup;
 use crate::model::{Host, Level, Origin, Protection, Set};
 use crate::policy::{Policy, Resource, Swap};
 
@@ -24,7 +25,9 @@ impl Ceilings {
             return Ok(());
         };
         self.watch = Some(memory.clone());
-        if policy.enforcement.level(Protection::Memory).value == Level::Require {
+        // Whoever prefers a count is content with a watch where there is nothing else, but not without a word where something was found.
+        let refused = matches!(host.cgroup, Cgroup::Refused { .. });
+        if refused || policy.enforcement.level(Protection::Memory).value == Level::Require {
             let words = format!(
                 "{} for the sandbox as a whole is watched, which a burst may pass for a moment, and not counted by the kernel: {}",
                 memory.value,

@@ -210,7 +210,29 @@ fn a_cgroup_that_cannot_be_made_is_the_next_rung() {
         Some(Step::Cgroup(_))
     ));
     assert!(learn(&first, 0, Errno::EACCES, &mut host));
-    assert!(host.cgroup_refused);
-    assert!(limits(&plan(&host, |_| ()).expect("a plan")).contains("watched"));
+    // It is told: as a loss where memory is only watched now, else as a note, and who requires a count is refused.
+    let second = plan(&host, |_| ()).expect("a plan");
+    assert!(limits(&second).contains("watched"));
+    let lost = |plan: &Plan| {
+        plan.losses
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    let why = "no cgroup could be made in /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice: EACCES";
+    assert!(lost(&second).contains("memory: 100M"), "{}", lost(&second));
+    assert!(lost(&second).contains(why), "{}", lost(&second));
+    assert!(!second.notes.iter().any(|n| n.contains(why)));
+    let third = plan(&host, |p| p.memory = None).expect("a plan");
+    assert!(!lost(&third).contains(why));
+    assert!(third.notes.iter().any(|n| n.contains(why)), "{:?}", third.notes);
+    let mut profile = built_in("strict");
+    profile
+        .enforcement
+        .insert(Protection::Memory, in_profile(Level::Require));
+    let policy = resolve(&profile, &request(Root::Host, &host)).expect("a policy");
+    let refused = build(&policy, &host, &all_there(&policy, &host)).expect_err("a refusal");
+    assert!(refused.to_string().contains(why), "{refused}");
     assert!(!learn(&first, 0, Errno::EACCES, &mut host));
 }
