@@ -52,17 +52,24 @@ impl WholeRecord {
         let [cpu, memory, io] = whole.pressure;
         let all = [
             ("memory_peak_bytes", whole.memory_peak),
+            ("memory_slowed", whole.memory_slowed),
             ("oom_kills", whole.oom_kills),
+            ("swap_peak_bytes", whole.swap_peak),
             ("pids_peak", whole.pids_peak),
             ("pids_refused", whole.pids_refused),
             ("cpu_user_us", whole.cpu_user),
             ("cpu_system_us", whole.cpu_system),
             ("cpu_throttled_us", whole.cpu_throttled),
-            ("io_read_bytes", whole.io_read),
-            ("io_written_bytes", whole.io_written),
-            ("cpu_pressure_us", cpu),
-            ("memory_pressure_us", memory),
-            ("io_pressure_us", io),
+            ("io_read_bytes", whole.io_bytes[0]),
+            ("io_written_bytes", whole.io_bytes[1]),
+            ("io_reads", whole.io_times[0]),
+            ("io_writes", whole.io_times[1]),
+            ("cpu_pressure_us", cpu[0]),
+            ("cpu_pressure_all_us", cpu[1]),
+            ("memory_pressure_us", memory[0]),
+            ("memory_pressure_all_us", memory[1]),
+            ("io_pressure_us", io[0]),
+            ("io_pressure_all_us", io[1]),
         ];
         let numbers = all.into_iter().filter_map(|(name, n)| Some((name, n?))).collect();
         Some(Self { by, numbers })

@@ -28,6 +28,8 @@ pub struct Group {
     pub scope: Option<HostPath>,
     /// Controllers that the parent has to give on.
     pub controllers: Vec<&'static str>,
+    /// Controllers that only count, and without which it goes on.
+    pub counting: Vec<&'static str>,
     /// Files of the cgroup, and what is written to each.
     pub files: Vec<(&'static str, String)>,
 }
@@ -308,11 +310,13 @@ impl Ceilings {
         self.reasons
             .extend(policy.cgroup_parent.iter().map(|p| p.origin.clone()));
         if !self.controllers.is_empty() || policy.cgroup_parent.is_some() {
+            let counts = place.has("io") && !self.controllers.contains(&"io");
             self.group = Some(Group {
                 parent: parent.clone(),
                 own: *own,
                 scope: scope.clone(),
                 controllers: std::mem::take(&mut self.controllers),
+                counting: counts.then_some("io").into_iter().collect(),
                 files: std::mem::take(&mut self.files),
             });
         }

@@ -59,6 +59,10 @@ pub struct Whole {
     pub by: Counter,
     /// The most memory at once, in bytes; of a watch, the most that was seen.
     pub memory_peak: Option<u64>,
+    /// How often somebody was slowed down for want of memory.
+    pub memory_slowed: Option<u64>,
+    /// The most that was swapped out at once, in bytes.
+    pub swap_peak: Option<u64>,
     /// The most processes and threads at once; likewise.
     pub pids_peak: Option<u64>,
     /// How often a process was refused because there were as many as may be.
@@ -71,12 +75,12 @@ pub struct Whole {
     pub cpu_system: Option<u64>,
     /// For how many microseconds it had to wait because its share was used up.
     pub cpu_throttled: Option<u64>,
-    /// Bytes read from block devices.
-    pub io_read: Option<u64>,
-    /// Bytes written to them.
-    pub io_written: Option<u64>,
-    /// For how many microseconds something in it had to wait for processors, memory and block devices (PSI).
-    pub pressure: [Option<u64>; 3],
+    /// Bytes read from block devices, and written to them.
+    pub io_bytes: [Option<u64>; 2],
+    /// How often they were read, and written.
+    pub io_times: [Option<u64>; 2],
+    /// For how many microseconds something in it, and everything in it, had to wait for processors, memory and block devices (PSI).
+    pub pressure: [[Option<u64>; 2]; 3],
 }
 
 /// Limits of each process that end it: with a signal of their own, or with one that everybody sends.

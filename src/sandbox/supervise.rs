@@ -280,7 +280,7 @@ impl Running {
                 }
             }
             libc::SIGTSTP => {
-                if state.started {
+                if state.started && !self.freeze(true) {
                     self.tell(libc::SIGSTOP, true);
                 }
                 if let Some(relay) = &mut state.relay {
@@ -358,7 +358,12 @@ impl Running {
         if let Some(relay) = &mut state.relay {
             relay.restore();
         }
+        // The job is the whole sandbox, and not only the group of its command.
+        let frozen = state.started && self.freeze(true);
         let stopped = self.stop_ourselves(state, signal, group);
+        if frozen {
+            self.freeze(false);
+        }
         let mut front = false;
         if let Some(relay) = state
             .relay
@@ -376,6 +381,11 @@ impl Running {
             self.tell(libc::SIGHUP, true);
         }
         self.go_on(front);
+    }
+
+    /// Stops everything in the sandbox's cgroup, or lets it go on. `false`: there is none.
+    fn freeze(&self, frozen: bool) -> bool {
+        self.group.as_ref().is_some_and(|group| group.freeze(frozen))
     }
 
     /// Whether we were stopped: the kernel passes over keys' signals where no shell could continue us.
