@@ -24,6 +24,8 @@ pub struct Record {
     system_us: u128,
     memory_peak_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    disk_peak_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     whole: Option<WholeRecord>,
     profile: ProfileRecord,
     /// Preferred protections that were not in force.
@@ -101,6 +103,7 @@ impl Record {
         self.user_us = outcome.user.as_micros();
         self.system_us = outcome.system.as_micros();
         self.memory_peak_bytes = outcome.memory_peak;
+        self.disk_peak_bytes = outcome.disk_peak;
         self.whole = WholeRecord::of(&outcome.whole);
     }
 

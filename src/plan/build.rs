@@ -2,7 +2,7 @@
 
 use super::filesystem::Builder;
 use super::identity::{self, Identity};
-use super::limits::{self, Ceilings};
+use super::limits::{self, Ceilings, written_root};
 use super::loss::{Loss, Refusal};
 use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step, Upper};
 use super::{Facts, landlock};
@@ -65,7 +65,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     let groups = supplementary(policy, facts, &identity)?;
     confine(policy, host, (&identity, groups), &mut ledger, &mut steps)?;
     finish(policy, facts, (&identity, &ceilings), &mut steps);
-    unbounded_root(&steps, &mut ledger)?;
+    written_root(policy, &mut steps, &mut ledger)?;
     let mut notes = policy.notes.clone();
     notes.extend(ceilings.note(policy, host));
     notes.extend(workspace_of_root(policy, &identity, facts));
@@ -98,29 +98,6 @@ fn workspace_of_root(policy: &Policy, identity: &Identity, facts: &Facts) -> Opt
     (written && of_root && command != 0).then(|| {
         format!("{source} belongs to root and the command runs as uid {command} of the host, so it writes only what everyone may: chown it, or use --map host-root")
     })
-}
-
-/// What is written to memory is bounded by filesystem.tmp; no quota on the disk can be had by an ordinary user.
-fn unbounded_root(steps: &[Planned], ledger: &mut Ledger<'_>) -> Result<(), Refusal> {
-    if super::step::sealed(steps) {
-        return Ok(());
-    }
-    let root = steps.iter().find_map(|p| match &p.step {
-        Step::RootCopy(_) => Some(("the root is a copy", "`sbx doctor overlay` says what mends it")),
-        Step::RootOverlay(_, Upper::Disk(_), _)
-        | Step::RootFuse {
-            upper: Upper::Disk(_),
-            ..
-        } => Some((
-            "filesystem.upper = disk",
-            "filesystem.upper = \"memory\" (--upper memory), which holds as much as filesystem.tmp says",
-        )),
-        _ => None,
-    });
-    let Some((why, mend)) = root else { return Ok(()) };
-    let reason =
-        format!("what is written to the root goes to the disk, until the end and without a limit: {why}");
-    ledger.lacks(Protection::Disk, &reason, mend)
 }
 
 /// Overlay marks a directory that hides a lower one with an attribute. What is written lies in a tmpfs, which has none before Linux 6.6.

@@ -3,8 +3,11 @@
 //! A cgroup holds every one of them. What it cannot be asked for falls to what is left: a watch on the memory, the limit of processes in
 //! the user namespace, whole processors. What neither holds is a loss, or an error where a flag asks for it.
 
+mod disk;
 mod memory;
 mod rates;
+
+pub(super) use disk::written_root;
 
 use super::Facts;
 use super::build::{Ledger, add};

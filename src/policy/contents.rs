@@ -26,6 +26,8 @@ pub struct Policy {
     pub root_mode: Set<RootMode>,
     /// Where goes what is written to it, if it may be.
     pub upper: Set<UpperPlace>,
+    /// The most of it; in memory as much as `tmp`, and on the disk without end, when not said.
+    pub upper_size: Option<Set<Bytes>>,
     /// What an image's root is where the kernel refuses overlay.
     pub without_overlay: Set<WithoutOverlay>,
     /// How ids are mapped.
@@ -141,6 +143,8 @@ pub struct Scratch {
     pub target: InRoot,
     /// The most it holds.
     pub size: Bytes,
+    /// The most files and directories; one for each page of its size when not said.
+    pub inodes: Option<u64>,
     /// Permission bits.
     pub mode: u32,
     /// Whether files in it may be executed.

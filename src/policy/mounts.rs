@@ -205,6 +205,7 @@ pub(super) fn scratch(
             Scratch {
                 target: value.target.clone(),
                 size,
+                inodes: value.inodes,
                 mode,
                 execute,
             },

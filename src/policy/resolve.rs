@@ -61,6 +61,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         root: request.root.clone(),
         root_mode,
         upper: or(&profile.filesystem.upper, UpperPlace::Memory),
+        upper_size: profile.filesystem.upper_size.clone(),
         without_overlay: or(&profile.filesystem.without_overlay, WithoutOverlay::Copy),
         map: or(&profile.identity.map, MapKind::Auto),
         user: image::user(or(&profile.identity.user, UserSpec::Image), request),

@@ -87,6 +87,7 @@ fn filesystem(a: super::schema::Filesystem, b: super::schema::Filesystem) -> sup
         proc: later(a.proc, b.proc),
         tmp: later(a.tmp, b.tmp),
         upper: later(a.upper, b.upper),
+        upper_size: later(a.upper_size, b.upper_size),
         without_overlay: later(a.without_overlay, b.without_overlay),
         execute: later(a.execute, b.execute),
         mounts: by_target(a.mounts, b.mounts, |m| {

@@ -102,6 +102,8 @@ pub struct Filesystem {
     pub tmp: Maybe<Bytes>,
     /// `upper`: where goes what is written to the root of an image or of a directory.
     pub upper: Maybe<UpperPlace>,
+    /// `upper-size`: the most of it. `tmp` in memory when left out, and no limit on the disk.
+    pub upper_size: Maybe<Bytes>,
     /// `without-overlay`: what an image's root is where the kernel refuses overlay.
     pub without_overlay: Maybe<WithoutOverlay>,
     /// `execute`: whether files in writable places may be executed.
@@ -134,7 +136,7 @@ pub enum RootMode {
 pub enum UpperPlace {
     /// In a tmpfs as large as `tmp` says.
     Memory,
-    /// In a directory beside the image store, without a limit.
+    /// In a directory beside the image store: watched where `upper-size` is said, else without a limit.
     Disk,
 }
 
@@ -239,6 +241,9 @@ pub struct Tmpfs {
     /// `filesystem.tmp` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Bytes>,
+    /// How many files and directories; one for each page of its size when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inodes: Option<u64>,
     /// Permission bits, octal text, `1777` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,

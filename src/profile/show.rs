@@ -100,6 +100,7 @@ fn filesystem(p: &Profile, key: &str) -> Option<Items> {
         "without-overlay" => word(&f.without_overlay),
         "execute" => word(&f.execute),
         "tmp" => one(&f.tmp, |b| quoted(&b.to_string())),
+        "upper-size" => one(&f.upper_size, |b| quoted(&b.to_string())),
         "mounts" => many(&f.mounts, mount),
         "tmpfs" => many(&f.tmpfs, tmpfs),
         "devices" => many(&f.devices, device),
@@ -222,6 +223,7 @@ fn tmpfs(t: &Tmpfs) -> String {
     fields(&[
         ("target", Some(quoted(&t.target.to_string()))),
         ("size", t.size.map(|s| quoted(&s.to_string()))),
+        ("inodes", t.inodes.map(|n| n.to_string())),
         ("mode", t.mode.as_deref().map(quoted)),
         ("execute", t.execute.map(|e| e.to_string())),
     ])

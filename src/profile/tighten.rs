@@ -2,9 +2,12 @@
 
 use super::diagnostic::{Error, Source};
 use super::read::read;
-use super::schema::{IoLimit, Maybe, Profile};
+use super::schema::{Filesystem, IoLimit, Maybe, Profile, UpperPlace};
 use super::words::Word;
 use crate::model::{Bytes, Level, Origin, Processors, Set};
+
+/// What `tmp` is when nobody says it.
+const LEAST_TMP: Bytes = Bytes(64 << 20);
 
 /// A widening: which key, what it would become, who says so.
 type Widening<'a> = (&'static str, &'a Origin);
@@ -86,6 +89,7 @@ pub fn widening<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> 
         .or_else(|| rank("filesystem.execute", &b.filesystem.execute, &l.filesystem.execute))
         .or_else(|| above("filesystem.tmp", &b.filesystem.tmp, &l.filesystem.tmp))
         .or_else(|| rank("filesystem.upper", &b.filesystem.upper, &l.filesystem.upper))
+        .or_else(|| larger_upper(&b.filesystem, &l.filesystem))
         .or_else(|| {
             rank(
                 "filesystem.without-overlay",
@@ -161,6 +165,19 @@ fn more_of<'a, T: PartialEq>(
     let local = local.as_ref()?;
     let held = |x: &T| base.as_ref().is_some_and(|b| b.value.contains(x));
     (!local.value.iter().all(held)).then_some((key, &local.origin))
+}
+
+/// Where nothing is said, a layer in memory holds as much as `tmp`, and one on the disk has no limit that could be passed.
+fn larger_upper<'a>(base: &Filesystem, local: &'a Filesystem) -> Option<Widening<'a>> {
+    let new = local.upper_size.as_ref()?;
+    let disk = base.upper.as_ref().is_some_and(|u| u.value == UpperPlace::Disk);
+    let tmp = base.tmp.as_ref().map_or(LEAST_TMP, |t| t.value);
+    let held = base
+        .upper_size
+        .as_ref()
+        .map(|s| s.value)
+        .or((!disk).then_some(tmp))?;
+    (new.value > held).then_some(("filesystem.upper-size", &new.origin))
 }
 
 fn limits<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> {

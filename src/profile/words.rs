@@ -109,6 +109,7 @@ pub const MOUNT: &[(&str, Takes)] = &[
 pub const TMPFS: &[(&str, Takes)] = &[
     ("target", Takes::Text),
     ("size", Takes::Size),
+    ("inodes", Takes::Number),
     ("mode", Takes::Text),
     ("execute", Takes::Bool),
 ];
@@ -196,6 +197,12 @@ pub const KEYS: &[Key] = &[
         "upper",
         Takes::Word(UpperPlace::NAMES),
         "where writes to a root that is ephemeral go: memory (as much as tmp says), or disk (without a limit)",
+    ),
+    key(
+        "filesystem",
+        "upper-size",
+        Takes::Size,
+        "the most that may be written to the root: as much as tmp in memory, and no limit on the disk, when not said",
     ),
     key(
         "filesystem",

@@ -15,6 +15,8 @@ pub enum Ended {
     Timeout,
     /// The memory of the sandbox as a whole was used up; everything was killed.
     OutOfMemory,
+    /// What was written to the disk was more than may be; everything was killed.
+    DiskFull,
     /// The command has used its processor time (RLIMIT_CPU), and this signal told it so.
     CpuTime(i32),
     /// The command wrote a file larger than it may be (RLIMIT_FSIZE).
@@ -36,6 +38,8 @@ pub struct Outcome {
     pub system: Duration,
     /// The largest resident set of one process, in bytes.
     pub memory_peak: u64,
+    /// The most that was seen on the disk of what was written to the root, where somebody looked.
+    pub disk_peak: Option<u64>,
     /// What was counted of the sandbox as a whole.
     pub whole: Whole,
 }
@@ -142,6 +146,7 @@ impl Ended {
             Self::Signaled(_) => "signaled",
             Self::Timeout => "timeout",
             Self::OutOfMemory => "oom",
+            Self::DiskFull => "disk",
             Self::CpuTime(_) => "cpu-time",
             Self::FileSize => "file-size",
             Self::Killed(_) => "killed",
@@ -154,7 +159,7 @@ impl Ended {
         match self {
             Self::Exited(_) => None,
             Self::Signaled(signal) | Self::Killed(signal) | Self::CpuTime(signal) => Some(signal),
-            Self::Timeout | Self::OutOfMemory => Some(libc::SIGKILL),
+            Self::Timeout | Self::OutOfMemory | Self::DiskFull => Some(libc::SIGKILL),
             Self::FileSize => Some(libc::SIGXFSZ),
         }
     }

@@ -7,7 +7,7 @@ use super::message::Message;
 use super::outcome::{Counter, Ended, Outcome};
 use super::spawn::{HANDLED, Running, StartError};
 use super::terminal::{self, Relay};
-use super::watch::MemoryWatch;
+use super::watch::{DiskWatch, MemoryWatch};
 use crate::sys::process::{self, Status, Usage};
 use crate::sys::signal::{self, Arrived, SignalSet};
 use crate::sys::socket::{self, Watch};
@@ -33,6 +33,9 @@ pub enum SuperviseError {
     /// A system call that cannot fail has failed.
     #[error("while waiting for the sandbox: {0}")]
     Wait(Errno),
+    /// Nobody sees any more how much is written.
+    #[error("the process that watched the disk has ended ({0}): everything inside was killed")]
+    Disk(Errno),
 }
 
 impl From<Errno> for SuperviseError {
@@ -66,6 +69,7 @@ struct State<'a> {
     deadline: Option<Instant>,
     failed: Option<StartError>,
     watch: Option<MemoryWatch>,
+    disk: Option<DiskWatch>,
 }
 
 impl Running {
@@ -96,8 +100,10 @@ impl Running {
                 .watched
                 .take()
                 .map(|w| MemoryWatch::new(w, self.pid, self.init)),
+            disk: None,
         };
         let result = self.wait_for_end(&mut state, give_up_rights);
+        let disk_peak = state.disk.take().map(DiskWatch::end);
         let relay = state.relay.take();
         if result.is_err() {
             state.end_server();
@@ -133,6 +139,7 @@ impl Running {
             user,
             system,
             memory_peak: usage.peak_bytes,
+            disk_peak,
             whole,
         };
         Ok(Supervised {
@@ -156,10 +163,14 @@ impl Running {
                 fd: -1,
                 write: false,
                 ready: false,
-            }; 7];
+            }; 8];
             watches[0] = watch(self.control.as_raw_fd(), state.channel);
             watches[1] = watch(self.signals.as_raw_fd(), true);
             watches[2] = watch(self.pidfd.as_raw_fd(), true);
+            watches[7] = watch(
+                state.disk.as_ref().map_or(-1, DiskWatch::fd),
+                state.disk.is_some(),
+            );
             if let Some(relay) = &state.relay {
                 for (to, from) in watches.iter_mut().skip(3).zip(relay.watches()) {
                     *to = from;
@@ -175,7 +186,7 @@ impl Running {
                 }
             }
             if let Some(relay) = &mut state.relay {
-                relay.step(watches.get(3..).unwrap_or_default());
+                relay.step(watches.get(3..7).unwrap_or_default());
             }
             self.hold_on(state);
             if watches[2].ready {
@@ -186,6 +197,9 @@ impl Running {
                 if let Some((_, status, usage)) = process::wait(self.pid, true, false)? {
                     return Ok((status, usage));
                 }
+            }
+            if watches[7].ready {
+                self.hear_of_disk(state)?;
             }
             if state.ended.is_none() && state.watch.as_mut().is_some_and(MemoryWatch::look) {
                 state.ended = Some(Ended::OutOfMemory);
@@ -231,6 +245,7 @@ impl Running {
                 state.relay = fd.map(|master| Relay::new(master, self.streams, self.own, self.attended));
             }
             Message::Upper => state.upper = fd,
+            Message::Namespace => self.watch_disk(state, fd),
             Message::Fuse => {
                 if let (Some(device), Some(serve)) = (fd, state.serve.as_mut()) {
                     state.server = serve(device);
@@ -241,6 +256,32 @@ impl Running {
             Message::Exited(code) => state.end(Ended::Exited(code)),
             Message::Signaled(signal) => state.end(Ended::Signaled(signal)),
             Message::MapsWritten | Message::Signal(..) | Message::GoOn(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Before the command is executed: what cannot be watched does not begin.
+    fn watch_disk(&self, state: &mut State<'_>, namespace: Option<OwnedFd>) {
+        let (Some((step, watched)), Some(namespace)) = (&self.disk, namespace) else {
+            return;
+        };
+        match DiskWatch::start(watched, &namespace, (self.pid, !self.init)) {
+            Ok(watch) => state.disk = Some(watch),
+            Err(errno) => {
+                state.failed = Some(StartError::Step { step: *step, errno });
+                let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+            }
+        }
+    }
+
+    fn hear_of_disk(&self, state: &mut State<'_>) -> Result<(), SuperviseError> {
+        let Some(watch) = &mut state.disk else {
+            return Ok(());
+        };
+        if watch.hear().map_err(SuperviseError::Disk)? && state.ended.is_none() {
+            state.ended = Some(Ended::DiskFull);
+            let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+            state.end_server();
         }
         Ok(())
     }

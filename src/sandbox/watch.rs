@@ -4,6 +4,9 @@
 //! limit and often when it is near; and the more a look costs, the less often while nothing grows.
 
 mod count;
+mod disk;
+
+pub(super) use disk::{DiskWatch, WatchedDisk};
 
 use super::prepare::{PrepareError, text};
 use crate::model::Bytes;

@@ -70,7 +70,8 @@ impl Builder<'_> {
     /// Where what is written goes.
     pub(super) fn upper(&self) -> Result<Upper, Refusal> {
         if !on_disk(self.policy) {
-            return Ok(Upper::Memory(self.policy.tmp.value));
+            let size = self.policy.upper_size.as_ref().unwrap_or(&self.policy.tmp);
+            return Ok(Upper::Memory(size.value));
         }
         let refuse = |why: String| Refusal::Value {
             what: "filesystem.upper = disk".into(),

@@ -99,6 +99,7 @@ impl<'a> At<'a> {
                 .optional("size", At::parsed::<Bytes>)?
                 .flatten()
                 .map(|s| s.value),
+            inodes: fields.optional("inodes", |at| at.rate(at.number()?))?,
             mode: fields.optional("mode", At::str_value)?,
             execute: fields.optional("execute", At::bool)?,
         })

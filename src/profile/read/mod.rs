@@ -148,6 +148,7 @@ fn put_filesystem(p: &mut Profile, at: &At<'_>) -> Result<(), Error> {
         "proc" => f.proc = at.word()?,
         "tmp" => f.tmp = at.parsed()?,
         "upper" => f.upper = at.word()?,
+        "upper-size" => f.upper_size = at.parsed()?,
         "without-overlay" => f.without_overlay = at.word()?,
         "execute" => f.execute = at.word()?,
         "mounts" => f.mounts = at.tables(MOUNT, At::mount)?,

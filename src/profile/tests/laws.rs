@@ -85,6 +85,7 @@ const VALUES: &[(&str, &str, [&str; 2])] = &[
         ["[\"unix\"]", "[\"inet\", \"inet6\"]"],
     ),
     ("limits", "memory", ["\"1G\"", "\"2G\""]),
+    ("filesystem", "upper-size", ["\"1M\"", "\"2G\""]),
     ("limits", "memory-high", ["\"1M\"", "\"2M\""]),
     ("limits", "swap", ["\"1M\"", "\"0\""]),
     ("limits", "pids", ["64", "0x100"]),

@@ -112,6 +112,16 @@ const TABLE: &[(&str, &str, &str)] = &[
         "[limits]\nmemory = \"2G\"",
     ),
     (
+        "",
+        "[filesystem]\nupper-size = \"64M\"",
+        "[filesystem]\nupper-size = \"65M\"",
+    ),
+    (
+        "[filesystem]\nupper = \"disk\"\nupper-size = \"1G\"",
+        "[filesystem]\nupper-size = \"1G\"",
+        "[filesystem]\nupper-size = \"2G\"",
+    ),
+    (
         "[limits]\nmemory-high = \"1G\"",
         "[limits]\nmemory-high = \"1M\"",
         "[limits]\nmemory-high = \"2G\"",
