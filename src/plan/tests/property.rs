@@ -48,7 +48,11 @@ fn profile() -> impl Strategy<Value = Profile> {
         maybe(&["user = \"root\"", "user = \"1000:1000\"", "user = \"7\""]),
         maybe(&["mode = \"host\""]),
         maybe(&["init = false"]),
-        maybe(&["upper = \"disk\"", "upper = \"disk\"\nupper-size = \"8M\"", "upper = \"memory\""]),
+        maybe(&[
+            "upper = \"disk\"",
+            "upper = \"disk\"\nupper-size = \"8M\"",
+            "upper = \"memory\"",
+        ]),
         maybe(&["without-overlay = \"copy\"", "without-overlay = \"fuse\""]),
         proptest::collection::vec(
             (
