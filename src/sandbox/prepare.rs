@@ -97,7 +97,7 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         p.step(index, &planned.step, &ids, &mut slot)?;
     }
     if let Some(watched) = &mut p.watched {
-        watched.written_to_memory(plan)?;
+        watched.written_to_memory(plan);
     }
     Ok(p)
 }

@@ -8,14 +8,13 @@ mod disk;
 
 pub(super) use disk::{DiskWatch, WatchedDisk};
 
-use super::prepare::{PrepareError, text};
 use crate::model::Bytes;
 use crate::plan::{Plan, Step, Upper};
-use crate::sys::fs::{self, Resolve};
-use std::ffi::CString;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What a plan asks to be watched.
@@ -23,7 +22,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Watched {
     most: u64,
     /// Where what is written lies in memory.
-    tmpfs: Vec<CString>,
+    tmpfs: Vec<PathBuf>,
 }
 
 impl Watched {
@@ -35,20 +34,17 @@ impl Watched {
     }
 
     /// Our own tmpfs mounts; those of the host that are shown inside are not the sandbox's.
-    pub(super) fn written_to_memory(&mut self, plan: &Plan) -> Result<(), PrepareError> {
+    pub(super) fn written_to_memory(&mut self, plan: &Plan) {
         for planned in &plan.steps {
             let place = match &planned.step {
-                Step::Tmpfs(at, ..) | Step::WorkspaceOverlay(_, at, ..) => {
-                    at.relative().as_os_str().as_bytes()
-                }
-                Step::RootOverlay(_, Upper::Memory(_), _) => b".",
+                Step::Tmpfs(at, ..) | Step::WorkspaceOverlay(_, at, ..) => at.relative(),
+                Step::RootOverlay(_, Upper::Memory(_), _) => Path::new(""),
                 // Whoever answers for this root could let the supervisor wait for ever.
                 Step::RootFuse { .. } => break,
                 _ => continue,
             };
-            self.tmpfs.push(text(place, "a path")?);
+            self.tmpfs.push(place.to_owned());
         }
-        Ok(())
     }
 }
 
@@ -94,8 +90,8 @@ impl MemoryWatch {
 
     /// The command has been executed.
     pub(super) fn begin(&mut self) {
-        // By name, which is not possible any more once the rights are given up.
-        self.places = count::below(self.first).iter().find_map(|p| self.open(p.pid));
+        // At once, before anything inside has had the time to move away what lies above them.
+        self.places = count::command(self.first).and_then(|pid| self.open(pid));
         // What is done before this has grown past the limit of one process is not worth a look.
         self.next = Some(Instant::now() + period(self.watched.most, (0, 0), Duration::ZERO).min(LONGEST / 4));
     }
@@ -153,12 +149,19 @@ impl MemoryWatch {
     }
 
     fn open(&self, pid: i32) -> Option<Vec<OwnedFd>> {
-        let root = File::open(format!("/proc/{pid}/root")).ok()?;
-        let open = |place: &CString| {
-            fs::open_beneath(root.as_fd(), place, libc::O_PATH, 0, Resolve::IN_ROOT_NO_LINKS).ok()
-        };
+        let root = OwnedFd::from(File::open(format!("/proc/{pid}/root")).ok()?);
+        let open = |place: &PathBuf| open_below(root.try_clone().ok()?, place);
         Some(self.watched.tmpfs.iter().filter_map(open).collect())
     }
+}
+
+/// Name by name and through no link: what confines the supervisor leaves it no openat2(2), whose flags a filter cannot see.
+fn open_below(mut at: OwnedFd, place: &Path) -> Option<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    for name in place.components() {
+        at = openat(&at, name.as_os_str(), flags, Mode::empty()).ok()?;
+    }
+    Some(at)
 }
 
 fn cpu_time() -> Duration {

@@ -22,7 +22,7 @@ const RANGES: usize = 160;
 ///
 /// # Errors
 /// When the conditions on arguments are too many.
-pub(super) fn compile<'a>(
+pub fn compile<'a>(
     verdicts: impl Iterator<Item = (u32, &'a Verdict)>,
     others: Answer,
 ) -> Result<Program, CompileError> {

@@ -51,6 +51,22 @@ fn start(path: &str, buffer: &mut [u8]) -> usize {
     filled
 }
 
+/// The command's process, or the first one that is below init now.
+pub(super) fn command((first, is_it): (i32, bool)) -> Option<i32> {
+    if is_it {
+        return Some(first);
+    }
+    let mut buffer = [0; 128];
+    let filled = start(&format!("/proc/{first}/task/{first}/children"), &mut buffer);
+    numbers(buffer.get(..filled)?).next()
+}
+
+/// As the kernel lists them.
+fn numbers(text: &[u8]) -> impl Iterator<Item = i32> {
+    text.split(|b| *b == b' ')
+        .filter_map(|n| std::str::from_utf8(n).ok()?.parse().ok())
+}
+
 /// The first process and all below it; our own init is left out.
 pub(super) fn below((first, counts): (i32, bool)) -> Vec<Process> {
     let mut found = Vec::new();
@@ -67,11 +83,7 @@ pub(super) fn below((first, counts): (i32, bool)) -> Vec<Process> {
             let name = task.file_name();
             let Some(name) = name.to_str() else { continue };
             let filled = start(&format!("/proc/{pid}/task/{name}/children"), &mut buffer);
-            let text = buffer.get(..filled).unwrap_or_default();
-            let numbers = text
-                .split(|b| *b == b' ')
-                .filter_map(|n| std::str::from_utf8(n).ok()?.parse::<i32>().ok());
-            waiting.extend(numbers);
+            waiting.extend(numbers(buffer.get(..filled).unwrap_or_default()));
         }
         if counts || pid != first {
             found.push(Process { pid, tasks: count });
