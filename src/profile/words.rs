@@ -196,7 +196,7 @@ pub const KEYS: &[Key] = &[
         "filesystem",
         "upper",
         Takes::Word(UpperPlace::NAMES),
-        "where writes to a root that is ephemeral go: memory (as much as tmp says), or disk (without a limit)",
+        "where writes to a root that is ephemeral go: memory (as much as tmp says), or disk (as much as upper-size says, else without a limit)",
     ),
     key(
         "filesystem",

@@ -8,7 +8,7 @@ use crate::model::host::{Cgroup, Fact};
 /// What holds where there is none.
 const WITHOUT: &str = "memory is watched from outside, processes are counted in the user namespace, processors are whole: what else is limited is a loss";
 /// What holds where there is one.
-const WITH: &str = "limits.memory, pids and cpu hold for the sandbox as a whole, counted by the kernel";
+const WITH: &str = "limits.memory, pids, cpu and io hold for the sandbox as a whole, counted by the kernel, each where its controller is delegated";
 
 /// What memory, processes and processor time of a whole sandbox are limited by.
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
