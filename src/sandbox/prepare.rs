@@ -3,7 +3,7 @@
 use super::lower::Ids;
 use super::operation::{Operation, Place, Scratch, TmpfsOptions, bits, mask};
 use super::outcome::Deadly;
-use super::watch::{Watched, WatchedDisk};
+use super::watch::{Apart, Watched};
 use crate::model::{HostPath, IdMap, InRoot, Layers};
 use crate::plan::{Attributes, LayerOption, MapWriter, Plan, ProcKind, Step, Upper};
 use crate::sys::mount;
@@ -37,8 +37,8 @@ pub struct Prepared {
     pub(super) group: Option<(usize, crate::plan::Group)>,
     /// What is watched where there is none.
     pub(super) watched: Option<Watched>,
-    /// What is watched of the disk, and which step asks for it.
-    pub(super) disk: Option<(usize, WatchedDisk)>,
+    /// What a process of its own watches.
+    pub(super) apart: Option<Apart>,
     /// Limits of each process that end it with a signal of their own.
     pub(super) deadly: Deadly,
     /// How many bytes the arguments take, counted before the clone because counting allocates.
@@ -85,7 +85,7 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         stop_signal: plan.stop_signal.as_ref().map_or(libc::SIGTERM, |s| s.value),
         group: None,
         watched: None,
-        disk: None,
+        apart: None,
         deadly: Deadly::of(plan),
         arguments: crate::sys::memory::size_of_arguments(),
     };
@@ -98,6 +98,9 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
     }
     if let Some(watched) = &mut p.watched {
         watched.written_to_memory(plan);
+    }
+    if let Some(step) = Apart::take_over(&mut p.apart, &mut p.watched, plan) {
+        p.put_first(step, Operation::TellNamespace);
     }
     Ok(p)
 }
@@ -204,9 +207,7 @@ impl Prepared {
             }
             Step::WatchMemory(most) => self.watched = Some(Watched::new(*most)),
             Step::WatchDisk { most, at, nameless } => {
-                let watched = WatchedDisk::new(*most, at, *nameless)
-                    .map_err(|errno| PrepareError::Watched(at.clone(), errno.to_string()))?;
-                self.disk = Some((usize::try_from(index).unwrap_or_default(), watched));
+                self.apart = Some(Apart::of_disk(index, *most, at, *nameless)?);
                 self.put_first(index, Operation::TellNamespace);
             }
             Step::MapIds { uids, gids, by } => self.map_ids(index, uids, gids, by)?,

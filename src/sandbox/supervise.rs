@@ -7,7 +7,7 @@ use super::message::Message;
 use super::outcome::{Counter, Ended, Outcome};
 use super::spawn::{HANDLED, Running, StartError};
 use super::terminal::{self, Relay};
-use super::watch::{DiskWatch, MemoryWatch};
+use super::watch::{Apart, Looker, MemoryWatch, Seen};
 use crate::sys::process::{self, Status, Usage};
 use crate::sys::signal::{self, Arrived, SignalSet};
 use crate::sys::socket::{self, Watch};
@@ -33,9 +33,9 @@ pub enum SuperviseError {
     /// A system call that cannot fail has failed.
     #[error("while waiting for the sandbox: {0}")]
     Wait(Errno),
-    /// Nobody sees any more how much is written.
-    #[error("the process that watched the disk has ended ({0}): everything inside was killed")]
-    Disk(Errno),
+    /// Nobody sees any more how much there is.
+    #[error("the process that watched the limits has ended ({0}): everything inside was killed")]
+    Looker(Errno),
 }
 
 impl From<Errno> for SuperviseError {
@@ -69,7 +69,8 @@ struct State<'a> {
     deadline: Option<Instant>,
     failed: Option<StartError>,
     watch: Option<MemoryWatch>,
-    disk: Option<DiskWatch>,
+    apart: Option<Apart>,
+    looker: Option<Looker>,
 }
 
 impl Running {
@@ -100,10 +101,11 @@ impl Running {
                 .watched
                 .take()
                 .map(|w| MemoryWatch::new(w, self.pid, self.init)),
-            disk: None,
+            apart: self.apart.take(),
+            looker: None,
         };
         let result = self.wait_for_end(&mut state, give_up_rights);
-        let disk_peak = state.disk.take().map(DiskWatch::end);
+        let seen = state.looker.take().map_or_else(Seen::default, Looker::end);
         let relay = state.relay.take();
         if result.is_err() {
             state.end_server();
@@ -129,6 +131,10 @@ impl Running {
             whole.by = Counter::Watch;
             (whole.memory_peak, whole.pids_peak) = watch.seen();
         }
+        if let Some((memory, tasks)) = seen.memory {
+            whole.by = Counter::Watch;
+            (whole.memory_peak, whole.pids_peak) = (Some(memory), Some(tasks));
+        }
         let (user, system) = (
             Duration::from_micros(usage.user_micros),
             Duration::from_micros(usage.system_micros),
@@ -139,7 +145,7 @@ impl Running {
             user,
             system,
             memory_peak: usage.peak_bytes,
-            disk_peak,
+            disk_peak: seen.disk,
             whole,
         };
         Ok(Supervised {
@@ -168,8 +174,8 @@ impl Running {
             watches[1] = watch(self.signals.as_raw_fd(), true);
             watches[2] = watch(self.pidfd.as_raw_fd(), true);
             watches[7] = watch(
-                state.disk.as_ref().map_or(-1, DiskWatch::fd),
-                state.disk.is_some(),
+                state.looker.as_ref().map_or(-1, Looker::fd),
+                state.looker.is_some(),
             );
             if let Some(relay) = &state.relay {
                 for (to, from) in watches.iter_mut().skip(3).zip(relay.watches()) {
@@ -199,7 +205,7 @@ impl Running {
                 }
             }
             if watches[7].ready {
-                self.hear_of_disk(state)?;
+                self.hear_of_limits(state)?;
             }
             if state.ended.is_none() && state.watch.as_mut().is_some_and(MemoryWatch::look) {
                 state.ended = Some(Ended::OutOfMemory);
@@ -245,7 +251,7 @@ impl Running {
                 state.relay = fd.map(|master| Relay::new(master, self.streams, self.own, self.attended));
             }
             Message::Upper => state.upper = fd,
-            Message::Namespace => self.watch_disk(state, fd),
+            Message::Namespace => self.watch_apart(state, fd),
             Message::Fuse => {
                 if let (Some(device), Some(serve)) = (fd, state.serve.as_mut()) {
                     state.server = serve(device);
@@ -261,25 +267,26 @@ impl Running {
     }
 
     /// Before the command is executed: what cannot be watched does not begin.
-    fn watch_disk(&self, state: &mut State<'_>, namespace: Option<OwnedFd>) {
-        let (Some((step, watched)), Some(namespace)) = (&self.disk, namespace) else {
+    fn watch_apart(&self, state: &mut State<'_>, namespace: Option<OwnedFd>) {
+        let (Some(apart), Some(namespace)) = (state.apart.take(), namespace) else {
             return;
         };
-        match DiskWatch::start(watched, &namespace, (self.pid, !self.init)) {
-            Ok(watch) => state.disk = Some(watch),
+        let step = apart.step;
+        match Looker::start(apart, &namespace, (self.pid, !self.init)) {
+            Ok(looker) => state.looker = Some(looker),
             Err(errno) => {
-                state.failed = Some(StartError::Step { step: *step, errno });
+                state.failed = Some(StartError::Step { step, errno });
                 let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
             }
         }
     }
 
-    fn hear_of_disk(&self, state: &mut State<'_>) -> Result<(), SuperviseError> {
-        let Some(watch) = &mut state.disk else {
-            return Ok(());
-        };
-        if watch.hear().map_err(SuperviseError::Disk)? && state.ended.is_none() {
-            state.ended = Some(Ended::DiskFull);
+    fn hear_of_limits(&self, state: &mut State<'_>) -> Result<(), SuperviseError> {
+        let heard = state.looker.as_mut().map(Looker::hear).transpose();
+        if let Some(ended) = heard.map_err(SuperviseError::Looker)?.flatten()
+            && state.ended.is_none()
+        {
+            state.ended = Some(ended);
             let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
             state.end_server();
         }
@@ -293,6 +300,7 @@ impl Running {
         if let Some(watch) = &mut state.watch {
             watch.begin();
         }
+        state.looker.iter().for_each(Looker::begin);
         if give_up_rights && state.watch.is_some() {
             confine::watch(self.group.is_none());
         } else if give_up_rights {

@@ -6,10 +6,11 @@
 //! Pressure (PSI) wakes nobody here: `/proc/pressure/memory` tells of the whole machine, which a sandbox at its limit does not strain, and an
 //! ordinary user is told every two seconds at the soonest, which is later than any look.
 
+mod apart;
 mod count;
 mod disk;
 
-pub(super) use disk::{DiskWatch, WatchedDisk};
+pub(super) use apart::{Apart, Looker, Seen};
 
 use crate::model::Bytes;
 use crate::plan::{Plan, Step, Upper};

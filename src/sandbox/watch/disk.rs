@@ -1,18 +1,12 @@
 //! A ceiling for what is written to an upper layer on disk: nobody gives an ordinary user a quota, so that somebody looks.
 //!
-//! What is written belongs to ids that are not the caller's, behind directories that the caller may not enter. A process of its own looks:
-//! it joins the sandbox's user namespace, where it may read every directory of the sandbox's own ids and nothing else that the caller could not, and
-//! tells the supervisor how much there is. Asking the file system how much is free costs one call; only what that leaves in doubt is counted.
+//! Asking the file system how much is free costs one call; only what that leaves in doubt is counted.
 
 mod tree;
 
 use super::count;
 use crate::model::{Bytes, HostPath};
-use crate::sandbox::{confine, init};
-use crate::sys::process::{self, Side};
-use crate::sys::socket::{self, Watch};
-use crate::sys::{Errno, cred, fs};
-use std::convert::Infallible;
+use crate::sys::{Errno, fs};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -37,134 +31,19 @@ impl WatchedDisk {
             nameless,
         })
     }
-}
 
-/// The process that looks.
-#[derive(Debug)]
-pub(in crate::sandbox) struct DiskWatch {
-    pid: i32,
-    _pidfd: OwnedFd,
-    from: OwnedFd,
-    most: u64,
-    peak: u64,
-}
-
-impl DiskWatch {
-    /// Starts it, and waits until it is where it can look. `namespace`: the sandbox's user namespace; `first`: its first process, and
-    /// whether that is the sandbox's own and not our init.
-    pub(in crate::sandbox) fn start(
-        watched: &WatchedDisk,
-        namespace: &OwnedFd,
-        first: (i32, bool),
-    ) -> Result<Self, Errno> {
-        let (from, to) = socket::pair()?;
-        match process::fork()? {
-            Side::Child => {
-                let _ = serve(watched, namespace, &to, first);
-                process::exit_now(1)
-            }
-            Side::Parent(pidfd, pid) => {
-                drop(to);
-                let made = Self {
-                    pid,
-                    _pidfd: pidfd,
-                    from,
-                    most: watched.most,
-                    peak: 0,
-                };
-                match made.receive(true) {
-                    Ok(Some(_)) => Ok(made),
-                    other => {
-                        made.end();
-                        Err(other.err().unwrap_or(Errno::EPROTO))
-                    }
-                }
-            }
-        }
+    pub(super) fn fd(&self) -> i32 {
+        self.directory.as_raw_fd()
     }
 
-    /// What is ready when it has said something.
-    pub(in crate::sandbox) fn fd(&self) -> i32 {
-        self.from.as_raw_fd()
+    fn used(&self, first: (i32, bool)) -> u64 {
+        let nameless = if self.nameless {
+            tree::nameless(&count::below(first))
+        } else {
+            0
+        };
+        tree::used(self.directory.as_fd()).saturating_add(nameless)
     }
-
-    /// Takes what it has said. `true`: over the limit.
-    pub(in crate::sandbox) fn hear(&mut self) -> Result<bool, Errno> {
-        while let Some(used) = self.receive(false)? {
-            self.peak = self.peak.max(used);
-        }
-        Ok(self.peak > self.most)
-    }
-
-    fn receive(&self, wait: bool) -> Result<Option<u64>, Errno> {
-        let mut bytes = [0; 8];
-        match socket::receive(self.from.as_fd(), &mut bytes, wait) {
-            Ok((8, _)) => Ok(Some(u64::from_ne_bytes(bytes))),
-            // It has died, and nobody looks any more.
-            Ok(_) | Err(Errno::ECONNRESET) => Err(Errno::EPIPE),
-            Err(Errno::EAGAIN) => Ok(None),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    /// Ends it. The most that it has seen.
-    pub(in crate::sandbox) fn end(self) -> u64 {
-        let _ = process::kill(self.pid, libc::SIGKILL);
-        let _ = process::wait(self.pid, true, false);
-        self.peak
-    }
-}
-
-/// CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE: to enter directories, and to see which files a process has open.
-const KEPT: u64 = 1 << 2 | 1 << 19;
-
-fn serve(
-    watched: &WatchedDisk,
-    namespace: &OwnedFd,
-    to: &OwnedFd,
-    first: (i32, bool),
-) -> Result<Infallible, Errno> {
-    init::let_go_of_streams()?;
-    init::close_all_but([
-        watched.directory.as_raw_fd(),
-        namespace.as_raw_fd(),
-        to.as_raw_fd(),
-    ])?;
-    process::enter_user_namespace(namespace.as_fd())?;
-    cred::set_capabilities(KEPT, 0)?;
-    // Behind the change of rights, which the kernel takes as the end of that wish.
-    cred::die_with_parent()?;
-    confine::watch(true);
-    tell(to, 0)?;
-    let mut look = Look::new(watched.most);
-    loop {
-        let free = free(watched.directory.as_fd())?;
-        if look.due(free) {
-            let before = Instant::now();
-            let nameless = if watched.nameless {
-                tree::nameless(&count::below(first))
-            } else {
-                0
-            };
-            let used = tree::used(watched.directory.as_fd()).saturating_add(nameless);
-            look.found(free, used, before.elapsed());
-            tell(to, used)?;
-        }
-        let millis = i32::try_from(look.period(free).as_millis()).unwrap_or(i32::MAX);
-        let mut hangup = [Watch {
-            fd: to.as_raw_fd(),
-            write: false,
-            ready: false,
-        }];
-        // It never speaks to us: what is to be heard is its end.
-        if socket::poll(&mut hangup, millis).is_err() || hangup.iter().any(|w| w.ready) {
-            return Err(Errno::EPIPE);
-        }
-    }
-}
-
-fn tell(to: &OwnedFd, used: u64) -> Result<(), Errno> {
-    socket::send(to.as_fd(), &used.to_ne_bytes(), None)
 }
 
 /// How much is free where it is written, whoever writes.
@@ -178,19 +57,68 @@ const FASTEST: u64 = 4 << 30;
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);
 
+/// The watch itself.
+#[derive(Debug)]
+pub(super) struct Look {
+    watched: WatchedDisk,
+    first: (i32, bool),
+    next: Option<Instant>,
+    plan: Schedule,
+}
+
+impl Look {
+    pub(super) fn new(watched: WatchedDisk, first: (i32, bool)) -> Self {
+        let plan = Schedule::new(watched.most);
+        Self {
+            watched,
+            first,
+            next: None,
+            plan,
+        }
+    }
+
+    /// How long until the next look.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        let now = Instant::now();
+        Some(
+            self.next
+                .map_or(Duration::ZERO, |next| next.saturating_duration_since(now)),
+        )
+    }
+
+    /// Looks, when it is time; counts, when it has to. Whether there is too much, and how much there has been.
+    pub(super) fn look(&mut self) -> Result<Option<(bool, u64)>, Errno> {
+        if self.next.is_some_and(|next| Instant::now() < next) {
+            return Ok(None);
+        }
+        let free = free(self.watched.directory.as_fd())?;
+        let mut found = None;
+        if self.plan.due(free) {
+            let before = Instant::now();
+            let used = self.watched.used(self.first);
+            self.plan.found(free, used, before.elapsed());
+            found = Some((used > self.watched.most, self.plan.peak));
+        }
+        self.next = Some(Instant::now() + self.plan.period(free));
+        Ok(found)
+    }
+}
+
 /// When to count again.
 #[derive(Debug)]
-struct Look {
+struct Schedule {
     most: u64,
+    peak: u64,
     last: Option<(Instant, Duration)>,
     free: u64,
     used: u64,
 }
 
-impl Look {
+impl Schedule {
     fn new(most: u64) -> Self {
         Self {
             most,
+            peak: 0,
             last: None,
             free: 0,
             used: 0,
@@ -218,6 +146,7 @@ impl Look {
     fn found(&mut self, free: u64, used: u64, cost: Duration) {
         self.last = Some((Instant::now(), cost));
         (self.free, self.used) = (free, used);
+        self.peak = self.peak.max(used);
     }
 
     fn period(&self, free: u64) -> Duration {
@@ -235,7 +164,7 @@ mod tests {
         const G: u64 = 1 << 30;
         let secs = Duration::from_secs;
         let cost = Duration::from_millis(10);
-        let mut look = Look::new(2 * G);
+        let mut look = Schedule::new(2 * G);
         assert!(look.due(50 * G));
         look.found(50 * G, G, cost);
         // Nothing has changed: only now and then.
@@ -253,6 +182,6 @@ mod tests {
         assert_eq!(look.period(50 * G).as_millis(), 250);
         assert_eq!(look.period(48 * G), SHORTEST);
         look.found(50 * G, 0, cost);
-        assert_eq!(Look::new(u64::MAX).period(0), LONGEST);
+        assert_eq!(Schedule::new(u64::MAX).period(0), LONGEST);
     }
 }
