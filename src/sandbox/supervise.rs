@@ -329,7 +329,7 @@ impl Running {
                 }
             }
             libc::SIGTSTP => {
-                if state.started && !self.freeze(true) {
+                if !self.freeze(true) && state.started {
                     self.tell(libc::SIGSTOP, true);
                 }
                 if let Some(relay) = &mut state.relay {
@@ -408,7 +408,7 @@ impl Running {
             relay.restore();
         }
         // The job is the whole sandbox, and not only the group of its command.
-        let frozen = state.started && self.freeze(true);
+        let frozen = self.freeze(true);
         let stopped = self.stop_ourselves(state, signal, group);
         if frozen {
             self.freeze(false);

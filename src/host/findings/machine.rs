@@ -35,7 +35,7 @@ pub(super) fn cgroup(survey: &Survey) -> Finding {
             .mend("as root: mount -t cgroup2 none /sys/fs/cgroup"),
         // Nothing that a look finds: only a run learns it.
         Cgroup::Refused { place, errno } => {
-            Finding::missing("cgroup", &format!("{place}: {errno}"), WITHOUT).mend(delegate(survey))
+            Finding::missing("cgroup", format!("{place}: {errno}"), WITHOUT).mend(delegate(survey))
         }
     };
     let own = survey.around.own_cgroup.as_deref().unwrap_or("none");
