@@ -1,6 +1,7 @@
 //! Parses the built-in profiles once, here: at run time that took a fifth of the instructions of a start.
 
 use std::fmt::Write;
+use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -11,49 +12,88 @@ type Fault = Box<dyn std::error::Error>;
 const NAMES: [&str; 5] = ["strict", "default", "build", "image-worker", "overlay-worker"];
 
 fn main() -> Result<(), Fault> {
-    let mut code = String::from("pub(super) static PARSED: &[(&str, &[(Name, Node)])] = &[\n");
+    let mut code = String::from("static PARSED: [&[Node]; NAMES] = [\n");
     for name in NAMES {
         let path = format!("profiles/{name}.toml");
         println!("cargo::rerun-if-changed={path}");
         let text = std::fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
         let document = DeTable::parse(&text).map_err(|e| format!("{path}: {e}"))?;
-        writeln!(code, "({name:?}, &{}),", table(document.get_ref(), &text)?)?;
+        let mut nodes = Nodes {
+            text: &text,
+            written: vec![String::new()],
+        };
+        let top = nodes.table(document.get_ref());
+        let top = top.map_err(|e| format!("{path}: {e}"))?;
+        nodes.put(0, &(0..0), &(0..0), &top)?;
+        writeln!(code, "&[{}],", nodes.written.concat())?;
     }
     code.push_str("];\n");
+    writeln!(code, "const NAMES: usize = {};", NAMES.len())?;
     println!("cargo::rerun-if-changed=build.rs");
     let out = std::env::var_os("OUT_DIR").ok_or("no OUT_DIR")?;
     Ok(std::fs::write(Path::new(&out).join("profiles.rs"), code)?)
 }
 
-fn table(table: &DeTable<'_>, text: &str) -> Result<String, Fault> {
-    let mut code = String::from("[");
-    for (name, value) in table {
-        let (at, name) = (name.span(), name.get_ref());
-        write!(
-            code,
-            "(Name {{ at: {at:?}, name: {name:?} }}, {}),",
-            node(value, text)?
-        )?;
-    }
-    code.push(']');
-    Ok(code)
+/// The nodes of one profile, as `profile::read::parsed` has them. They hold places in the text and no pointers, each of which would be
+/// relocated at every start.
+struct Nodes<'a> {
+    text: &'a str,
+    written: Vec<String>,
 }
 
-fn node(value: &Spanned<DeValue<'_>>, text: &str) -> Result<String, Fault> {
-    let at = value.span();
-    let item = match value.get_ref() {
-        DeValue::String(text) => format!("Item::Text({text:?})"),
-        DeValue::Table(inner) => format!("Item::Table(&{})", table(inner, text)?),
-        DeValue::Array(list) => {
-            let items = list.iter().map(|item| node(item, text));
-            let items = items.collect::<Result<Vec<_>, _>>()?;
-            format!("Item::List(&[{}])", items.join(","))
+impl Nodes<'_> {
+    fn table(&mut self, table: &DeTable<'_>) -> Result<String, Fault> {
+        let first = self.room(table.len());
+        for (index, (name, value)) in (first..).zip(table) {
+            let item = self.item(value)?;
+            self.same(name.get_ref(), name.span())?;
+            self.put(index, &name.span(), &value.span(), &item)?;
         }
-        // Their digits are read again: nothing else makes such a value.
-        _ => format!(
-            "Item::Literal({:?})",
-            text.get(at.clone()).ok_or("a place outside")?
-        ),
-    };
-    Ok(format!("Node {{ at: {at:?}, item: {item} }}"))
+        Ok(format!("Item::Table({first}, {})", table.len()))
+    }
+
+    fn item(&mut self, value: &Spanned<DeValue<'_>>) -> Result<String, Fault> {
+        let at = value.span();
+        Ok(match value.get_ref() {
+            DeValue::String(text) => {
+                self.same(text, at)?;
+                "Item::Text".to_owned()
+            }
+            DeValue::Table(inner) => self.table(inner)?,
+            DeValue::Array(list) => {
+                let first = self.room(list.len());
+                for (index, value) in (first..).zip(list.iter()) {
+                    let item = self.item(value)?;
+                    self.put(index, &(0..0), &value.span(), &item)?;
+                }
+                format!("Item::List({first}, {})", list.len())
+            }
+            // Their digits are read again: nothing else makes such a value.
+            _ => "Item::Literal".to_owned(),
+        })
+    }
+
+    /// Room for neighbours: their index is known before what is below them is written.
+    fn room(&mut self, count: usize) -> usize {
+        let first = self.written.len();
+        self.written.resize(first + count, String::new());
+        first
+    }
+
+    fn put(&mut self, index: usize, name: &Range<usize>, at: &Range<usize>, item: &str) -> Result<(), Fault> {
+        let place = self.written.get_mut(index).ok_or("no room")?;
+        *place = format!(
+            "Node {{ name: ({}, {}), at: ({}, {}), item: {item} }},",
+            name.start, name.end, at.start, at.end
+        );
+        Ok(())
+    }
+
+    /// What a text or a name says must stand there as it is, but for quotes.
+    fn same(&self, said: &str, at: Range<usize>) -> Result<(), Fault> {
+        match self.text.get(at) {
+            Some(text) if text.trim_matches('"') == said => Ok(()),
+            _ => Err(format!("{said:?}: write it without escapes, between double quotes").into()),
+        }
+    }
 }

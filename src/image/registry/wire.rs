@@ -8,6 +8,7 @@ use super::roots::Roots;
 use crate::image::job::Proxies;
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use ureq::http::{Method, Request, Response};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector, TcpConnector};
@@ -230,20 +231,34 @@ pub(super) fn slow(what: &str, patience: &Patience) -> Error {
     }
 }
 
-/// Whether an entry of `no_proxy` is for this host: `*`, an address, a name and what is below it, each with or without a port.
+/// Whether an entry of `no_proxy` is for this host: `*`, a network as 10.0.0.0/8, or an address, a name and what is below it, each with
+/// or without a port. In lower case, as [`transport`](crate::image::transport) writes them.
 fn stands_for(entry: &str, to: &Origin) -> bool {
-    let entry = entry.trim().to_ascii_lowercase();
+    if let Some((network, bits)) = entry.split_once('/') {
+        return to
+            .address()
+            .is_some_and(|address| is_within(address, network, bits));
+    }
     let (name, port) = match entry.rsplit_once(':') {
         Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, port.parse().ok()),
-        _ => (entry.as_str(), None),
+        _ => (entry, None),
     };
-    let name = name.trim_start_matches("*.").trim_start_matches('.');
     let name = name.trim_matches(['[', ']']);
     if name.is_empty() || port.is_some_and(|p: u16| p != to.port) {
         return false;
     }
     let below = || to.host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
     name == "*" || name == to.host || (to.address().is_none() && below())
+}
+
+/// Whether an address lies in the network that begins at another and whose members have the first `bits` in common with it.
+fn is_within(address: IpAddr, network: &str, bits: &str) -> bool {
+    let common = match (address, network.parse()) {
+        (IpAddr::V4(a), Ok(IpAddr::V4(b))) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V6(a), Ok(IpAddr::V6(b))) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        _ => return false,
+    };
+    bits.parse().is_ok_and(|bits: u32| bits <= common)
 }
 
 #[cfg(test)]
@@ -256,20 +271,27 @@ mod tests {
         for (entry, host, direct) in [
             ("*", "a.test", true),
             ("a.test", "a.test", true),
-            (" A.Test ", "a.test", true),
             ("test", "a.test", true),
-            (".test", "a.test", true),
-            ("*.test", "a.test", true),
             ("a.test:5000", "a.test:5000", true),
             ("10.0.0.1", "10.0.0.1", true),
             ("::1", "[::1]", true),
             ("[::1]:443", "[::1]", true),
+            ("10.0.0.0/8", "10.1.2.3:5000", true),
+            ("10.1.2.3/32", "10.1.2.3", true),
+            ("0.0.0.0/0", "192.0.2.1", true),
+            ("fd00::/8", "[fd12::1]", true),
+            ("10.0.0.0/8", "11.1.2.3", false),
+            ("10.1.2.2/32", "10.1.2.3", false),
+            ("10.0.0.0/33", "10.0.0.0", false),
+            ("10.0.0.0/", "10.0.0.0", false),
+            ("10.0.0.0/8", "a.test", false),
+            ("::/0", "10.0.0.1", false),
+            ("fd00::/8", "[fe12::1]", false),
             ("a.test:5000", "a.test", false),
-            (".a.test", "b.test", false),
+            ("a.test", "b.test", false),
             ("est", "a.test", false),
             ("0.0.1", "10.0.0.1", false),
             ("", "a.test", false),
-            (".", "a.test", false),
         ] {
             assert_eq!(stands_for(entry, &to(host)), direct, "{entry:?} {host}");
         }

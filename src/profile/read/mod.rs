@@ -28,8 +28,8 @@ pub struct Parsed {
 /// At the first fault, underlined.
 pub fn read(source: &Source) -> Result<Parsed, Error> {
     let built_in = source.built_in.then(|| parsed::document(&source.name)).flatten();
-    let document = built_in.unwrap_or_else(|| DeTable::parse(&source.text).map(Spanned::into_inner));
-    let document = document.map_err(|e| {
+    let parse = || DeTable::parse(&source.text).map(Spanned::into_inner);
+    let document = built_in.map_or_else(parse, Ok).map_err(|e| {
         let whole = 0..source.text.len();
         source.fault(e.span().unwrap_or(whole), e.message().to_owned(), None)
     })?;

@@ -1,68 +1,93 @@
 //! The built-in profiles as the build has parsed them (`build.rs`).
 
+use crate::profile::library::BUILT_IN;
 use std::borrow::Cow;
 use std::ops::Range;
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue, Error};
+use toml::de::{DeArray, DeTable, DeValue};
 
 include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
 
-/// A key, and where it stands.
-pub(super) struct Name {
-    at: Range<usize>,
-    name: &'static str,
-}
-
-/// A value, and where it stands.
-pub(super) struct Node {
-    at: Range<usize>,
+/// A value. Where it and its name stand in the text, from and to.
+struct Node {
+    name: (u16, u16),
+    at: (u16, u16),
     item: Item,
 }
 
+#[derive(Clone, Copy)]
 enum Item {
-    Text(&'static str),
-    /// A number or a truth value, as written.
-    Literal(&'static str),
-    List(&'static [Node]),
-    Table(&'static [(Name, Node)]),
+    /// Without escapes, so that it is what stands there but for the quotes.
+    Text,
+    /// A number or a truth value.
+    Literal,
+    /// The first of its nodes, and how many.
+    List(u16, u16),
+    Table(u16, u16),
+}
+
+/// One profile.
+#[derive(Clone, Copy)]
+struct Parsed {
+    text: &'static str,
+    nodes: &'static [Node],
 }
 
 /// The document of a built-in profile, as parsing its text would give it.
-pub(super) fn document(name: &str) -> Option<Result<DeTable<'static>, Error>> {
-    let (_, top) = PARSED.iter().find(|(known, _)| *known == name)?;
-    Some(table(top))
+pub(super) fn document(name: &str) -> Option<DeTable<'static>> {
+    let mut both = BUILT_IN.iter().zip(PARSED);
+    let ((_, text), nodes) = both.find(|((known, _), _)| *known == name)?;
+    match (Parsed { text, nodes }).value(nodes.first()?)?.into_inner() {
+        DeValue::Table(table) => Some(table),
+        _ => None,
+    }
 }
 
-fn table(entries: &'static [(Name, Node)]) -> Result<DeTable<'static>, Error> {
-    let entry = |(name, node): &'static (Name, Node)| {
-        let key = Spanned::new(name.at.clone(), Cow::Borrowed(name.name));
-        Ok((key, value(node)?))
-    };
-    entries.iter().map(entry).collect()
+fn range((from, to): (u16, u16)) -> Range<usize> {
+    from.into()..to.into()
 }
 
-fn value(node: &'static Node) -> Result<Spanned<DeValue<'static>>, Error> {
-    let value = match node.item {
-        Item::Text(text) => DeValue::String(Cow::Borrowed(text)),
-        Item::Literal(text) => DeValue::parse(text)?.into_inner(),
-        Item::List(items) => DeValue::Array(items.iter().map(value).collect::<Result<DeArray<'_>, _>>()?),
-        Item::Table(entries) => DeValue::Table(table(entries)?),
-    };
-    Ok(Spanned::new(node.at.clone(), value))
+impl Parsed {
+    fn value(self, node: &'static Node) -> Option<Spanned<DeValue<'static>>> {
+        let at = range(node.at);
+        let value = match node.item {
+            Item::Text => DeValue::String(self.unquoted(at.clone())?),
+            Item::Literal => DeValue::parse(self.text.get(at.clone())?).ok()?.into_inner(),
+            Item::List(first, count) => {
+                let items = self.some(first, count)?.iter().map(|node| self.value(node));
+                DeValue::Array(items.collect::<Option<DeArray<'_>>>()?)
+            }
+            Item::Table(first, count) => {
+                let entry = |node: &'static Node| {
+                    let name = range(node.name);
+                    let text = self.unquoted(name.clone())?;
+                    Some((Spanned::new(name, text), self.value(node)?))
+                };
+                let entries = self.some(first, count)?.iter().map(entry);
+                DeValue::Table(entries.collect::<Option<_>>()?)
+            }
+        };
+        Some(Spanned::new(at, value))
+    }
+
+    fn unquoted(self, at: Range<usize>) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(self.text.get(at)?.trim_matches('"')))
+    }
+
+    fn some(self, first: u16, count: u16) -> Option<&'static [Node]> {
+        self.nodes.get(first.into()..)?.get(..count.into())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::library::BUILT_IN;
 
     #[test]
     fn the_build_parsed_what_the_texts_say() {
-        let parsed = PARSED.iter().map(|(name, _)| *name);
-        assert!(parsed.eq(BUILT_IN.iter().map(|(name, _)| *name)));
         for (name, text) in BUILT_IN {
             let parsed = DeTable::parse(text).expect("TOML").into_inner();
-            let built = document(name).expect("built in").expect("values");
+            let built = document(name).expect("built in");
             assert_eq!(format!("{built:?}"), format!("{parsed:?}"), "{name}");
         }
     }
