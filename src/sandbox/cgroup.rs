@@ -117,7 +117,9 @@ fn fresh(parent: BorrowedFd<'_>) -> Result<(CString, Flock<File>), Errno> {
         }
         // Between the two another run may take it for a leftover and remove it.
         match open(parent, &name).and_then(lock) {
-            Ok(held) => return Ok((name, held)),
+            // It may have taken it and let it go before it was ours to hold.
+            Ok(held) if read(held.as_fd(), c"cgroup.procs").is_some() => return Ok((name, held)),
+            Ok(_) => {}
             Err(Errno::ENOENT | Errno::EWOULDBLOCK | Errno::ENODEV) => {}
             Err(errno) => return Err(errno),
         }
