@@ -70,7 +70,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<u8, Report> {
     } else {
         as_text(&told, &verdict, &survey.host, !args.words.is_empty())
     };
-    out::data(text.trim_end()).map_err(Report::sbx)?;
+    out::data(text.trim_end())?;
     Ok(match verdict {
         Verdict::Works(_) => 0,
         Verdict::Fails(_) => 1,
@@ -174,7 +174,7 @@ fn as_json(told: &[Finding], verdict: &Verdict, survey: &Survey) -> Result<Strin
         "findings": told,
         "host": survey.host,
     });
-    serde_json::to_string_pretty(&whole).map_err(Report::sbx)
+    out::json(&whole)
 }
 
 fn as_text(told: &[Finding], verdict: &Verdict, host: &Host, detailed: bool) -> String {

@@ -60,7 +60,7 @@ pub fn man(args: &ManArgs) -> Result<u8, Report> {
         })?,
     };
     let text = String::from_utf8(render(page)?).map_err(Report::sbx)?;
-    out::data(text.trim_end()).map_err(Report::sbx)?;
+    out::data(text.trim_end())?;
     Ok(0)
 }
 
@@ -86,6 +86,6 @@ pub fn completions(args: &CompletionsArgs) -> Result<u8, Report> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "sbx", &mut script);
     let text = String::from_utf8(script).map_err(Report::sbx)?;
-    out::data(text.trim_end()).map_err(Report::sbx)?;
+    out::data(text.trim_end())?;
     Ok(0)
 }

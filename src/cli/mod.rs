@@ -1,4 +1,14 @@
 //! The command line: clap types, one file a verb, all printing, exit codes.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | `sandbox_args` | the flags of `run`, `plan` and `why`, a group a file |
+//! | [`request`] | what these three need to be there before there is a plan: an image, a copy of it, volumes |
+//! | [`images`] | verbs on images |
+//! | `workers` | runs of sbx's own: what reads images, or shows them, and how far it is |
+//! | `report`, [`out`], `table`, `time` | what is said, and how it is written |
+//!
+//! Everything else is a verb, or what one verb alone needs.
 
 pub mod doctor;
 mod ending;
@@ -16,11 +26,13 @@ pub mod report;
 pub mod request;
 pub mod run;
 pub mod sandbox_args;
-mod space;
+mod store;
+mod table;
 mod text_file;
+mod time;
 pub mod volume;
-pub mod volumes;
 pub mod why;
+mod workers;
 
 pub use report::Report;
 

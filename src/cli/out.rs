@@ -1,5 +1,7 @@
 //! The only place that prints: data to standard output, words to standard error.
 
+use super::report::Report;
+use serde::Serialize;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -7,11 +9,11 @@ use std::io::{self, Write};
 ///
 /// # Errors
 /// When standard output cannot be written for another reason (a full disk).
-pub fn data(text: impl fmt::Display) -> io::Result<()> {
+pub fn data(text: impl fmt::Display) -> Result<(), Report> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Report::sbx(format!("standard output: {e}"))),
+        _ => Ok(()),
     }
 }
 
@@ -73,4 +75,51 @@ pub fn escaped(text: &str) -> String {
             }
         })
         .collect()
+}
+
+/// JSON for people to read and programs to take.
+///
+/// # Errors
+/// Never for what has names and numbers alone.
+pub fn json(value: &impl Serialize) -> Result<String, Report> {
+    let text = serde_json::to_string_pretty(value).map_err(Report::sbx)?;
+    Ok(numbered(&text))
+}
+
+/// JSON in which what a terminal would act on is written by its number: serde_json leaves some of it as it is.
+#[must_use]
+pub fn numbered(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Line ends are the only ones that stand outside of strings.
+        if c == '\n' || escaped(c.encode_utf8(&mut [0; 4])).starts_with(c) {
+            safe.push(c);
+        } else {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                safe.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+pub(super) const EVIL: &str = "a\x1b[31m\u{9b}31m\u{202e}b\n\u{7f}\u{fc}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_does_nothing_to_a_terminal_and_loses_nothing() {
+        let text = json(&[EVIL]).expect("JSON");
+        assert!(
+            text.chars()
+                .all(|c| c == '\n' || escaped(&c.to_string()).starts_with(c)),
+            "{text:?}"
+        );
+        let back: Vec<String> = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(back, [EVIL]);
+    }
 }

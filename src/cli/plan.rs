@@ -62,7 +62,7 @@ pub fn plan(args: &PlanArgs) -> Result<u8, Report> {
     } else {
         table(&plan)
     };
-    out::data(text).map_err(Report::sbx)?;
+    out::data(text)?;
     Ok(0)
 }
 
@@ -81,7 +81,7 @@ fn json(profile: &Profile, policy: &Policy, plan: &Plan) -> Result<String, Repor
         losses: &plan.losses,
         notes: &plan.notes,
     };
-    serde_json::to_string_pretty(&printed).map_err(Report::sbx)
+    out::json(&printed)
 }
 
 fn shown(step: &Step) -> String {

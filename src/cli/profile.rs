@@ -81,9 +81,9 @@ pub fn profile(args: &ProfileArgs) -> Result<u8, Report> {
         } => show(&library, profiles, *resolved, *origin)?,
         ProfileVerb::Check { files } => return check(&library, files),
         ProfileVerb::Diff { a, b } => return diff(&library, a, b),
-        ProfileVerb::Schema => serde_json::to_string_pretty(&json_schema::schema()).map_err(Report::sbx)?,
+        ProfileVerb::Schema => out::json(&json_schema::schema())?,
     };
-    out::data(text.trim_end()).map_err(Report::sbx)?;
+    out::data(text.trim_end())?;
     Ok(0)
 }
 
@@ -113,7 +113,7 @@ fn list(library: &Library, as_json: bool) -> Result<String, Report> {
             .iter()
             .map(|(name, from, about)| json!({ "name": name, "from": from, "description": about }))
             .collect();
-        return serde_json::to_string_pretty(&rows).map_err(Report::sbx);
+        return out::json(&rows);
     }
     let width = |column: fn(&(String, String, String)) -> &String| {
         rows.iter().map(|r| column(r).len()).max().unwrap_or(0)
@@ -191,6 +191,6 @@ fn diff(library: &Library, a: &str, b: &str) -> Result<u8, Report> {
     if text.is_empty() {
         return Ok(0);
     }
-    out::data(text.trim_end()).map_err(Report::sbx)?;
+    out::data(text.trim_end())?;
     Ok(1)
 }

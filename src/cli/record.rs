@@ -1,5 +1,6 @@
 //! The result record: one JSON object about how a run ended.
 
+use super::out;
 use super::report::{Kind, Report};
 use super::request::Asked;
 use crate::plan::Loss;
@@ -172,7 +173,7 @@ impl RecordFile {
     /// # Errors
     /// When the file system is full.
     pub fn write(mut self, record: &Record) -> Result<(), Report> {
-        let text = serde_json::to_string(record).map_err(Report::sbx)?;
+        let text = out::numbered(&serde_json::to_string(record).map_err(Report::sbx)?);
         // A pipe has no length and no position; what matters is that the line goes out.
         if !self.keeps {
             let _ = self.file.set_len(0);

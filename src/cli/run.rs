@@ -1,12 +1,12 @@
 //! `sbx run`: one command in one sandbox, from arguments to exit code.
 
-use super::images::fuse::Server;
 use super::out;
 use super::record::{Record, RecordFile};
 use super::report::{Kind, Report};
+use super::request::volumes::Claimed;
 use super::request::{self, Asked};
 use super::sandbox_args::SandboxArgs;
-use super::volumes::Claimed;
+use super::workers::fuse::Server;
 use crate::model::Host;
 use crate::model::host::Fact;
 use crate::plan::{self, Plan, Step};

@@ -1,9 +1,11 @@
 //! `sbx volume`: directories that outlive sandboxes.
 
-use super::images::{Owners, start};
 use super::out;
 use super::report::Report;
-use super::volumes::open;
+use super::request::volumes::open;
+use super::table::table;
+use super::time::moment;
+use super::workers::{Owners, start};
 use crate::host;
 use crate::image::job::Job;
 use crate::image::volume::{Error, Name, Removal, Volume, Volumes};
@@ -104,7 +106,7 @@ pub fn volume(args: &VolumeArgs) -> Result<u8, Report> {
 }
 
 fn print(text: impl std::fmt::Display) -> Result<u8, Report> {
-    out::data(text).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+    out::data(text)?;
     Ok(0)
 }
 
@@ -126,7 +128,7 @@ fn printed(volume: &Volume) -> Printed<'_> {
 
 fn json(volumes: &[Volume]) -> Result<u8, Report> {
     let all: Vec<Printed<'_>> = volumes.iter().map(printed).collect();
-    print(serde_json::to_string_pretty(&all).map_err(Report::sbx)?)
+    print(out::json(&all)?)
 }
 
 fn ls(as_json: bool, quiet: bool) -> Result<u8, Report> {
@@ -142,26 +144,16 @@ fn ls(as_json: bool, quiet: bool) -> Result<u8, Report> {
             false => print(names.join("\n")),
         };
     }
-    let width = all
-        .iter()
-        .map(|v| v.name.as_str().len())
-        .max()
-        .unwrap_or(0)
-        .max(4);
-    let mut lines = vec![format!("{:<width$}  {:<20}  USE", "NAME", "CREATED")];
-    for volume in &all {
+    let row = |volume: &Volume| {
         let used = match (volume.used, volume.fresh) {
             (true, _) => "in use",
             (_, true) => "never",
             _ => "-",
         };
-        lines.push(format!(
-            "{:<width$}  {:<20}  {used}",
-            name(volume),
-            moment(volume.created)
-        ));
-    }
-    print(lines.join("\n"))
+        vec![name(volume), moment(volume.created), used.to_owned()]
+    };
+    let rows: Vec<_> = all.iter().map(row).collect();
+    print(table(&["NAME", "CREATED", "USE"], &rows))
 }
 
 fn inspect(names: &[String]) -> Result<u8, Report> {
@@ -268,10 +260,8 @@ fn remove(volumes: &Volumes, name: &Name) -> Result<(), Failure> {
 fn by_worker(removal: &Removal, name: &Name) -> Result<(), Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
     let owners = Owners::of(MapKind::Auto, None, &mut host)?;
-    start::on_volume(&Job::Empty, removal.path(), None, &owners).map_err(|mut report| {
-        report.message = format!("volume `{name}`: {}", report.message);
-        report
-    })?;
+    start::on_volume(&Job::Empty, removal.path(), None, &owners)
+        .map_err(|report| report.about(format_args!("volume `{name}`")))?;
     if removal.finish().map_err(Report::sbx)? {
         return Ok(());
     }
@@ -282,39 +272,4 @@ fn by_worker(removal: &Removal, name: &Name) -> Result<(), Report> {
         "remove {} as root",
         out::escaped(&removal.path().to_string_lossy())
     )))
-}
-
-/// Seconds since 1970 in RFC 3339.
-fn moment(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86400, seconds % 86400);
-    // Days since 0000-03-01, so that a leap day is the last of its year.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36524 - day / 146_096) / 365;
-    let in_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * in_year + 2) / 153;
-    let date = in_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::moment;
-
-    #[test]
-    fn moments_are_those_of_date() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (951_868_800, "2000-03-01T00:00:00Z"),
-            (1_735_689_599, "2024-12-31T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] {
-            assert_eq!(moment(seconds), text);
-        }
-    }
 }

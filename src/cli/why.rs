@@ -74,11 +74,11 @@ pub fn why(args: &WhyArgs) -> Result<u8, Report> {
     let (question, answer) = ask(args, &policy, &plan)?;
     let text = if args.json {
         let object = json!({ "question": question, "yes": answer.yes, "because": answer.because, "change": answer.change });
-        serde_json::to_string_pretty(&object).map_err(Report::sbx)?
+        out::json(&object)?
     } else {
         words(&question, &answer)
     };
-    out::data(text).map_err(Report::sbx)?;
+    out::data(text)?;
     Ok(u8::from(!answer.yes))
 }
 

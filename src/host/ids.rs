@@ -1,8 +1,8 @@
 //! newuidmap(1), newgidmap(1), and which ids they would give the caller; fuse-overlayfs(1).
 
 use super::{accounts, files};
-use crate::model::HostPath;
 use crate::model::host::{Caller, Helper, IdHelpers};
+use crate::model::{Host, HostPath};
 use crate::sys;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 use std::os::fd::AsFd;
@@ -26,9 +26,15 @@ const PROGRAMS: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/usr/sbin"];
 /// Set-user-id, and the execute bit of others: without it an ordinary user cannot start the helper.
 const SET_UID: u32 = 0o4000;
 
+/// Fills in [`Host::id_helpers`], once: where nothing was found it costs least to look again.
+pub fn look_for_id_helpers(host: &mut Host) {
+    if host.id_helpers == IdHelpers::default() {
+        host.id_helpers = id_helpers(&host.caller);
+    }
+}
+
 /// Looks for the helpers, and reads `/etc/subuid` and `/etc/subgid`.
-#[must_use]
-pub fn id_helpers(caller: &Caller) -> IdHelpers {
+pub(super) fn id_helpers(caller: &Caller) -> IdHelpers {
     let ranges = |file: &str| {
         let text = files::read(Path::new(file)).unwrap_or_default();
         accounts::sub_ids(&text, caller.name.as_deref(), caller.uid)

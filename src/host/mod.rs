@@ -1,7 +1,7 @@
 //! What this machine can do and who runs sbx, read into [`Host`].
 //!
 //! There are two ways. [`presumed`] is the start of every run: it reads what costs a few microseconds, takes the rest for granted,
-//! and a step that fails later says so. [`id_helpers`] and [`tree`] are asked when a plan needs them. [`survey`] tries everything, in children that do
+//! and a step that fails later says so. [`look_for_id_helpers`] and [`tree`] are asked when a plan needs them. [`survey`] tries everything, in children that do
 //! what a run would do.
 
 mod accounts;
@@ -24,12 +24,12 @@ mod tree;
 mod upper;
 mod users;
 
-pub use ids::{fuse_overlayfs, id_helpers};
+pub use ids::{fuse_overlayfs, look_for_id_helpers};
 pub use probe::{Survey, fuse, overlay_over, survey};
 pub use upper::takes_upper_layers;
 
 use crate::model::HostPath;
-use crate::model::host::{Caller, Cgroup, Fact, Helper, Host, HostTree, IdHelpers};
+use crate::model::host::{Caller, Cgroup, Fact, Host, HostTree, IdHelpers};
 use crate::sys::{self, Errno};
 use std::path::{Path, PathBuf};
 
@@ -60,12 +60,7 @@ pub fn presumed() -> Result<Host, Error> {
         kernel,
         caller: caller()?,
         user_namespaces: Fact::Works,
-        id_helpers: IdHelpers {
-            newuidmap: Helper::Missing,
-            newgidmap: Helper::Missing,
-            subuid: Vec::new(),
-            subgid: Vec::new(),
-        },
+        id_helpers: IdHelpers::default(),
         landlock_abi: sys::machine::landlock_abi(),
         seccomp: Fact::Works,
         proc: kernel::proc(kernel),

@@ -7,6 +7,7 @@ use crate::model::host::{HostTree, TopEntry};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
 use crate::profile::schema::{NetworkMode, UserSpec};
+use crate::sys::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -41,18 +42,22 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
             }
         }
     }
-    let image = matches!(policy.root, Root::Image(_));
-    if let (true, NetworkMode::Host, Ok(path)) = (image, policy.network.value, HostPath::new(RESOLVER)) {
+    let layers = match &policy.root {
+        Root::Image(image) => Some(Merged::open(&image.layers)),
+        _ => None,
+    };
+    let layers = layers.as_ref().map(Result::as_ref);
+    if let (Some(_), NetworkMode::Host, Ok(path)) = (layers, policy.network.value, HostPath::new(RESOLVER)) {
         add(&mut sources, &path, real(path.as_path()));
     }
     Facts {
         copy: None,
         upper: None,
         sources,
-        places: real_directories(policy, places),
-        apt: apt(policy),
-        user: user(policy),
-        groups: groups(policy),
+        places: real_directories(policy, places, layers),
+        apt: layers.is_some_and(|layers| is_real(layers, Path::new(APT))),
+        user: user(policy, layers),
+        groups: groups(policy, layers),
         disks: disks(policy),
         current: std::env::current_dir().ok(),
         workspace: workspace(policy),
@@ -82,19 +87,31 @@ fn workspace(policy: &Policy) -> Option<Owned> {
     })
 }
 
-fn user(policy: &Policy) -> Option<Result<User, String>> {
-    match (&policy.root, &policy.user.value) {
-        (Root::Directory(root), UserSpec::Names { user, group }) => {
+/// The layers of an image, which are opened once; or why they cannot be.
+type Opened<'a> = Result<&'a Merged, &'a Errno>;
+
+fn unread(errno: &Errno) -> String {
+    format!("the image's layers: {errno}")
+}
+
+fn is_real(layers: Opened<'_>, path: &Path) -> bool {
+    layers.is_ok_and(|layers| layers.is_real_directory(path))
+}
+
+fn user(policy: &Policy, layers: Option<Opened<'_>>) -> Option<Result<User, String>> {
+    match (&policy.root, &policy.user.value, layers) {
+        (Root::Directory(root), UserSpec::Names { user, group }, _) => {
             Some(users::look_up(root, user, group.as_deref()))
         }
-        (Root::Image(image), spec) => {
+        (_, spec, Some(layers)) => {
             let (user, group) = match spec {
                 UserSpec::Names { user, group } => (user.clone(), group.clone()),
                 UserSpec::Ids { uid, gid } => (uid.to_string(), gid.map(|gid| gid.to_string())),
                 UserSpec::Image | UserSpec::Root => ("0".to_owned(), None),
                 UserSpec::Caller => return None,
             };
-            Some(users::look_up_in_layers(&image.layers, &user, group.as_deref()))
+            let look_up = |layers| users::look_up_in_layers(layers, &user, group.as_deref());
+            Some(layers.map_err(unread).and_then(look_up))
         }
         _ => None,
     }
@@ -109,15 +126,17 @@ fn disks(policy: &Policy) -> BTreeMap<HostPath, Result<String, String>> {
     .collect()
 }
 
-fn groups(policy: &Policy) -> Option<Result<Vec<u32>, String>> {
+fn groups(policy: &Policy, layers: Option<Opened<'_>>) -> Option<Result<Vec<u32>, String>> {
     if policy.groups.is_empty() {
         return None;
     }
     let wanted: Vec<String> = policy.groups.iter().map(|group| group.value.clone()).collect();
-    Some(match &policy.root {
-        Root::Directory(root) => users::groups(root, &wanted),
-        Root::Image(image) => users::groups_in_layers(&image.layers, &wanted),
-        Root::Host | Root::Scratch => users::groups_by_number(&wanted),
+    Some(match (&policy.root, layers) {
+        (Root::Directory(root), _) => users::groups(root, &wanted),
+        (_, Some(layers)) => layers
+            .map_err(unread)
+            .and_then(|layers| users::groups_in_layers(layers, &wanted)),
+        _ => users::groups_by_number(&wanted),
     })
 }
 
@@ -139,25 +158,12 @@ fn add(sources: &mut BTreeMap<HostPath, Found>, path: &HostPath, real: Option<Pa
     sources.insert(path.clone(), Found { kind, real });
 }
 
-fn apt(policy: &Policy) -> bool {
-    match &policy.root {
-        Root::Image(image) => {
-            Merged::open(&image.layers).is_ok_and(|merged| merged.is_real_directory(Path::new(APT)))
-        }
-        _ => false,
-    }
-}
-
 /// Directories on whose way no symbolic link lies: a link in an image must not decide where a mount lands.
-fn real_directories(policy: &Policy, places: &[InRoot]) -> BTreeSet<InRoot> {
-    let root = match &policy.root {
-        Root::Directory(root) => root,
-        Root::Image(image) => {
-            let merged = Merged::open(&image.layers);
-            let real = |place: &&InRoot| {
-                let merged = merged.as_ref();
-                merged.is_ok_and(|merged| merged.is_real_directory(place.as_path()))
-            };
+fn real_directories(policy: &Policy, places: &[InRoot], layers: Option<Opened<'_>>) -> BTreeSet<InRoot> {
+    let root = match (&policy.root, layers) {
+        (Root::Directory(root), _) => root,
+        (_, Some(layers)) => {
+            let real = |place: &&InRoot| is_real(layers, place.as_path());
             return places.iter().filter(real).cloned().collect();
         }
         _ => return BTreeSet::new(),

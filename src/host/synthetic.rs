@@ -43,7 +43,7 @@ impl Host {
     #[must_use]
     pub fn no_subids() -> Self {
         Self {
-            id_helpers: no_helpers(),
+            id_helpers: IdHelpers::default(),
             ..Self::debian_12()
         }
     }
@@ -83,7 +83,7 @@ impl Host {
     pub fn nested_in_docker() -> Self {
         Self {
             caller: root(),
-            id_helpers: no_helpers(),
+            id_helpers: IdHelpers::default(),
             proc: ProcMount::Refused,
             namespace_limits: Fact::Missing("/proc/sys is read-only".into()),
             fuse: Fact::Missing("ENOENT".into()),
@@ -107,7 +107,7 @@ impl Host {
     pub fn ci_root() -> Self {
         Self {
             caller: root(),
-            id_helpers: no_helpers(),
+            id_helpers: IdHelpers::default(),
             cgroup: Cgroup::Legacy,
             ..Self::debian_12()
         }
@@ -149,15 +149,6 @@ fn root() -> Caller {
 
 fn helper(path: &str) -> Helper {
     HostPath::new(path).map_or(Helper::Missing, Helper::Ready)
-}
-
-fn no_helpers() -> IdHelpers {
-    IdHelpers {
-        newuidmap: Helper::Missing,
-        newgidmap: Helper::Missing,
-        subuid: Vec::new(),
-        subgid: Vec::new(),
-    }
 }
 
 fn ids(host: u32, count: u32) -> IdRange {

@@ -3,8 +3,8 @@
 use super::accounts;
 use super::files;
 use super::merged::Merged;
+use crate::model::HostPath;
 use crate::model::facts::User;
-use crate::model::{HostPath, Layers};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::{Errno, Result as Call};
 use std::ffi::CString;
@@ -28,8 +28,7 @@ pub(super) fn look_up(root: &HostPath, user: &str, group: Option<&str>) -> Resul
 ///
 /// # Errors
 /// As [`look_up`].
-pub(super) fn look_up_in_layers(layers: &Layers, user: &str, group: Option<&str>) -> Result<User, String> {
-    let merged = Merged::open(layers).map_err(|errno| format!("the image's layers: {errno}"))?;
+pub(super) fn look_up_in_layers(merged: &Merged, user: &str, group: Option<&str>) -> Result<User, String> {
     let open = |name: &str| merged.read(&Path::new("/").join(name));
     let number = Some(user).filter(|user| user.bytes().all(|b| b.is_ascii_digit()));
     let Some(number) = number else {
@@ -65,8 +64,7 @@ pub(super) fn groups(root: &HostPath, wanted: &[String]) -> Result<Vec<u32>, Str
 ///
 /// # Errors
 /// As [`groups`].
-pub(super) fn groups_in_layers(layers: &Layers, wanted: &[String]) -> Result<Vec<u32>, String> {
-    let merged = Merged::open(layers).map_err(|errno| format!("the image's layers: {errno}"))?;
+pub(super) fn groups_in_layers(merged: &Merged, wanted: &[String]) -> Result<Vec<u32>, String> {
     by_number_or_name(&|name| merged.read(&Path::new("/").join(name)), wanted)
 }
 

@@ -124,7 +124,7 @@ pub enum UserNamespaceRefusal {
 }
 
 /// newuidmap(1), newgidmap(1) and what they would allow the caller.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct IdHelpers {
     /// `newuidmap`.
     pub newuidmap: Helper,
@@ -137,12 +137,13 @@ pub struct IdHelpers {
 }
 
 /// A set-uid helper.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Helper {
     /// It is there and may raise its rights.
     Ready(HostPath),
-    /// Not on the host.
+    /// Not on the host, or not looked for.
+    #[default]
     Missing,
     /// Neither set-uid nor with file capabilities.
     NoPrivilege(HostPath),

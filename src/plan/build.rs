@@ -1,48 +1,17 @@
 //! Policy and host to plan.
 
 use super::filesystem::Builder;
-use super::identity::{self, Identity};
+use super::identity::Identity;
 use super::limits::{self, Ceilings, written_root};
-use super::loss::{Loss, Refusal};
-use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step, Upper};
-use super::{Facts, landlock};
+pub(super) use super::loss::Ledger;
+use super::loss::Refusal;
+use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step};
+use super::{Facts, groups, landlock, notes, one_id};
 use crate::model::host::{Fact, ProcMount};
-use crate::model::{Host, Level, Origin, Protection};
+use crate::model::{Host, Protection};
 use crate::policy::{Policy, Root};
-use crate::profile::schema::{NetworkMode, ProcMode, TerminalMode, WorkdirMode};
-use crate::seccomp::Table;
+use crate::profile::schema::{NetworkMode, ProcMode, TerminalMode};
 use std::ffi::OsString;
-
-/// Losses, or the first refusal.
-pub(super) struct Ledger<'a> {
-    policy: &'a Policy,
-    losses: Vec<Loss>,
-}
-
-impl Ledger<'_> {
-    /// Notes that a protection cannot be given.
-    pub(super) fn lacks(&mut self, protection: Protection, reason: &str, mend: &str) -> Result<(), Refusal> {
-        let level = self.policy.enforcement.level(protection);
-        let (reason, mend) = (reason.to_owned(), mend.to_owned());
-        match level.value {
-            Level::Off => Ok(()),
-            Level::Prefer => {
-                self.losses.push(Loss {
-                    protection,
-                    reason,
-                    mend,
-                });
-                Ok(())
-            }
-            Level::Require => Err(Refusal::Protection {
-                protection,
-                origin: level.origin,
-                reason,
-                mend,
-            }),
-        }
-    }
-}
 
 /// Makes the plan.
 ///
@@ -53,7 +22,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
         policy,
         losses: Vec::new(),
     };
-    let identity = groups(policy, host, facts, &mut ledger)?;
+    let identity = groups::identity(policy, host, facts, &mut ledger)?;
     let proc = proc(policy, host, &mut ledger)?;
     let mut steps = Vec::new();
     let ceilings = limits::decide(policy, host, facts, &mut ledger)?;
@@ -62,14 +31,14 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     steps.extend(Builder::new(policy, host, facts).build(&identity, proc)?);
     set_up(policy, facts, &mut steps);
     ceilings.each(policy, &mut steps);
-    let groups = supplementary(policy, facts, &identity)?;
+    let groups = groups::supplementary(policy, facts, &identity)?;
     confine(policy, host, (&identity, groups), &mut ledger, &mut steps)?;
     finish(policy, facts, (&identity, &ceilings), &mut steps);
     written_root(policy, &mut steps, &mut ledger)?;
     let mut notes = policy.notes.clone();
     notes.extend(ceilings.note(policy, host));
-    notes.extend(workspace_of_root(policy, &identity, facts));
-    notes.extend(unmarked_directories(&steps, host));
+    notes.extend(notes::workspace_of_root(policy, &identity, facts));
+    notes.extend(notes::unmarked_directories(&steps, host));
     Ok(Plan {
         steps,
         losses: ledger.losses,
@@ -84,86 +53,6 @@ pub(super) fn add(steps: &mut Vec<Planned>, step: Step, reason: impl Into<String
         step,
         reason: reason.into(),
     });
-}
-
-/// Under root the command runs as an id that owns nothing of the host, and most of what root works in is root's.
-fn workspace_of_root(policy: &Policy, identity: &Identity, facts: &Facts) -> Option<String> {
-    let source = policy.workspace.source.as_ref()?;
-    let written = matches!(
-        policy.workspace.mode.value,
-        WorkdirMode::Writable | WorkdirMode::Overlay
-    );
-    let command = identity.uids.to_host(identity.uid)?;
-    let of_root = facts.workspace.is_some_and(|w| w.uid == 0 && w.mode & 0o002 == 0);
-    (written && of_root && command != 0).then(|| {
-        format!("{source} belongs to root and the command runs as uid {command} of the host, so it writes only what everyone may: chown it, or use --map host-root")
-    })
-}
-
-/// Overlay marks a directory that hides a lower one with an attribute. What is written lies in a tmpfs, which has none before Linux 6.6.
-fn unmarked_directories(steps: &[Planned], host: &Host) -> Option<String> {
-    let written = steps.iter().any(|p| match p.step {
-        Step::RootOverlay(_, Upper::Memory(_), _) => !super::step::sealed(steps),
-        Step::WorkspaceOverlay(..) => true,
-        _ => false,
-    });
-    (written && !host.kernel.at_least(6, 6)).then(|| {
-        "before Linux 6.6 a directory that lies below an overlay cannot be removed, replaced or moved (EIO, Input/output error)".to_owned()
-    })
-}
-
-fn groups(policy: &Policy, host: &Host, facts: &Facts, ledger: &mut Ledger<'_>) -> Result<Identity, Refusal> {
-    let wanted = policy.enforcement.wants(Protection::Groups);
-    let identity = identity::decide(policy, host, facts, wanted)?;
-    if wanted && !identity.can_drop_groups {
-        let helper = match host.id_helpers.newgidmap.usable() {
-            Ok(_) => "no sub-gids".to_owned(),
-            Err(why) => format!("newgidmap {why}"),
-        };
-        ledger.lacks(
-            Protection::Groups,
-            &format!("your supplementary groups stay in force on files that only they may open: {helper}"),
-            "`sbx doctor id-maps` says what mends it",
-        )?;
-    }
-    Ok(identity)
-}
-
-/// The groups of the user in the root, as far as the map has them, and those that were asked for, which it must have.
-fn supplementary(policy: &Policy, facts: &Facts, identity: &Identity) -> Result<Vec<u32>, Refusal> {
-    let mapped = |gid: &u32| identity.gids.to_host(*gid).is_some();
-    let user = facts.user.as_ref().and_then(|user| user.as_ref().ok());
-    let own = user.map(|user| user.groups.clone()).unwrap_or_default();
-    let mut all: Vec<u32> = own.into_iter().filter(mapped).collect();
-    let (Some(asked), Some(first)) = (&facts.groups, policy.groups.first()) else {
-        return Ok(all);
-    };
-    let refuse = |what: String, why: String| {
-        Err(Refusal::Value {
-            what,
-            origin: first.origin.clone(),
-            why,
-        })
-    };
-    let asked = match asked {
-        Ok(asked) => asked,
-        Err(why) => return refuse("a group".into(), why.clone()),
-    };
-    if identity.uids.is_single() && identity.by != super::MapWriter::Supervisor {
-        let why =
-            "a map of one id has no other groups: use --map range, which needs sub-ids (sbx doctor id-maps)";
-        return refuse("a group".into(), why.into());
-    }
-    if let Some(gid) = asked.iter().find(|gid| !mapped(gid)) {
-        return refuse(
-            format!("group {gid}"),
-            format!("the map holds only {}", identity.gids),
-        );
-    }
-    all.extend(asked);
-    all.sort_unstable();
-    all.dedup();
-    Ok(all)
 }
 
 fn proc(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> Result<Option<ProcKind>, Refusal> {
@@ -304,7 +193,7 @@ fn confine(
     );
     capabilities(policy, identity, steps);
     add(steps, Step::NoNewPrivileges, "every run");
-    landlock_step(policy, host, ledger, steps)?;
+    landlock::decide(policy, host, ledger, steps)?;
     add(
         steps,
         Step::StartIn(policy.start_in.clone()),
@@ -328,60 +217,6 @@ fn capabilities(policy: &Policy, identity: &Identity, steps: &mut Vec<Planned>) 
         let reason = format!("identity.capabilities ({})", kept.origin);
         add(steps, Step::Capabilities(kept.value, Holder::Command), reason);
     }
-}
-
-fn landlock_step(
-    policy: &Policy,
-    host: &Host,
-    ledger: &mut Ledger<'_>,
-    steps: &mut Vec<Planned>,
-) -> Result<(), Refusal> {
-    let wants = |protection| policy.enforcement.wants(protection);
-    // The rules for TCP and the scopes belong to the same domain: without it there is neither.
-    let abi = if wants(Protection::Landlock) {
-        host.landlock_abi
-    } else {
-        0
-    };
-    let mend = |mend| {
-        if wants(Protection::Landlock) {
-            mend
-        } else {
-            "set enforcement.landlock to prefer or require"
-        }
-    };
-    let network = policy.network.value == NetworkMode::None && wants(Protection::LandlockNetwork);
-    if network && abi < 4 {
-        let reason = "no second wall for TCP; the net namespace holds";
-        ledger.lacks(Protection::LandlockNetwork, reason, mend("Linux 6.7 or later"))?;
-    }
-    let scopes = wants(Protection::LandlockScopes);
-    if scopes && abi < 6 {
-        let reason = match policy.network.value {
-            NetworkMode::Host => {
-                "abstract sockets of the host can be reached; no second wall for signals, where the pid namespace holds"
-            }
-            _ => "no second wall for signals and abstract sockets; the pid and net namespaces hold",
-        };
-        ledger.lacks(Protection::LandlockScopes, reason, mend("Linux 6.12 or later"))?;
-    }
-    if !wants(Protection::Landlock) {
-        return Ok(());
-    }
-    if abi == 0 {
-        let mend = "boot with landlock in the lsm= list, Linux 5.13 or later";
-        return ledger.lacks(Protection::Landlock, "the kernel has no Landlock", mend);
-    }
-    let rules = landlock::rules(steps);
-    let step = Step::Landlock {
-        abi,
-        network: network && abi >= 4,
-        scopes: scopes && abi >= 6,
-        nodes: policy.syscalls.as_ref().is_some_and(Table::makes_nodes),
-        rules,
-    };
-    add(steps, step, "a second wall behind the mounts");
-    Ok(())
 }
 
 fn finish(
@@ -410,7 +245,7 @@ fn finish(
     if let Some(table) = &policy.syscalls {
         add(
             steps,
-            Step::Seccomp(ceilings.guarded(filter(policy, table, identity))),
+            Step::Seccomp(ceilings.guarded(one_id::filter(policy, table, identity))),
             "[syscalls]",
         );
     }
@@ -428,35 +263,6 @@ fn finish(
         "the command",
     );
 }
-
-/// Packages give files to many users, and one id is all that there is: what would give a file away is answered as done.
-fn filter(policy: &Policy, table: &Table, identity: &Identity) -> Table {
-    let alone = identity.uids.is_single() && identity.by != super::MapWriter::Supervisor;
-    if alone && matches!(policy.root, Root::Image(_)) {
-        let ids: &[&str] = if identity.uid == 0 { &SET_IDS } else { &[] };
-        let origin = Origin::flag("identity.map = caller, in an image");
-        table
-            .clone()
-            .answering_done(GIVE_AWAY.iter().chain(ids).copied(), &origin)
-    } else {
-        table.clone()
-    }
-}
-
-/// Calls that give a file to somebody else.
-const GIVE_AWAY: [&str; 4] = ["chown", "fchown", "fchownat", "lchown"];
-/// Calls by which root becomes somebody else.
-const SET_IDS: [&str; 9] = [
-    "setgid",
-    "setgroups",
-    "setregid",
-    "setresgid",
-    "setresuid",
-    "setreuid",
-    "setuid",
-    "setfsgid",
-    "setfsuid",
-];
 
 /// As docker sets it: the home of the user in the image's passwd.
 fn home_of_image(policy: &Policy, facts: &Facts) -> Option<(OsString, OsString)> {

@@ -57,12 +57,14 @@ pub(super) fn decide(
         return userns::identity(maps, host, policy, (uid, gid), drop_groups);
     }
     match policy.map.value {
-        MapKind::HostRoot if host.caller.writes_maps => host_root(policy, uid, gid),
+        MapKind::HostRoot if host.caller.writes_maps => {
+            mapped(host, policy, (whole(), whole()), (uid, gid), false)
+        }
         MapKind::HostRoot => refuse(policy, "only root can map host uid 0; leave identity.map at auto"),
-        _ if host.caller.writes_maps => as_root(host, policy, uid, gid),
-        MapKind::Range => range(host, policy, uid, gid),
+        _ if host.caller.writes_maps => as_root(host, policy, (uid, gid)),
+        MapKind::Range => range(host, policy, (uid, gid)),
         MapKind::Auto if matches!(policy.root, Root::Image(_)) && range_maps(host).is_some() => {
-            range(host, policy, uid, gid)
+            range(host, policy, (uid, gid))
         }
         MapKind::Auto | MapKind::Caller => Ok(caller(host, uid, gid, drop_groups)),
     }
@@ -163,25 +165,22 @@ pub(super) fn caller(host: &Host, uid: u32, gid: u32, drop_groups: bool) -> Iden
     }
 }
 
-fn range(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
-    let helpers = &host.id_helpers;
-    let (Some(newuidmap), Some(newgidmap)) = (helpers.newuidmap.ready(), helpers.newgidmap.ready()) else {
-        let lack = helpers.lack().unwrap_or_default();
-        return refuse(
-            policy,
-            &format!("{lack}: see `sbx doctor id-maps`, or use caller"),
-        );
-    };
-    let Some((uids, gids)) = range_maps(host) else {
-        return refuse(
-            policy,
-            "no sub-ids: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` as root, or use caller",
-        );
-    };
+/// Who the command is where a map has more than the caller: root writes it by itself, others have the helpers write it.
+pub(super) fn mapped(
+    host: &Host,
+    policy: &Policy,
+    (uids, gids): (IdMap, IdMap),
+    (uid, gid): (u32, u32),
+    act_as_root: bool,
+) -> Result<Identity, Refusal> {
     check_mapped(policy, &uids, &gids, uid, gid)?;
-    let by = MapWriter::Helpers {
-        newuidmap: Some(newuidmap.clone()),
-        newgidmap: Some(newgidmap.clone()),
+    let helpers = &host.id_helpers;
+    let by = match host.caller.writes_maps {
+        true => MapWriter::Supervisor,
+        false => MapWriter::Helpers {
+            newuidmap: helpers.newuidmap.ready().cloned(),
+            newgidmap: helpers.newgidmap.ready().cloned(),
+        },
     };
     Ok(Identity {
         uids,
@@ -189,9 +188,25 @@ fn range(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, R
         by,
         uid,
         gid,
-        act_as_root: false,
+        act_as_root,
         can_drop_groups: true,
     })
+}
+
+fn range(host: &Host, policy: &Policy, ids: (u32, u32)) -> Result<Identity, Refusal> {
+    if let Some(lack) = host.id_helpers.lack() {
+        return refuse(
+            policy,
+            &format!("{lack}: see `sbx doctor id-maps`, or use caller"),
+        );
+    }
+    let Some(maps) = range_maps(host) else {
+        return refuse(
+            policy,
+            "no sub-ids: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` as root, or use caller",
+        );
+    };
+    mapped(host, policy, maps, ids, false)
 }
 
 /// The caller as 0 and the sub-ids from 1 on; `None` where a helper or a range is lacking.
@@ -250,24 +265,15 @@ fn whole() -> IdMap {
     }])
 }
 
-fn as_root(host: &Host, policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
-    let Some((uids, gids)) = outer_maps(host, uid, gid) else {
+fn as_root(host: &Host, policy: &Policy, (uid, gid): (u32, u32)) -> Result<Identity, Refusal> {
+    let Some(maps) = outer_maps(host, uid, gid) else {
         return refuse(
             policy,
             "the outer container has too few ids to run as one that is not its root: start it with more (podman: --userns=auto:size=65536), \
              or run sbx there as an ordinary user",
         );
     };
-    check_mapped(policy, &uids, &gids, uid, gid)?;
-    Ok(Identity {
-        uids,
-        gids,
-        by: MapWriter::Supervisor,
-        uid,
-        gid,
-        act_as_root: true,
-        can_drop_groups: true,
-    })
+    mapped(host, policy, maps, (uid, gid), true)
 }
 
 /// 65536 host ids for a sandbox that root starts: its own sub-ids, else [`ROOT_RANGE`], else, where the ids that exist are few, the
@@ -300,26 +306,12 @@ fn outer_range(own: &[IdRange], outer: &[IdRange], wanted: u32) -> Option<IdRang
 }
 
 /// Whether all of a range exists where sbx runs; without a list, everything does.
-fn exist(outer: &[IdRange], range: &IdRange) -> bool {
+pub(super) fn exist(outer: &[IdRange], range: &IdRange) -> bool {
     outer.is_empty()
         || outer.iter().any(|o| {
             let offset = range.host.checked_sub(o.host);
             offset.is_some_and(|n| o.count.checked_sub(n).is_some_and(|left| left >= range.count))
         })
-}
-
-fn host_root(policy: &Policy, uid: u32, gid: u32) -> Result<Identity, Refusal> {
-    check_mapped(policy, &whole(), &whole(), uid, gid)?;
-    let by = MapWriter::Supervisor;
-    Ok(Identity {
-        uids: whole(),
-        gids: whole(),
-        by,
-        uid,
-        gid,
-        act_as_root: false,
-        can_drop_groups: true,
-    })
 }
 
 pub(super) fn check_mapped(

@@ -3,14 +3,77 @@
 //! It holds where mounts do not: a magic link (`/proc/self/exe` in a `#!` line, CVE-2019-5736) or an inherited directory leads to
 //! a file outside the root, and Landlock, which walks up from the file, finds no rule there.
 
+use super::build::add;
+use super::loss::{Ledger, Refusal};
 use super::step::{Access, Attributes, Planned, ProcKind, Rule, Step, sealed};
-use crate::model::InRoot;
+use crate::model::{Host, InRoot, Protection};
+use crate::policy::Policy;
+use crate::profile::schema::NetworkMode;
+use crate::seccomp::Table;
 
 const NOTHING: Access = Access {
     write: false,
     execute: false,
     device: false,
 };
+
+/// Adds the wall as far as the host has it.
+///
+/// # Errors
+/// When more of it is required.
+pub(super) fn decide(
+    policy: &Policy,
+    host: &Host,
+    ledger: &mut Ledger<'_>,
+    steps: &mut Vec<Planned>,
+) -> Result<(), Refusal> {
+    let wants = |protection| policy.enforcement.wants(protection);
+    // The rules for TCP and the scopes belong to the same domain: without it there is neither.
+    let abi = if wants(Protection::Landlock) {
+        host.landlock_abi
+    } else {
+        0
+    };
+    let mend = |mend| {
+        if wants(Protection::Landlock) {
+            mend
+        } else {
+            "set enforcement.landlock to prefer or require"
+        }
+    };
+    let network = policy.network.value == NetworkMode::None && wants(Protection::LandlockNetwork);
+    if network && abi < 4 {
+        let reason = "no second wall for TCP; the net namespace holds";
+        ledger.lacks(Protection::LandlockNetwork, reason, mend("Linux 6.7 or later"))?;
+    }
+    let scopes = wants(Protection::LandlockScopes);
+    if scopes && abi < 6 {
+        let reason = match policy.network.value {
+            NetworkMode::Host => {
+                "abstract sockets of the host can be reached; no second wall for signals, where the pid namespace holds"
+            }
+            _ => "no second wall for signals and abstract sockets; the pid and net namespaces hold",
+        };
+        ledger.lacks(Protection::LandlockScopes, reason, mend("Linux 6.12 or later"))?;
+    }
+    if !wants(Protection::Landlock) {
+        return Ok(());
+    }
+    if abi == 0 {
+        let mend = "boot with landlock in the lsm= list, Linux 5.13 or later";
+        return ledger.lacks(Protection::Landlock, "the kernel has no Landlock", mend);
+    }
+    let rules = rules(steps);
+    let step = Step::Landlock {
+        abi,
+        network: network && abi >= 4,
+        scopes: scopes && abi >= 6,
+        nodes: policy.syscalls.as_ref().is_some_and(Table::makes_nodes),
+        rules,
+    };
+    add(steps, step, "a second wall behind the mounts");
+    Ok(())
+}
 
 /// The rules that repeat the mounts among the steps. Reading is allowed everywhere in the root.
 pub(super) fn rules(steps: &[Planned]) -> Vec<Rule> {

@@ -1,6 +1,7 @@
 //! What a host cannot give: either a loss, listed, or a refusal.
 
-use crate::model::{Origin, Protection};
+use crate::model::{Level, Origin, Protection};
+use crate::policy::Policy;
 use serde::Serialize;
 use std::fmt;
 
@@ -55,6 +56,37 @@ impl Refusal {
         match self {
             Self::Protection { mend, .. } => Some(mend),
             Self::Value { .. } => None,
+        }
+    }
+}
+
+/// Losses, or the first refusal.
+pub(super) struct Ledger<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) losses: Vec<Loss>,
+}
+
+impl Ledger<'_> {
+    /// Notes that a protection cannot be given.
+    pub(super) fn lacks(&mut self, protection: Protection, reason: &str, mend: &str) -> Result<(), Refusal> {
+        let level = self.policy.enforcement.level(protection);
+        let (reason, mend) = (reason.to_owned(), mend.to_owned());
+        match level.value {
+            Level::Off => Ok(()),
+            Level::Prefer => {
+                self.losses.push(Loss {
+                    protection,
+                    reason,
+                    mend,
+                });
+                Ok(())
+            }
+            Level::Require => Err(Refusal::Protection {
+                protection,
+                origin: level.origin,
+                reason,
+                mend,
+            }),
         }
     }
 }

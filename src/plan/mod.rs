@@ -3,12 +3,15 @@
 mod build;
 mod filesystem;
 mod generated;
+mod groups;
 mod identity;
 mod landlock;
 mod learn;
 mod limits;
 mod links;
 mod loss;
+mod notes;
+mod one_id;
 mod place;
 mod step;
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Maps of ids that somebody has chosen: `--userns keep-id`, `--uidmap`, `--gidmap`.
 
-use super::identity::{Identity, caller, check_mapped};
+use super::identity::{Identity, caller, check_mapped, exist, mapped};
 use super::loss::Refusal;
-use super::step::MapWriter;
 use crate::model::{Host, IdMap, IdRange, Origin};
 use crate::policy::{Policy, Userns};
 
@@ -90,25 +89,9 @@ pub(super) fn identity(
         let why = "its groups are yours alone, so that your other groups could not be dropped: add a --gidmap line of your sub-ids";
         return Err(refusal(policy, why));
     }
-    check_mapped(policy, &uids, &gids, uid, gid)?;
-    let helpers = &host.id_helpers;
-    let by = match of_root {
-        true => MapWriter::Supervisor,
-        false => MapWriter::Helpers {
-            newuidmap: helpers.newuidmap.ready().cloned(),
-            newgidmap: helpers.newgidmap.ready().cloned(),
-        },
-    };
-    Ok(Identity {
-        uids,
-        gids,
-        by,
-        uid,
-        gid,
-        // What is made in the root belongs to its uid 0, as in every other container.
-        act_as_root: root.is_some_and(|ids| ids != (user, group)),
-        can_drop_groups: true,
-    })
+    // What is made in the root belongs to its uid 0, as in every other container.
+    let act_as_root = root.is_some_and(|ids| ids != (user, group));
+    mapped(host, policy, (uids, gids), (uid, gid), act_as_root)
 }
 
 /// The caller at its place, the sub-ids before and behind it.
@@ -210,12 +193,7 @@ fn of_host(range: &IdRange, outer: &[IdRange]) -> Result<Vec<IdRange>, String> {
     if range.host == 0 {
         return Err("host id 0 is root: map other ids, or write --map host-root alone".into());
     }
-    let exists = outer.is_empty()
-        || outer.iter().any(|o| {
-            let offset = range.host.checked_sub(o.host);
-            offset.is_some_and(|n| o.count.checked_sub(n).is_some_and(|left| left >= range.count))
-        });
-    if exists {
+    if exist(outer, range) {
         return Ok(vec![*range]);
     }
     Err("these ids do not exist in the container that sbx runs in".into())

@@ -21,6 +21,9 @@ pub const BUILT_IN: [(&str, &str); 5] = [
     ),
 ];
 
+/// Those under which sbx runs parts of itself: with what they leave out, nothing of a user's runs.
+const WORKERS: [&str; 2] = ["image-worker", "overlay-worker"];
+
 /// A profile is a page, not a book.
 const LARGEST: u64 = 1 << 20;
 /// How many profiles may extend one another in a row.
@@ -76,7 +79,7 @@ impl Library {
         Error::whole(name, "no such profile", Some(help))
     }
 
-    /// The names of all profiles, the user's first.
+    /// The names of all profiles that a command of the user's can run under, the user's own first.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let entries = self
@@ -99,7 +102,7 @@ impl Library {
             BUILT_IN
                 .iter()
                 .map(|(n, _)| (*n).to_owned())
-                .filter(|n| !names.contains(n))
+                .filter(|n| !names.contains(n) && !WORKERS.contains(&n.as_str()))
                 .collect::<Vec<_>>(),
         );
         names

@@ -66,7 +66,6 @@ impl Profile {
         a.deny = by_key(std::mem::take(&mut a.deny), b.deny);
         a.guards = both(std::mem::take(&mut a.guards), b.guards);
         a.socket_families = later(a.socket_families.take(), b.socket_families);
-        a.file = later(a.file.take(), b.file);
         self.limits = limits(self.limits, other.limits);
         let (a, b) = (&mut self.environment, other.environment);
         a.pass = both(std::mem::take(&mut a.pass), b.pass);

@@ -306,8 +306,6 @@ pub struct Syscalls {
     pub guards: Vec<Set<String>>,
     /// `socket-families`: which address families socket(2) may take; replaced as a whole.
     pub socket_families: Maybe<Vec<String>>,
-    /// A filter in Docker's JSON format, in place of everything above. Only by flag (`--security-opt seccomp=FILE`).
-    pub file: Maybe<String>,
 }
 
 /// `[environment]`

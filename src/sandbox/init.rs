@@ -59,7 +59,7 @@ pub(super) fn serve(control: BorrowedFd<'_>, terminal: Option<OwnedFd>, command:
         let mut watches = [watch(control.as_raw_fd()), watch(signals.as_raw_fd())];
         socket::poll(&mut watches, patience)?;
         if patience > 0 && !watches.iter().any(|w| w.ready) {
-            memory::release_code();
+            memory::release_unused();
             patience = -1;
         }
         if watches[1].ready {

@@ -27,6 +27,6 @@ pub use prepare::{PrepareError, Prepared, prepare};
 pub use spawn::{Running, StartError};
 pub use supervise::{Serve, SuperviseError, Supervised};
 
-/// How long a process has nothing to do before it is worth its while to call [`crate::sys::memory::release_code`]: short commands never
+/// How long a process has nothing to do before it is worth its while to call [`crate::sys::memory::release_unused`]: short commands never
 /// pay for it.
 const IDLE_MILLIS: i32 = 100;

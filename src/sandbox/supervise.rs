@@ -213,7 +213,7 @@ impl Running {
             }
             // A look at the memory needs code, which is given back behind it as well.
             if state.started && !watches.iter().any(|w| w.ready) && (!state.slim || state.watch.is_some()) {
-                memory::release_code();
+                memory::release_unused();
                 state.slim = true;
             }
             if state.deadline.is_some_and(|d| d <= Instant::now()) && state.ended.is_none() {

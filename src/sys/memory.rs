@@ -105,40 +105,47 @@ unsafe extern "C" {
     static program_invocation_name: *mut libc::c_char;
 }
 
-/// Unmaps, as far as the kernel likes, the pages of the program itself: what is needed again is mapped again from the page cache.
-///
-/// A process that only waits has no use for the code that parsed profiles and made plans, and every one of many sandboxes would be
-/// charged for it.
-pub fn release_code() {
-    /// Pages that were relocated or written must stay: they cannot be read again from the file.
-    unsafe extern "C" fn release(
-        object: *mut libc::dl_phdr_info,
-        _: libc::size_t,
-        _: *mut c_void,
-    ) -> libc::c_int {
-        // SAFETY: dl_iterate_phdr(3) gives a live object of one thread's own.
-        let object = unsafe { &*object };
-        for at in 0..usize::from(object.dlpi_phnum) {
-            // SAFETY: there are `dlpi_phnum` headers in a row.
-            let header = unsafe { object.dlpi_phdr.add(at) };
-            // SAFETY: they are as live as the object.
-            let header = unsafe { &*header };
-            if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
-                continue;
-            }
-            let start = (object.dlpi_addr + header.p_vaddr) & !0xfff;
-            let length = object.dlpi_addr + header.p_vaddr + header.p_memsz - start;
-            #[allow(clippy::cast_possible_truncation, reason = "addresses of a 64-bit process")]
-            // SAFETY: the range is a mapping of a file that nobody can write through: its pages come back as they were.
-            unsafe {
-                libc::madvise(start as *mut c_void, length as usize, libc::MADV_DONTNEED)
-            };
-        }
-        // The program comes first, and a static one is all there is.
-        1
-    }
-    // SAFETY: the callback reads what it is given and keeps nothing.
-    unsafe { libc::dl_iterate_phdr(Some(release), std::ptr::null_mut()) };
+/// Gives back what a process that only waits has no use for, since every one of many sandboxes would be charged for it: free memory,
+/// the stack that is not in use, and the code that parsed profiles and made plans.
+pub fn release_unused() {
+    // SAFETY: gives free pages back to the kernel.
+    unsafe { libc::malloc_trim(0) };
+    release_stack();
+    release_code();
+}
+
+/// What deeper calls have left below the frames that are in use.
+#[inline(never)]
+fn release_stack() {
+    /// More than calls that are made from here on need before the pages are gone, and the 128 bytes below it that a leaf may use.
+    const NEAR: usize = 8 << 10;
+    /// Less than the kernel's gap between a stack and the next mapping (256 pages, mm/mmap.c).
+    const DEEP: usize = 256 << 10;
+    let here = 0_u8;
+    let end = ((&raw const here).addr() - NEAR) & !0xfff;
+    // SAFETY: nothing lives below the frames of a stack that grows downwards; where it has not grown there is nothing to be dropped.
+    unsafe { libc::madvise((end - DEEP) as *mut c_void, DEEP, libc::MADV_DONTNEED) };
+}
+
+unsafe extern "C" {
+    /// The linker's names for where the program begins and where its code ends.
+    static __executable_start: u8;
+    static etext: u8;
+}
+
+/// Unmaps the pages of the program itself: what is needed again is mapped again from the page cache. Data that was relocated or written
+/// cannot be read again from the file; it comes behind the code.
+fn release_code() {
+    let start = (&raw const __executable_start).addr() & !0xfff;
+    let end = (&raw const etext).addr() & !0xfff;
+    // SAFETY: a mapping of a file that nobody can write through: its pages come back as they were.
+    unsafe {
+        libc::madvise(
+            start as *mut c_void,
+            end.saturating_sub(start),
+            libc::MADV_DONTNEED,
+        )
+    };
 }
 
 /// How many bytes this process's arguments take, for [`forget_arguments`].

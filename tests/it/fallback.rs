@@ -82,19 +82,7 @@ fn a_root_that_is_read_only_is_one_in_a_copy_too() {
     let Some(shop) = Shop::new(None, "copy") else {
         return;
     };
-    let strict = ["run", "--quiet", "--profile", "strict"];
-    let out = shop.command(
-        true,
-        strict,
-        &["sh", "-c", "echo x >/d/new; echo x >/new; cat /d/new"],
-    );
-    assert_eq!(out.ok(), "upper");
-    assert_eq!(
-        out.stderr().matches("Read-only file system").count(),
-        2,
-        "{}",
-        out.stderr()
-    );
+    shop.writes_nothing_under_strict();
     // Nothing of it is a way to more: no set-id program, no device.
     let out = shop.sh(true, "grep ' / / ' /proc/self/mountinfo; mount | grep ' on / '");
     assert!(out.ok().contains("nosuid,nodev"), "{}", out.stdout());

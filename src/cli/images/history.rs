@@ -1,8 +1,9 @@
 //! `sbx history`: how an image was made.
 
-use super::progress::size;
-use super::{named, show};
+use super::named;
 use crate::cli::report::Report;
+use crate::cli::table::{cut, size, table};
+use crate::cli::{out, time};
 use crate::image::document::{Config, Manifest};
 use clap::Args;
 use serde_json::{Value, json};
@@ -46,12 +47,12 @@ pub fn history(args: &HistoryArgs) -> Result<u8, Report> {
     let image = named::find(&store, &args.image)?.image;
     let (manifest, config, _) = store
         .load(&image.manifest)
-        .map_err(|e| Report::sbx(format!("image {}: {e}", show::called(&image))))?;
+        .map_err(|e| Report::sbx(format!("image {}: {e}", named::called(&image))))?;
     let steps = steps(&manifest, &config);
     if args.json {
-        show::json(&Value::Array(steps.iter().map(as_json).collect()))?;
+        out::data(out::json(&steps.iter().map(as_json).collect::<Vec<_>>())?)?;
     } else {
-        show::print(&for_people(&steps))?;
+        out::data(for_people(&steps))?;
     }
     Ok(0)
 }
@@ -80,16 +81,16 @@ fn steps(manifest: &Manifest, config: &Config) -> Vec<Step> {
 }
 
 fn for_people(steps: &[Step]) -> String {
-    let now = show::now();
+    let now = time::now();
     let text = |text: &Option<String>| match text.as_deref() {
         None | Some("") => "-".to_owned(),
-        Some(text) => show::cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), WIDTH),
+        Some(text) => cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), WIDTH),
     };
     let row = |step: &Step| {
         vec![
             step.created
                 .as_deref()
-                .map_or_else(|| "-".to_owned(), |time| show::ago(time, now)),
+                .map_or_else(|| "-".to_owned(), |time| time::ago(time, now)),
             step.layer
                 .as_ref()
                 .map_or_else(|| "-".to_owned(), |(_, bytes)| size(*bytes)),
@@ -98,7 +99,7 @@ fn for_people(steps: &[Step]) -> String {
         ]
     };
     let rows: Vec<_> = steps.iter().map(row).collect();
-    show::table(&["CREATED", "PACKED", "CREATED BY", "COMMENT"], &rows)
+    table(&["CREATED", "PACKED", "CREATED BY", "COMMENT"], &rows)
 }
 
 fn as_json(step: &Step) -> Value {

@@ -1,23 +1,21 @@
 //! `sbx import`: a root file system, in a tar or a directory, as an image.
 
 use super::change::change;
-use super::given::{Given, given, shown};
-use super::progress::Shown;
-use super::{Owners, load, open, pull, start};
+use super::unpack_args::{self, UnpackArgs};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::open;
+use crate::cli::workers::given::{Given, given, packed, shown};
+use crate::cli::workers::progress::Shown;
+use crate::cli::workers::start;
 use crate::host;
-use crate::image::archive::{self, Owners as Packed};
+use crate::image::archive::Owners as Packed;
 use crate::image::descriptor::Platform;
 use crate::image::job::{Import, Job};
 use crate::image::source::Source;
-use crate::image::store::{Spool, Store};
-use crate::profile::schema::MapKind;
 use clap::Args;
 use serde_json::{Map, Value, json};
-use std::io::BufWriter;
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments of `import`.
 #[derive(Debug, Clone, Args)]
@@ -41,15 +39,8 @@ pub struct ImportArgs {
     /// What it runs on: OS/ARCH[/VARIANT]; this machine when not given
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
-    /// How ids are mapped where it will run: auto, caller, range, host-root
-    #[arg(long, value_name = "MAP", default_value = "auto")]
-    map: String,
-    /// Raise or lower how much is read, as for `pull`: NAME=VALUE
-    #[arg(long, value_name = "NAME=VALUE")]
-    image_limit: Vec<String>,
-    /// Print the digest only
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    unpack: UnpackArgs,
 }
 
 /// Imports, and prints the digest of the image.
@@ -58,22 +49,28 @@ pub struct ImportArgs {
 /// When anything of it breaks the rules for layers.
 pub fn import(args: &ImportArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
-    let map = crate::cli::sandbox_args::word::<MapKind>("--map", &args.map)?;
-    let platform = pull::platform(args.platform.as_deref())?.unwrap_or_else(Platform::host);
+    let platform = unpack_args::platform(args.platform.as_deref())?.unwrap_or_else(Platform::host);
     let config = config(&args.change, &platform)?;
-    let limits = pull::limits(&args.image_limit)?;
+    let limits = args.unpack.limits()?;
     let name = args.name.as_deref().map(name).transpose()?;
-    let owners = Owners::of(map.value, None, &mut host)?;
+    let owners = args.unpack.owners(&mut host)?;
     let store = open(&owners)?;
-    let mut progress = Shown::new(args.quiet);
+    let about = |report: Report| report.about(shown(&args.from));
+    let mut progress = Shown::new(args.unpack.quiet);
     let given = if args.from.is_dir() {
-        let packed = Packed {
-            kept: host.caller.uid == 0,
+        let kept = host.caller.uid == 0;
+        let owned = Packed {
+            kept,
             kind: owners.kind,
         };
-        Given::Copied(packed_directory(&args.from, &store, packed, &mut progress)?)
+        let (spool, left_out) = packed(&args.from, &store, owned).map_err(about)?;
+        if left_out.special > 0 {
+            let (from, special) = (shown(&args.from), left_out.special);
+            progress.note(&format!("{from}: {special} devices and sockets are left out"));
+        }
+        Given::Copied(spool)
     } else {
-        given(&args.from, &store, &owners, &limits)?
+        given(&args.from, &store, &owners, &limits).map_err(about)?
     };
     let job = Job::Import(Box::new(Import {
         at: given.inside(),
@@ -83,9 +80,9 @@ pub fn import(args: &ImportArgs) -> Result<u8, Report> {
         limits,
         kind: owners.kind,
     }));
-    let digest = start::work_with(&job, &store, &owners, false, given.mount(), &mut progress)
-        .map_err(|report| load::about(&shown(&args.from), report))?;
-    out::data(digest).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+    let digest =
+        start::work_with(&job, &store, &owners, false, given.mount(), &mut progress).map_err(about)?;
+    out::data(digest)?;
     Ok(0)
 }
 
@@ -126,26 +123,4 @@ fn config(changes: &[String], platform: &Platform) -> Result<Map<String, Value>,
     // No time: the same files make the same image.
     config.insert("history".to_owned(), json!([{ "created_by": "sbx import" }]));
     Ok(config)
-}
-
-fn packed_directory<'a>(
-    path: &Path,
-    store: &'a Store,
-    owners: Packed,
-    progress: &mut Shown,
-) -> Result<Spool<'a>, Report> {
-    let about = |why: &dyn std::fmt::Display| Report::sbx(format!("{}: {why}", shown(path)));
-    let directory = std::fs::File::open(path).map_err(|e| about(&e))?;
-    let spool = store.spool().map_err(|e| about(&e))?;
-    let to = BufWriter::with_capacity(1 << 17, spool.file());
-    let (to, left_out) = archive::pack(&OwnedFd::from(directory), owners, to).map_err(|e| about(&e))?;
-    drop(to);
-    if left_out.special > 0 {
-        progress.note(&format!(
-            "{}: {} devices and sockets are left out",
-            shown(path),
-            left_out.special
-        ));
-    }
-    Ok(spool)
 }

@@ -1,6 +1,7 @@
 //! `sbx inspect`: what an image says of itself, as JSON.
 
-use super::{named, show};
+use super::named;
+use crate::cli::out;
 use crate::cli::report::Report;
 use crate::image::document::{Config, Execution, Manifest};
 use crate::image::store::{Image, Store};
@@ -32,15 +33,11 @@ pub fn inspect(args: &InspectArgs) -> Result<u8, Report> {
     let store = named::store()?;
     let one = |text: &String| {
         let image = named::find(&store, text)?.image;
-        object(&store, &image).map_err(|report| about(&image, &report))
+        object(&store, &image).map_err(|report| report.about(format_args!("image {}", named::called(&image))))
     };
     let all = args.images.iter().map(one).collect::<Result<Vec<_>, _>>()?;
-    show::json(&Value::Array(all))?;
+    out::data(out::json(&all)?)?;
     Ok(0)
-}
-
-fn about(image: &Image, report: &Report) -> Report {
-    Report::sbx(format!("image {}: {}", show::called(image), report.message))
 }
 
 fn object(store: &Store, image: &Image) -> Result<Value, Report> {

@@ -1,9 +1,10 @@
 //! `sbx images`: what is in the store.
 
-use super::progress::size;
-use super::{existing, show};
-use crate::cli::out;
+use super::named;
 use crate::cli::report::Report;
+use crate::cli::store::existing;
+use crate::cli::table::{size, table};
+use crate::cli::{out, time};
 use crate::image::store::Listed;
 use clap::Args;
 use serde_json::{Value, json};
@@ -38,16 +39,16 @@ pub fn images(args: &ImagesArgs) -> Result<u8, Report> {
     };
     if args.json {
         let all: Vec<Value> = listed.iter().map(as_json).collect();
-        show::json(&Value::Array(all))?;
+        out::data(out::json(&all)?)?;
     } else if args.quiet {
         let mut seen = BTreeSet::new();
         for id in listed.iter().map(short_id).filter(|id| seen.insert(id.clone())) {
-            show::print(&id)?;
+            out::data(id)?;
         }
     } else {
-        show::print(&for_people(&listed))?;
+        out::data(for_people(&listed))?;
         for (one, why) in listed.iter().filter_map(|one| Some((one, one.damage.as_ref()?))) {
-            let called = show::called(&one.image);
+            let called = named::called(&one.image);
             out::words(format_args!("sbx: image {called} is damaged: {why}"));
         }
     }
@@ -59,19 +60,19 @@ fn short_id(one: &Listed) -> String {
 }
 
 fn for_people(listed: &[Listed]) -> String {
-    let now = show::now();
+    let now = time::now();
     let mut rows = Vec::new();
     for one in listed {
         let mut names: Vec<_> = one
             .image
             .names
             .iter()
-            .map(|name| show::name_and_tag(name))
+            .map(|name| named::name_and_tag(name))
             .collect();
         if names.is_empty() {
             names.push(("-".to_owned(), "-".to_owned()));
         }
-        let created = one.created.as_deref().map(|time| show::ago(time, now));
+        let created = one.created.as_deref().map(|time| time::ago(time, now));
         for (name, tag) in names {
             rows.push(vec![
                 name,
@@ -88,7 +89,7 @@ fn for_people(listed: &[Listed]) -> String {
         let key = |row: &[String]| row.first().is_some_and(|name| name == "-");
         (key(a), a).cmp(&(key(b), b))
     });
-    show::table(&["NAME", "TAG", "ID", "CREATED", "SIZE", "SHARED"], &rows)
+    table(&["NAME", "TAG", "ID", "CREATED", "SIZE", "SHARED"], &rows)
 }
 
 fn as_json(one: &Listed) -> Value {

@@ -1,11 +1,13 @@
 //! `sbx load`, and the archives and layouts that `sbx run` takes.
 
-use super::given::{self, Given, given};
-use super::progress::Shown;
-use super::root::How;
-use super::{Owners, open, pull, start};
+use super::unpack_args::{self, UnpackArgs};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::request::image::How;
+use crate::cli::store::open;
+use crate::cli::workers::given::{self, Given, given};
+use crate::cli::workers::progress::Shown;
+use crate::cli::workers::{Owners, start};
 use crate::host;
 use crate::image::archive::Form;
 use crate::image::descriptor::Platform;
@@ -13,7 +15,6 @@ use crate::image::job::{Job, Load};
 use crate::image::limits::Limits;
 use crate::image::source::Source;
 use crate::model::Digest;
-use crate::profile::schema::MapKind;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -36,15 +37,8 @@ pub struct LoadArgs {
     /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
-    /// How ids are mapped where it will run: auto, caller, range, host-root
-    #[arg(long, value_name = "MAP", default_value = "auto")]
-    map: String,
-    /// Raise or lower how much of an image is read, as for `pull`: NAME=VALUE
-    #[arg(long, value_name = "NAME=VALUE")]
-    image_limit: Vec<String>,
-    /// Print the digests only
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    unpack: UnpackArgs,
 }
 
 /// Loads, and prints what has been loaded.
@@ -53,26 +47,25 @@ pub struct LoadArgs {
 /// When anything of it is not as it should be: nothing is loaded then.
 pub fn load(args: &LoadArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
-    let map = crate::cli::sandbox_args::word::<MapKind>("--map", &args.map)?;
-    let owners = Owners::of(map.value, None, &mut host)?;
+    let owners = args.unpack.owners(&mut host)?;
     let file = args.input.as_deref().unwrap_or(&args.file);
     let wanted = Wanted {
         at: file,
         form: None,
         name: None,
         all: true,
-        platform: pull::platform(args.platform.as_deref())?,
-        limits: pull::limits(&args.image_limit)?,
+        platform: unpack_args::platform(args.platform.as_deref())?,
+        limits: args.unpack.limits()?,
     };
-    let mut progress = Shown::new(args.quiet);
-    work(&wanted, &owners, &mut progress).map_err(|report| about(&given::shown(file), report))?;
+    let mut progress = Shown::new(args.unpack.quiet);
+    work(&wanted, &owners, &mut progress).map_err(|report| report.about(given::shown(file)))?;
     for (manifest, names) in progress.into_loaded() {
         let mut line = manifest.to_string();
-        for name in names.iter().filter(|_| !args.quiet) {
+        for name in names.iter().filter(|_| !args.unpack.quiet) {
             line.push(' ');
             line.push_str(&out::escaped(name));
         }
-        out::data(line).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+        out::data(line)?;
     }
     Ok(0)
 }
@@ -91,7 +84,7 @@ struct Wanted<'a> {
 ///
 /// # Errors
 /// When it cannot be had.
-pub(super) fn one(source: &Source, how: &How<'_>) -> Result<(String, Digest), Report> {
+pub(in crate::cli) fn one(source: &Source, how: &How<'_>) -> Result<(String, Digest), Report> {
     let (word, form, at, name) = match source {
         Source::OciLayout { dir, tag } => ("oci", Form::Layout, dir, tag.clone()),
         Source::OciArchive { file, tag } => ("oci-archive", Form::OciArchive, file, tag.clone()),
@@ -118,19 +111,12 @@ pub(super) fn one(source: &Source, how: &How<'_>) -> Result<(String, Digest), Re
     let digest = work(&wanted, how.owners, &mut Shown::new(how.quiet));
     digest
         .map(|digest| (shown.clone(), digest))
-        .map_err(|report| about(&format!("image {shown}"), report))
+        .map_err(|report| report.about(format_args!("image {shown}")))
 }
 
 fn work(wanted: &Wanted<'_>, owners: &Owners, shown: &mut Shown) -> Result<Digest, Report> {
     let store = open(owners)?;
-    let given = given(wanted.at, &store, owners, &wanted.limits).map_err(|mut report| {
-        // Whoever called names it.
-        let named = format!("{}: ", given::shown(wanted.at));
-        if let Some(rest) = report.message.strip_prefix(&named) {
-            report.message = rest.to_owned();
-        }
-        report
-    })?;
+    let given = given(wanted.at, &store, owners, &wanted.limits)?;
     let job = Job::Load(Box::new(Load {
         at: given.inside(),
         form: form(wanted, &given),
@@ -149,10 +135,4 @@ fn form(wanted: &Wanted<'_>, given: &Given<'_>) -> Option<Form> {
         Given::Copied(_) if wanted.form == Some(Form::Layout) && wanted.at.is_dir() => Some(Form::OciArchive),
         _ => wanted.form,
     }
-}
-
-/// A failure, with what it is about before it.
-pub(super) fn about(what: &str, mut report: Report) -> Report {
-    report.message = format!("{what}: {}", report.message);
-    report
 }

@@ -1,9 +1,11 @@
 //! `sbx login` and `sbx logout`: who one is at a registry.
 
-use super::progress::Shown;
-use super::{Owners, lookup, password, show, start};
+use super::password;
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::lookup;
+use crate::cli::workers::progress::Shown;
+use crate::cli::workers::{Owners, start};
 use crate::host;
 use crate::image::credentials::{Accounts, Kept, login_key};
 use crate::image::job::{Credentials, Endpoint, Job, Ping};
@@ -101,7 +103,7 @@ pub fn login(args: &LoginArgs) -> Result<u8, Report> {
     }));
     let owners = Owners::of(MapKind::Caller, None, &mut host)?;
     start::task(&job, None, &owners, true, &mut Shown::new(false))
-        .map_err(|report| about(&report.message))?;
+        .map_err(|report| report.about(format_args!("login to {}", place.key)))?;
     let kept = accounts
         .store(&place.key, &name, &password)
         .map_err(|e| about(&e))?;
@@ -157,9 +159,9 @@ pub fn logout(args: &LogoutArgs) -> Result<u8, Report> {
     let other = accounts.find(image.registry(), image.repository());
     let elsewhere = matches!(other, Ok(Some(_)));
     match (removed, elsewhere) {
-        (true, false) => show::print(&format!("logged out of {}", place.key))?,
+        (true, false) => out::data(format_args!("logged out of {}", place.key))?,
         (true, true) => {
-            show::print(&format!("logged out of {}", place.key))?;
+            out::data(format_args!("logged out of {}", place.key))?;
             out::words("sbx: another file, or a shorter or longer path, still has credentials for it");
         }
         (false, true) => {

@@ -1,146 +1,19 @@
-//! Images at the command line: where they are looked for, and the process that fetches them.
+//! Verbs on images, a file each, and what they share: how an image is named.
 
 mod change;
-mod conversation;
-pub mod copy;
-pub mod fuse;
-mod getent;
-mod given;
 pub mod history;
 pub mod import;
 pub mod inspect;
 pub mod list;
 pub mod load;
 pub mod login;
-mod named;
+pub(super) mod named;
 mod password;
-mod progress;
 pub mod prune;
 pub mod pull;
 pub mod push;
-mod removal;
 pub mod remove;
-pub mod root;
 pub mod save;
-mod show;
-pub(in crate::cli) mod start;
-mod stored;
 pub mod tag;
+pub mod unpack_args;
 pub mod verify;
-
-use super::report::Report;
-use crate::host;
-use crate::image::store::{self, Kind, Open, Store};
-use crate::model::{Digest, Host, HostPath, IdMap, Set};
-use crate::plan;
-use crate::policy::Userns;
-use crate::profile::schema::MapKind;
-use crate::profile::words::Word;
-use std::ffi::OsString;
-use std::path::PathBuf;
-
-/// The caller's environment.
-fn lookup(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
-}
-
-/// Where the store is.
-///
-/// # Errors
-/// Without a home.
-pub(super) fn path() -> Result<PathBuf, Report> {
-    store::default_path(&lookup).map_err(Report::sbx)
-}
-
-/// Whose the files of unpacked images are, and how the worker that unpacks them is mapped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Owners {
-    kind: Kind,
-    map: MapKind,
-    /// In place of `map`.
-    userns: Option<Userns>,
-    /// Whom the store's directories belong to, where that is not the caller.
-    give_to: Option<(u32, u32)>,
-}
-
-impl Owners {
-    /// By the map that the sandbox is to have. Looks up what the host offers.
-    ///
-    /// # Errors
-    /// For a map that cannot be had on this host.
-    pub(super) fn of(map: MapKind, userns: Option<&Set<Userns>>, host: &mut Host) -> Result<Self, Report> {
-        host.id_helpers = host::id_helpers(&host.caller);
-        let chosen = userns.map(|userns| &userns.value);
-        let maps = plan::image_maps(map, chosen, host).map_err(|why| {
-            let origin = userns.map_or(String::new(), |userns| format!(" ({})", userns.origin));
-            Report::sbx(format!("the map of ids{origin}: {why}"))
-        })?;
-        let first = |map: &IdMap| map.to_host(0);
-        let as_root = host.caller.writes_maps;
-        // One that comes out as the usual range shares the layers that are unpacked for it.
-        let usual = plan::image_maps(MapKind::Auto, None, host).ok().flatten();
-        let chosen = chosen.filter(|_| maps.is_some() && maps != usual).cloned();
-        Ok(Self {
-            kind: match (&maps, &chosen) {
-                (None, _) => Kind::Single,
-                (Some(maps), None) => kind(maps),
-                (Some((uids, gids)), Some(_)) => {
-                    let lines = format!("{}\n{}", uids.lines(), gids.lines());
-                    Kind::Chosen(Digest::of(lines.as_bytes()))
-                }
-            },
-            map: match (as_root, map, &maps) {
-                (true, MapKind::HostRoot, _) => MapKind::HostRoot,
-                (true, ..) => MapKind::Auto,
-                (false, _, Some(_)) => MapKind::Range,
-                (false, _, None) => MapKind::Caller,
-            },
-            userns: chosen,
-            give_to: maps
-                .filter(|_| as_root)
-                .and_then(|(uids, gids)| first(&uids).zip(first(&gids))),
-        })
-    }
-
-    /// The flags that give a run of sbx's own the same map.
-    fn flags(&self) -> Vec<String> {
-        match &self.userns {
-            Some(userns) => userns.flags(),
-            None => vec!["--map".into(), self.map.word().into()],
-        }
-    }
-}
-
-/// The host's ids that belong to the ids of a map from 0 on. Of a user's own id and a range behind it, the range tells which it is.
-fn kind((uids, gids): &(IdMap, IdMap)) -> Kind {
-    let range = |map: &IdMap| map.0.last().map_or((0, 0), |range| (range.host, range.count));
-    Kind::Mapped {
-        uids: range(uids),
-        gids: range(gids),
-    }
-}
-
-/// Opens the store; `None` when there is none yet.
-fn existing() -> Result<Option<Store>, Report> {
-    match Store::open(&path()?, Open::Existing) {
-        Ok(store) => Ok(Some(store)),
-        Err(store::Error::Absent(_)) => Ok(None),
-        Err(error) => Err(Report::sbx(error)),
-    }
-}
-
-/// Opens the store, and makes it when it is not there.
-fn open(owners: &Owners) -> Result<Store, Report> {
-    let give_to = owners.give_to;
-    let store = Store::open(&path()?, Open::Create { give_to }).map_err(Report::sbx)?;
-    store.prepare(&owners.kind).map_err(Report::sbx)?;
-    Ok(store)
-}
-
-/// The store's real path: no link may lie on the way when it is mounted.
-fn real(store: &Store) -> Result<HostPath, Report> {
-    let path = store.path();
-    let real = path.canonicalize();
-    let real = real.map_err(|e| Report::sbx(format!("image store {}: {e}", path.display())))?;
-    HostPath::new(real).map_err(Report::sbx)
-}

@@ -1,10 +1,10 @@
 //! `sbx prune`: everything that no image needs.
 
-use super::progress::size;
-use super::removal::{Remover, tell_left, waiting};
-use super::{existing, show};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::existing;
+use crate::cli::table::size;
+use crate::cli::workers::removal::{Remover, tell_left, waiting};
 use crate::image::store::{Freed, Part, Wait};
 use clap::Args;
 
@@ -34,7 +34,7 @@ pub struct PruneArgs {
 pub fn prune(args: &PruneArgs) -> Result<u8, Report> {
     let mut remover = Remover::new()?;
     let Some(store) = existing()? else {
-        show::print(&sum(&Freed::default(), args.dry_run))?;
+        out::data(sum(&Freed::default(), args.dry_run))?;
         return Ok(0);
     };
     let mut say = waiting();
@@ -50,7 +50,7 @@ pub fn prune(args: &PruneArgs) -> Result<u8, Report> {
             digest.short()
         ));
     }
-    show::print(&lines(&freed, args.dry_run).join("\n"))?;
+    out::data(lines(&freed, args.dry_run).join("\n"))?;
     Ok(u8::from(!tell_left(&freed)))
 }
 

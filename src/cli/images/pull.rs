@@ -1,24 +1,23 @@
 //! `sbx pull`: an image from a registry into the store.
 
-use super::progress::Shown;
-use super::root::How;
-use super::{Owners, lookup, open, start};
+use super::unpack_args::{self, UnpackArgs};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::request::image::How;
+use crate::cli::store::{lookup, open};
+use crate::cli::workers::progress::Shown;
+use crate::cli::workers::start;
 use crate::host;
 use crate::image::credentials::Accounts;
 use crate::image::descriptor::Platform;
 use crate::image::endpoints::endpoints;
 use crate::image::job::{Job, Pull};
-use crate::image::limits::Limits;
 use crate::image::registries::files as registries;
-use crate::image::source::{Named, Source};
+use crate::image::source::{Named, Source, SourceError};
 use crate::image::transport;
 use crate::model::Digest;
 use crate::model::reference::Reference;
-use crate::profile::schema::MapKind;
 use clap::{Args, ValueEnum};
-use std::ffi::OsStr;
 
 /// When an image is asked for at its registry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -34,6 +33,13 @@ pub enum When {
 
 /// Arguments of `pull`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  sbx pull debian:12                                   of docker.io, or where registries.conf says that short names are
+  sbx pull --platform linux/arm64 quay.io/team/tool:1
+  sbx pull --image-limit unpacked=100G big/model:3     a layer of more than 32 GiB
+
+`sbx run` pulls what is not there by itself.")]
 pub struct PullArgs {
     /// The image: [HOST[:PORT]/]NAME[:TAG][@sha256:…]
     #[arg(value_name = "IMAGE")]
@@ -41,15 +47,8 @@ pub struct PullArgs {
     /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
-    /// How ids are mapped where it will run: auto, caller, range, host-root
-    #[arg(long, value_name = "MAP", default_value = "auto")]
-    map: String,
-    /// Raise or lower how much of the image is read: NAME=VALUE (document, layers, packed, unpacked, image, entries, ratio, path, depth)
-    #[arg(long, value_name = "NAME=VALUE")]
-    image_limit: Vec<String>,
-    /// Print the digest only
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    unpack: UnpackArgs,
 }
 
 /// Pulls, and prints the digest of the image.
@@ -58,58 +57,49 @@ pub struct PullArgs {
 /// When it cannot be had.
 pub fn pull(args: &PullArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
-    let Source::Registry(named) = Source::named(&args.image).map_err(Report::sbx)? else {
+    let named = Source::named(&args.image).map_err(|wrong| no_name(&args.image, wrong))?;
+    let Source::Registry(named) = named else {
         return Err(Report::usage(format!(
             "pull {}: an id names nothing at a registry: write NAME[:TAG]",
             args.image.escape_debug()
         )));
     };
-    let map = crate::cli::sandbox_args::word::<MapKind>("--map", &args.map)?;
-    let owners = Owners::of(map.value, None, &mut host)?;
+    let owners = args.unpack.owners(&mut host)?;
     let how = How {
         owners: &owners,
         when: When::Always,
-        platform: platform(args.platform.as_deref())?,
-        limits: limits(&args.image_limit)?,
-        quiet: args.quiet,
+        platform: unpack_args::platform(args.platform.as_deref())?,
+        limits: args.unpack.limits()?,
+        quiet: args.unpack.quiet,
         uid: host.caller.uid,
     };
     let digest = first(&candidates(&named)?, &how)?;
-    out::data(digest).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+    out::data(digest)?;
     Ok(0)
 }
 
-/// What `--image-limit` says.
-///
-/// # Errors
-/// When one is none.
-pub(in crate::cli) fn limits(texts: &[String]) -> Result<Limits, Report> {
-    let mut limits = Limits::default();
-    for text in texts {
-        limits
-            .set(text)
-            .map_err(|e| Report::usage(format!("--image-limit: {e}")))?;
+/// A path is a file that would be loaded, a directory that would be run, or the mistake of somebody who thinks that it is there.
+fn no_name(text: &str, wrong: SourceError) -> Report {
+    let report = Report::usage(&wrong);
+    match (wrong, std::fs::metadata(text)) {
+        (SourceError::IsPath(_), Err(e)) => {
+            report.hint(format!("no file and no directory is there either: {e}"))
+        }
+        (SourceError::IsPath(shown), Ok(meta)) if meta.is_dir() => report.hint(format!(
+            "`sbx run {shown}` runs what is in a directory, `sbx load {shown}` reads the layout of an image"
+        )),
+        (SourceError::IsPath(shown), Ok(_)) => {
+            report.hint(format!("`sbx load {shown}` reads an archive of images"))
+        }
+        _ => report,
     }
-    Ok(limits)
-}
-
-/// What `--platform` says.
-///
-/// # Errors
-/// When it is none.
-pub(in crate::cli) fn platform(text: Option<&str>) -> Result<Option<Platform>, Report> {
-    let parse = |text: &str| {
-        text.parse()
-            .map_err(|e| Report::usage(format!("--platform: {e}")))
-    };
-    text.map(parse).transpose()
 }
 
 /// The full names that a name may mean.
 ///
 /// # Errors
 /// When registries.conf cannot be used, or gives it no meaning.
-pub(super) fn candidates(named: &Named) -> Result<Vec<Reference>, Report> {
+pub(in crate::cli) fn candidates(named: &Named) -> Result<Vec<Reference>, Report> {
     if !named.reference().is_short() {
         return Ok(vec![named.reference().clone()]);
     }
@@ -121,7 +111,7 @@ pub(super) fn candidates(named: &Named) -> Result<Vec<Reference>, Report> {
 ///
 /// # Errors
 /// With what the last one's registry says.
-pub(super) fn first(candidates: &[Reference], how: &How<'_>) -> Result<Digest, Report> {
+pub(in crate::cli) fn first(candidates: &[Reference], how: &How<'_>) -> Result<Digest, Report> {
     let mut last = Report::sbx("no name to pull");
     for (at, name) in candidates.iter().enumerate() {
         match one(name, how) {
@@ -155,15 +145,61 @@ fn one(name: &Reference, how: &How<'_>) -> Result<Digest, Report> {
     let store = open(how.owners)?;
     let mut shown = Shown::new(how.quiet);
     start::work(&job, &store, how.owners, true, &mut shown).map_err(|mut report| {
-        // What a registry says of a manifest names it.
-        if !report.message.contains(&name.to_string()) {
-            report.message = format!("image {name}: {}", report.message);
-        }
+        report.message = named_once(name, &report.message);
         report
     })
 }
 
-/// Whether an IMAGE names an image at all.
-pub(in crate::cli) fn source(text: &OsStr) -> Result<Source, Report> {
-    Source::parse(text).map_err(Report::usage)
+/// What a registry says of a manifest or a blob names its repository, which the name of the image does too; unless it is a mirror's.
+fn named_once(name: &Reference, said: &str) -> String {
+    if said.contains(&name.to_string()) {
+        return said.to_owned();
+    }
+    let repository = name.name();
+    let short = name
+        .digest()
+        .map(|digest| format!("{repository}@sha256:{}", digest.short()));
+    match short.and_then(|short| said.strip_prefix(&short)) {
+        Some(rest) => format!("image {name}{rest}"),
+        None => format!(
+            "image {name}: {}",
+            said.replacen(&format!(" of {repository}"), "", 1)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_named_once_and_a_mirror_as_well() {
+        let hex = "0123456789ab".repeat(6);
+        let digest = format!("q.io/a@sha256:{}", &hex[..64]);
+        for (name, said, expected) in [
+            (
+                "q.io/a:1",
+                "q.io/a:1 is not there",
+                "q.io/a:1 is not there".to_owned(),
+            ),
+            (
+                "q.io/a:1",
+                "blob 0123456789ab of q.io/a: size: 5 of 6",
+                "image q.io/a:1: blob 0123456789ab: size: 5 of 6".to_owned(),
+            ),
+            (
+                &digest,
+                "q.io/a@sha256:0123456789ab is not there",
+                format!("image {digest} is not there"),
+            ),
+            (
+                "q.io/a:1",
+                "m.io/b/a:1 is not there",
+                "image q.io/a:1: m.io/b/a:1 is not there".to_owned(),
+            ),
+        ] {
+            let name = name.parse().expect("a name");
+            assert_eq!(named_once(&name, said), expected);
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! `sbx push`: an image of the store to a registry.
 
-use super::lookup;
-use super::progress::Shown;
-use super::stored::stored;
-use super::{Owners, load, open, start};
+use super::named;
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::{lookup, open};
+use crate::cli::workers::progress::Shown;
+use crate::cli::workers::{Owners, start};
 use crate::host;
 use crate::image::credentials::Accounts;
 use crate::image::endpoints::endpoints;
@@ -44,17 +44,15 @@ pub struct PushArgs {
 /// When the image is not there, or the registry does not take it.
 pub fn push(args: &PushArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
-    let found = stored(&args.image)?;
+    let store = named::store()?;
+    let found = named::find(&store, &args.image)?;
     let to = destination(args, found.name.as_deref())?;
     let about = |e: &dyn std::fmt::Display| Report::sbx(format!("push to {to}: {e}"));
     if to.digest().is_some_and(|digest| digest != found.image.manifest) {
         let own = found.image.manifest;
         return Err(about(&format!("the digest of the image is {own}")));
     }
-    let _kept = found
-        .store
-        .use_image(&found.image.manifest)
-        .map_err(Report::sbx)?;
+    let _kept = store.use_image(&found.image.manifest).map_err(Report::sbx)?;
     let registries = registries::load(&lookup).map_err(|e| about(&e))?;
     let accounts = Accounts::new(&lookup, host.caller.uid);
     let places = endpoints(&to, &registries, &accounts, &lookup).map_err(|e| about(&e))?;
@@ -72,8 +70,8 @@ pub fn push(args: &PushArgs) -> Result<u8, Report> {
     let store = open(&owners)?;
     let mut shown = Shown::new(args.quiet);
     let digest = start::work(&job, &store, &owners, true, &mut shown)
-        .map_err(|report| load::about(&format!("push to {to}"), report))?;
-    out::data(digest).map_err(|e| Report::sbx(format!("standard output: {e}")))?;
+        .map_err(|report| report.about(format_args!("push to {to}")))?;
+    out::data(digest)?;
     Ok(0)
 }
 

@@ -1,10 +1,11 @@
 //! `sbx rmi`: names and images go.
 
-use super::progress::size;
-use super::removal::{Remover, tell_left, waiting};
-use super::{named, show};
+use super::named;
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::existing;
+use crate::cli::table::size;
+use crate::cli::workers::removal::{Remover, tell_left, waiting};
 use crate::image::store::{Error, Freed, Image, Store, Wait};
 use clap::Args;
 
@@ -17,7 +18,7 @@ stays, and so does its last name, whatever is said.
 Examples:
   sbx rmi debian:12           this name, and the image if it had no other
   sbx rmi -f 3f2a9c01b7de     this image, whatever it is called
-  sbx rmi $(sbx images -q)    all that are not in use")]
+  sbx rmi -f $(sbx images -q) all that are not in use")]
 pub struct RmiArgs {
     /// By an id, also an image with several names; one that is not there is no failure
     #[arg(short, long)]
@@ -50,7 +51,7 @@ pub fn rmi(args: &RmiArgs) -> Result<u8, Report> {
 
 /// Whether everything of it could be removed.
 fn one(text: &str, force: bool, remover: &mut Remover) -> Result<bool, Report> {
-    let found = match super::existing()? {
+    let found = match existing()? {
         Some(store) => named::look_up(&store, text)?.map(|found| (store, found)),
         None => None,
     };
@@ -65,7 +66,7 @@ fn one(text: &str, force: bool, remover: &mut Remover) -> Result<bool, Report> {
             let names = image.names.join(", ");
             return Err(Report::sbx(format!(
                 "image {} has several names ({}): remove it by one of them, or all with -f",
-                show::called(&image),
+                named::called(&image),
                 names.escape_debug()
             )));
         }
@@ -82,11 +83,11 @@ fn one(text: &str, force: bool, remover: &mut Remover) -> Result<bool, Report> {
 
 fn told(freed: &Freed, image: &Image) -> Result<bool, Report> {
     for name in &freed.names {
-        show::print(&format!("untagged {}", out::escaped(name)))?;
+        out::data(format_args!("untagged {}", out::escaped(name)))?;
     }
     if !freed.images.is_empty() {
         let id = image.id.unwrap_or(image.manifest).short();
-        show::print(&format!("removed {id}, {} freed", size(freed.bytes())))?;
+        out::data(format_args!("removed {id}, {} freed", size(freed.bytes())))?;
     }
     Ok(tell_left(freed))
 }
@@ -100,5 +101,5 @@ fn in_use(store: &Store, image: &Image) -> Report {
         [one] => format!("the running sandbox of process {one}"),
         several => format!("the running sandboxes of processes {}", several.join(", ")),
     };
-    Report::sbx(format!("image {} is in use by {by}", show::called(image))).hint("end it first")
+    Report::sbx(format!("image {} is in use by {by}", named::called(image))).hint("end it first")
 }

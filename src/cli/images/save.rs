@@ -1,6 +1,6 @@
 //! `sbx save`: images of the store as one file.
 
-use super::stored::{Stored, stored};
+use super::named::{self, Found};
 use crate::cli::report::Report;
 use crate::image::archive::{self, Format, SaveError, Saved};
 use crate::image::store::Store;
@@ -46,19 +46,13 @@ pub struct SaveArgs {
 /// # Errors
 /// When an image is not there or damaged, or the file cannot be written.
 pub fn save(args: &SaveArgs) -> Result<u8, Report> {
-    let (mut images, mut store, mut kept) = (Vec::<Saved>::new(), None, Vec::new());
+    let store = named::store()?;
+    let (mut images, mut kept) = (Vec::<Saved>::new(), Vec::new());
     for text in &args.images {
-        let found = stored(text)?;
-        kept.push(
-            found
-                .store
-                .use_image(&found.image.manifest)
-                .map_err(Report::sbx)?,
-        );
+        let found = named::find(&store, text)?;
+        kept.push(store.use_image(&found.image.manifest).map_err(Report::sbx)?);
         add(&mut images, &found);
-        store = Some(found.store);
     }
-    let store = store.ok_or_else(|| Report::usage("name an image"))?;
     let format = match args.format {
         Written::OciArchive => Format::OciArchive,
         Written::DockerArchive => Format::DockerArchive,
@@ -74,7 +68,7 @@ pub fn save(args: &SaveArgs) -> Result<u8, Report> {
     Ok(0)
 }
 
-fn add(images: &mut Vec<Saved>, found: &Stored) {
+fn add(images: &mut Vec<Saved>, found: &Found) {
     let manifest = found.image.manifest;
     let at = images.iter().position(|image| image.manifest == manifest);
     let at = at.unwrap_or_else(|| {

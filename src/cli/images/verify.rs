@@ -1,9 +1,9 @@
 //! `sbx verify`: whether everything in the store is what it is said to be.
 
-use super::progress::size;
-use super::{existing, show};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::existing;
+use crate::cli::table::size;
 use crate::image::store::{Finding, Store};
 use clap::Args;
 use serde_json::{Value, json};
@@ -41,14 +41,14 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, Report> {
     let damaged = findings.iter().any(Finding::is_damage);
     if args.json {
         let all: Vec<Value> = findings.iter().map(as_json).collect();
-        show::json(&json!({ "damaged": damaged, "findings": all }))?;
+        out::data(out::json(&json!({ "damaged": damaged, "findings": all }))?)?;
     } else {
         for finding in &findings {
             let word = if finding.is_damage() { "damaged" } else { "note" };
-            show::print(&format!("{word}: {}", out::escaped(&finding.to_string())))?;
+            out::data(format_args!("{word}: {}", out::escaped(&finding.to_string())))?;
         }
         if !damaged {
-            show::print("nothing is damaged")?;
+            out::data("nothing is damaged")?;
         }
     }
     Ok(u8::from(damaged))

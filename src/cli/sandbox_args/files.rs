@@ -25,7 +25,7 @@ pub struct FileArgs {
     /// A device node of the host: /dev/NAME[:DST]
     #[arg(long, value_name = "DEVICE", help_heading = "Files")]
     pub device: Vec<String>,
-    /// Size of /dev/shm
+    /// Size of /dev/shm: bytes, or with k, m, g behind (64m)
     #[arg(long, value_name = "SIZE", help_heading = "Files")]
     pub shm_size: Option<String>,
     /// Whether the root cannot be written

@@ -13,7 +13,8 @@ pub struct IdArgs {
     /// User inside: root, caller, UID[:GID], NAME[:GROUP]
     #[arg(short, long, value_name = "USER", help_heading = "Policy")]
     pub user: Option<String>,
-    /// How ids are mapped: auto, caller, range, host-root
+    /// How ids are mapped: caller (you alone), range (you and your sub-ids), auto (range for an image where it can be had, else caller),
+    /// host-root (for root: the host's own)
     #[arg(long, value_name = "MAP", help_heading = "Policy")]
     pub map: Option<String>,
     /// keep-id (you keep your id, or take uid=N and gid=N, with your sub-ids around it), or auto

@@ -6,7 +6,7 @@ use clap::Args;
 /// Flags about the image.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ImageArgs {
-    /// When an image is asked for at its registry
+    /// When an image is asked for at its registry; missing when not given
     #[arg(
         long,
         value_enum,

@@ -63,7 +63,8 @@ pub struct SandboxArgs {
     #[arg(long, action = clap::ArgAction::HelpLong)]
     pub help: Option<bool>,
 
-    /// What to run in: `host`, an image ([HOST/]NAME[:TAG]), a directory (./path, /path), or `scratch`
+    /// What to run in: `host`, an image ([HOST/]NAME[:TAG], oci:DIR, oci-archive:FILE, docker-archive:FILE), a directory that is a root
+    /// (./path, /path), or `scratch`, which is empty
     #[arg(value_name = "IMAGE", default_value = "host", hide_default_value = true)]
     pub image: OsString,
     /// The command and its arguments

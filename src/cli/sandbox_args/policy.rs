@@ -18,7 +18,7 @@ pub struct PolicyArgs {
     /// seccomp=FILE: a filter in Docker's JSON format instead of the profile's; no-new-privileges is always on
     #[arg(long, value_name = "OPTION", help_heading = "Policy")]
     pub security_opt: Vec<String>,
-    /// Keep a capability inside the user namespace
+    /// Keep a capability inside the user namespace, as NET_BIND_SERVICE
     #[arg(long, value_name = "CAP", help_heading = "Policy")]
     pub cap_add: Vec<String>,
     /// Drop a capability that the profile keeps, or `all`

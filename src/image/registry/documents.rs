@@ -6,6 +6,7 @@ use super::repository::{Document, Repository};
 use super::request::{Answer, Ask};
 use crate::image::document::accepted;
 use crate::model::Digest;
+use crate::model::reference::is_tag;
 use serde::Deserialize;
 use ureq::http::Method;
 
@@ -101,9 +102,7 @@ fn ask<'a>(
 
 /// Whether a text is a tag (distribution-spec) or a digest.
 pub(super) fn is_reference(text: &str) -> bool {
-    let part = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    let tag = (1..=128).contains(&text.len()) && text.bytes().all(part) && !text.starts_with(['.', '-']);
-    tag || text.parse::<Digest>().is_ok()
+    is_tag(text) || text.parse::<Digest>().is_ok()
 }
 
 fn media_type(answer: &Answer<'_>) -> String {

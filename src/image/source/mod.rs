@@ -87,6 +87,11 @@ pub enum SourceError {
     /// `oci:` and no path.
     #[error("image `{0}`: no path follows: write {1}")]
     NoPath(String, &'static str),
+    /// A path where only names are taken.
+    #[error(
+        "image `{0}`: this is a path, and the name of an image is written [HOST[:PORT]/]NAME[:TAG][@sha256:…]"
+    )]
+    IsPath(String),
     /// A NUL or 4096 bytes.
     #[error("image: {0}")]
     Path(String),
@@ -140,10 +145,7 @@ impl Source {
     /// When it is none; the line says what is supported.
     pub fn parse(text: &OsStr) -> Result<Self, SourceError> {
         let bytes = text.as_bytes();
-        let directory = [&b"/"[..], b"./", b"../"]
-            .iter()
-            .any(|start| bytes.starts_with(start));
-        if directory || matches!(bytes, b"." | b"..") {
+        if is_path(bytes) {
             return Ok(Self::Directory(path(bytes)?));
         }
         for (start, form) in TRANSPORTS {
@@ -170,6 +172,9 @@ impl Source {
         if let Ok(id) = text.parse().or_else(|_| format!("sha256:{text}").parse()) {
             return Ok(Self::Id(id));
         }
+        if is_path(text.as_bytes()) {
+            return Err(SourceError::IsPath(shown(text)));
+        }
         let (name, explicit) = match text.strip_prefix("docker://") {
             Some(name) => (name, true),
             None => (text, false),
@@ -183,6 +188,11 @@ impl Source {
             reference: name.parse()?,
         }))
     }
+}
+
+fn is_path(text: &[u8]) -> bool {
+    let starts = [&b"/"[..], b"./", b"../"];
+    starts.iter().any(|start| text.starts_with(start)) || matches!(text, b"." | b"..")
 }
 
 /// The transports that begin a path, and how each is written.

@@ -132,6 +132,14 @@ fn names_keep_what_was_typed() {
 }
 
 #[test]
+fn a_path_is_not_taken_for_a_name_with_an_odd_host() {
+    for text in ["./debian", "../a/b:1", "/srv/root", ".", "..", "./a:b"] {
+        assert_eq!(Source::named(text), Err(SourceError::IsPath(text.to_owned())));
+    }
+    assert!(Source::named("a/../b").is_err_and(|e| e.to_string().contains("`..` may hold")));
+}
+
+#[test]
 fn what_is_refused_says_what_is_supported() {
     for (text, part) in [
         ("", "no image is named: write NAME[:TAG], docker://NAME, oci:DIR"),

@@ -14,15 +14,8 @@ use std::path::Path;
 /// A lock that is held until this is dropped, and by every process that has inherited it.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
-}
-
-impl Lock {
-    /// The open file: whoever inherits it holds the lock too.
-    #[must_use]
-    pub fn into_file(self) -> File {
-        self.file
-    }
+    #[allow(dead_code, reason = "to be open is all that it does")]
+    pub(super) file: File,
 }
 
 /// Takes a lock; `None` when another process holds it and it is not to be waited for.

@@ -6,6 +6,7 @@
 
 mod archive;
 mod contents;
+mod dropped;
 mod error;
 mod ledger;
 mod name;
@@ -24,6 +25,7 @@ use super::job::Ownership;
 use super::limits::Limits;
 use super::owner::Owner;
 use crate::model::Digest;
+pub use dropped::Dropped;
 pub use error::Error;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
@@ -56,19 +58,6 @@ pub struct Unpacked {
     pub opaque: bool,
     /// What was left out.
     pub dropped: Dropped,
-}
-
-/// How much of a layer was left out on purpose.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Dropped {
-    /// Extended attributes that are not a user's own, or that the file system does not take.
-    pub attributes: u64,
-    /// Device nodes, which became empty files.
-    pub devices: u64,
-    /// aufs's own files.
-    pub aufs: u64,
-    /// Set-group-id bits that the kernel left out: the worker lacks CAP_FSETID.
-    pub set_group_ids: u64,
 }
 
 /// Unpacks a layer. What was made before an error stays: see [`remove_tree`](super::remove::remove_tree).

@@ -113,7 +113,7 @@ impl<'a> Writer<'a> {
                 };
                 self.finish(&file, spot, said, 0, member.time)?;
                 self.dropped.devices += 1;
-                self.dropped.attributes += member.attributes.len() as u64;
+                self.drop_attributes(member);
                 self.record(&spot.path, said)
             }
         }
@@ -235,7 +235,7 @@ impl<'a> Writer<'a> {
         let at = UtimensatFlags::NoFollowSymlink;
         utimensat(&spot.parent, spot.name.as_c_str(), &access, &change, at)
             .map_err(system(&spot.path, "given its time"))?;
-        self.dropped.attributes += member.attributes.len() as u64;
+        self.drop_attributes(member);
         self.record(&spot.path, said)
     }
 
@@ -292,24 +292,31 @@ impl<'a> Writer<'a> {
         let fifo = openat(&spot.parent, spot.name.as_c_str(), flags, Mode::empty())
             .map_err(system(&spot.path, "opened"))?;
         self.finish(&fifo, spot, said, self.mode(member.mode), member.time)?;
-        self.dropped.attributes += member.attributes.len() as u64;
+        self.drop_attributes(member);
         self.record(&spot.path, said)
     }
 
     /// Sets what a layer may say; before the mode, which may forbid it.
     fn set_attributes(&mut self, file: BorrowedFd<'_>, path: &[u8], member: &Member) -> Result<()> {
         for (name, value) in &member.attributes {
-            let name = Some(name)
+            let kept = Some(name)
                 .filter(|name| is_kept(name))
                 .and_then(|name| CString::new(&name[..]).ok());
-            let set = name.map(|name| tree::set_attribute(file, &name, value));
+            let set = kept.map(|name| tree::set_attribute(file, &name, value));
             match set {
                 Some(Ok(())) => {}
-                None | Some(Err(Errno::ENOTSUP)) => self.dropped.attributes += 1,
+                None | Some(Err(Errno::ENOTSUP)) => self.dropped.attribute(name),
                 Some(Err(errno)) => return Err(system(path, "given its extended attributes")(errno)),
             }
         }
         Ok(())
+    }
+
+    /// What has nothing that could hold them.
+    fn drop_attributes(&mut self, member: &Member) {
+        for (name, _) in &member.attributes {
+            self.dropped.attribute(name);
+        }
     }
 
     /// When all entries are made: what directories wait for.

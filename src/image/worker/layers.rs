@@ -6,10 +6,10 @@ use crate::image::document::Layer;
 use crate::image::job::{Ownership, Stage, Unpack};
 use crate::image::limits::Limits;
 use crate::image::store::{Claim, Kind, Store, Wait};
-use crate::image::unpack::{self, Options};
+use crate::image::unpack::{self, Dropped, Options};
 use crate::model::Digest;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A layer and what it unpacks to.
 pub(super) type Wanted<'a> = (&'a Layer, Digest);
@@ -48,11 +48,21 @@ pub(super) fn all(
         .iter()
         .filter(|(layer, _)| seen.insert(layer.descriptor.digest))
         .collect();
-    let unpacked = AtomicU64::new(0);
+    let sum = Mutex::default();
     several::each(&wanted, &|(layer, diff_id)| {
         fetch(layer)?;
-        one(store, layer, *diff_id, kind, limits, &unpacked, talk)
-    })
+        one(store, layer, *diff_id, kind, limits, &sum, talk)
+    })?;
+    let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    sum.dropped.told().into_iter().for_each(|told| talk.note(told));
+    Ok(())
+}
+
+/// Of the layers that have been unpacked.
+#[derive(Default)]
+struct Sum {
+    bytes: u64,
+    dropped: Dropped,
 }
 
 fn one(
@@ -61,7 +71,7 @@ fn one(
     diff_id: Digest,
     kind: Kind,
     limits: &Limits,
-    unpacked: &AtomicU64,
+    sum: &Mutex<Sum>,
     talk: &Talk,
 ) -> Result<(), String> {
     let blob = &layer.descriptor;
@@ -90,10 +100,13 @@ fn one(
             diff_id.short()
         )));
     }
-    let sum = unpacked
-        .fetch_add(made.bytes, Ordering::Relaxed)
-        .saturating_add(made.bytes);
-    if sum > limits.image.0 {
+    let bytes = {
+        let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
+        sum.bytes = sum.bytes.saturating_add(made.bytes);
+        sum.dropped += made.dropped;
+        sum.bytes
+    };
+    if bytes > limits.image.0 {
         return Err(about(format!(
             "the image unpacks to more than {}: --image-limit image=SIZE raises it",
             limits.image

@@ -54,7 +54,9 @@ fn is_port(text: &str) -> bool {
     digits && !text.starts_with('0') && text.parse::<u16>().is_ok()
 }
 
-pub(super) fn is_tag(text: &str) -> bool {
+/// Whether a text is a tag (distribution-spec).
+#[must_use]
+pub fn is_tag(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let inner = text.bytes().all(|b| word(b) || matches!(b, b'.' | b'-'));
     inner && text.len() <= TAG && text.bytes().next().is_some_and(word)

@@ -8,8 +8,8 @@ mod grammar;
 mod tests;
 
 use super::{Digest, digest::DigestError};
-pub use grammar::parse_host;
-use grammar::{is_part, is_tag, split_host};
+use grammar::{is_part, split_host};
+pub use grammar::{is_tag, parse_host};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::hash::{Hash, Hasher};

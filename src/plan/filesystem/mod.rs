@@ -1,5 +1,6 @@
 //! What the root is made of, mount by mount, parents before children.
 
+mod image;
 mod layers;
 mod requested;
 mod root;

@@ -230,7 +230,7 @@ fn serve(apart: Apart, namespace: &OwnedFd, to: &OwnedFd, first: (i32, bool)) ->
                 tell(to, [MEMORY, u64::from(over), bytes, tasks])?;
             }
         }
-        memory::release_code();
+        memory::release_unused();
     }
 }
 

@@ -170,6 +170,16 @@ impl Shop {
         self.command(refused, ["run", "--quiet"], &["sh", "-c", script])
     }
 
+    /// Under strict the root is read, and not written.
+    #[track_caller]
+    pub(super) fn writes_nothing_under_strict(&self) {
+        let strict = ["run", "--quiet", "--profile", "strict"];
+        let script = "echo x >/d/new; echo x >/new; cat /d/new";
+        let out = self.command(true, strict, &["sh", "-c", script]);
+        let refused = out.stderr().matches("Read-only file system").count();
+        assert_eq!((out.ok().as_str(), refused), ("upper", 2), "{}", out.stderr());
+    }
+
     /// Copies, and their locks.
     pub(super) fn copies(&self) -> Vec<PathBuf> {
         let list = |at: &Path| -> Vec<PathBuf> {

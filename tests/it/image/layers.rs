@@ -306,6 +306,34 @@ fn unpacked(home: &Home) -> Vec<PathBuf> {
 }
 
 #[test]
+fn what_a_layer_loses_is_told_in_one_line() {
+    let layers = [
+        vec![
+            Entry::device("zero", 1, 5),
+            Entry::device("dev", 8, 1).pax("SCHILY.xattr.security.selinux", "x"),
+        ],
+        vec![Entry::program("capable", "x").pax("SCHILY.xattr.security.capability", "x")],
+        vec![Entry::file("mine", "x").pax("SCHILY.xattr.user.mine", "x")],
+    ];
+    let (home, quiet) = (Home::new(), Home::new());
+    let image = layers.into_iter().fold(Image::new(), Image::layer);
+    let name = Liar::of(&image.build()).name();
+    let told = "left out of the image's files: capabilities of programs (1), other extended attributes (1), devices, \
+                for which empty files stand (2)";
+    let out = home.sbx(["pull", &name]).out();
+    let lines = out.says(told).stderr();
+    assert_eq!(
+        lines.lines().filter(|line| line.contains("left out")).count(),
+        1,
+        "{lines}"
+    );
+    let again = home.sbx(["pull", &name]).out();
+    again.code(0);
+    assert!(!again.stderr().contains("left out"), "it is unpacked once");
+    assert_eq!(quiet.pull(&name).stderr(), "");
+}
+
+#[test]
 fn device_nodes_set_id_files_and_overlays_own_attributes_are_harmless() {
     let capability = b"\x01\0\0\x02\xff\xff\xff\xff\0\0\0\0\xff\xff\xff\xff\0\0\0\0";
     let layer = vec![

@@ -1,6 +1,8 @@
 //! What is there, and what it says of itself.
 
 use super::{EVIL, Place, two};
+use crate::util::Dir;
+use crate::util::tar::{Entry, Tar};
 use serde_json::json;
 
 #[test]
@@ -213,4 +215,23 @@ fn damage_is_found() {
     place.ok(&["rmi", &one]);
     place.ok(&["pull", "-q", &one]);
     assert_eq!(place.ok(&["run", "--quiet", &one]), "this is one");
+}
+
+/// `run` has always found it; a verb that does not would say that an image is not there which `sbx images` lists.
+#[test]
+fn every_verb_finds_by_a_short_name_what_was_imported_under_it() {
+    let (place, files) = (Place::new(), Dir::new());
+    let root = files.write("root.tar", Tar::new([Entry::file("a", "b")]).bytes());
+    let root = root.to_str().expect("a path");
+    place.ok(&["import", "-q", root, "mine:1"]);
+    let names = place.json(&["inspect", "mine:1"])[0]["names"].clone();
+    assert_eq!(names, json!(["localhost/mine:1"]));
+    assert!(place.ok(&["history", "mine:1"]).contains("sbx import"));
+    assert!(!place.out(&["save", "mine:1"]).stdout.is_empty());
+    place
+        .out(&["push", "-q", "mine:1", "localhost:1/mine:1"])
+        .code(125)
+        .says("push to localhost:1/mine:1");
+    place.ok(&["tag", "mine:1", "localhost/other"]);
+    assert_eq!(place.ok(&["rmi", "mine:1"]), "untagged localhost/mine:1");
 }

@@ -12,6 +12,10 @@ fn wrong_input_is_told_in_a_line() {
     let long = "x".repeat(300);
     for (arguments, code, says) in [
         (&["images", "x"][..], 2, "unexpected argument"),
+        (&["pull", "./not-there"], 2, "no file and no directory is there"),
+        (&["pull", "/"], 2, "`sbx run /` runs what is in a directory"),
+        (&["pull", "Debian"], 2, "lower case"),
+        (&["rmi", "./x"], 2, "this is a path"),
         (&["exec", "x", "sh"], 2, "none to name, to list or to enter"),
         (&["build", "."], 2, "podman or buildah"),
         (&["images", "-q", "--json"], 2, "cannot be used with"),

@@ -31,7 +31,8 @@ fn what_is_used_is_not_removed() {
     index::update(&store.root, Vec::clear).expect("written");
     assert_eq!(prune(&store, true).blobs(), 0);
     // Whoever has inherited the file keeps the lock.
-    let inherited = used.into_file().try_clone().expect("another descriptor");
+    let inherited = used.file.try_clone().expect("another descriptor");
+    drop(used);
     assert_eq!(prune(&store, true).blobs(), 0);
     drop(inherited);
     assert_eq!(prune(&store, true).blobs(), 4);

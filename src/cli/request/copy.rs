@@ -1,28 +1,29 @@
 //! What one run has on disk of its own: a copy of an image, where the kernel refuses overlay, or the upper layer of its root.
 
-use super::progress::Shown;
-use super::removal::Remover;
-use super::{Owners, existing, open, path, real, start};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::{existing, open, path, real};
+use crate::cli::workers::progress::Shown;
+use crate::cli::workers::removal::Remover;
+use crate::cli::workers::{Owners, start};
 use crate::image::job::{self, Job};
 use crate::image::store::{Copy, Kind, Store, copies};
 use crate::model::{Digest, HostPath, Layers};
 
 /// A directory that is there for as long as this run.
 #[derive(Debug)]
-pub(in crate::cli) struct Copied {
+pub(super) struct Copied {
     store: Store,
     copy: Copy,
     /// Where it is, with no link on the way.
-    pub(in crate::cli) path: HostPath,
+    pub(super) path: HostPath,
 }
 
 /// Where it would be made. Nothing is: the store may not be there.
 ///
 /// # Errors
 /// Without a home.
-pub(in crate::cli) fn place(owners: &Owners) -> Result<HostPath, Report> {
+pub(super) fn place(owners: &Owners) -> Result<HostPath, Report> {
     let store = match existing()? {
         Some(store) => real(&store)?.as_path().to_owned(),
         None => path()?,
@@ -34,12 +35,7 @@ pub(in crate::cli) fn place(owners: &Owners) -> Result<HostPath, Report> {
 ///
 /// # Errors
 /// When there is no room, or something of it cannot be read.
-pub(in crate::cli) fn make(
-    image: &Digest,
-    layers: &Layers,
-    owners: &Owners,
-    quiet: bool,
-) -> Result<Copied, Report> {
+pub(super) fn make(image: &Digest, layers: &Layers, owners: &Owners, quiet: bool) -> Result<Copied, Report> {
     let copied = named(owners)?;
     let job = Job::Copy(job::Copy {
         image: *image,
@@ -60,7 +56,7 @@ pub(in crate::cli) fn make(
 ///
 /// # Errors
 /// As mkdir(2).
-pub(in crate::cli) fn upper(owners: &Owners) -> Result<Copied, Report> {
+pub(super) fn upper(owners: &Owners) -> Result<Copied, Report> {
     let upper = named(owners)?;
     upper.store.make_upper(&upper.copy).map_err(Report::sbx)?;
     Ok(upper)
@@ -83,7 +79,7 @@ fn named(owners: &Owners) -> Result<Copied, Report> {
 
 impl Copied {
     /// Removes it. What cannot be removed is told; the next run that makes a copy, and `sbx prune`, try again.
-    pub(in crate::cli) fn remove(self) {
+    pub(super) fn remove(self) {
         let removed = Remover::new().and_then(|mut remover| {
             let mut remove = |kind: &Kind, names: &[String]| remover.remove(&self.store, kind, names);
             self.store.drop_copy(self.copy, &mut remove).map_err(Report::sbx)

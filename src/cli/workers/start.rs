@@ -1,10 +1,11 @@
 //! Starts the worker: `sbx run` itself, under the profile `image-worker`, with the store and nothing else.
 
+use super::Owners;
 use super::conversation::{self, Made};
 use super::progress::Shown;
-use super::{Owners, real};
 use crate::cli::out;
 use crate::cli::report::Report;
+use crate::cli::store::{lookup, real};
 use crate::image::job::{GIVEN, Job, STORE, VOLUME};
 use crate::image::store::Store;
 use crate::model::Digest;
@@ -18,7 +19,7 @@ use std::process::{Command, Stdio};
 /// The program, beside sbx itself.
 const PROGRAM: &str = "sbx-image";
 /// Where the worker's sandbox has it.
-pub(super) const INSIDE: &str = "/.sbx-image";
+pub(in crate::cli) const INSIDE: &str = "/.sbx-image";
 
 /// Where the worker works.
 struct Place<'a> {
@@ -52,7 +53,7 @@ impl<'a> Place<'a> {
 ///
 /// # Errors
 /// When it cannot be started, or says what went wrong.
-pub(super) fn work(
+pub(in crate::cli) fn work(
     job: &Job,
     store: &Store,
     owners: &Owners,
@@ -66,7 +67,7 @@ pub(super) fn work(
 ///
 /// # Errors
 /// As [`work`].
-pub(super) fn work_with(
+pub(in crate::cli) fn work_with(
     job: &Job,
     store: &Store,
     owners: &Owners,
@@ -84,7 +85,7 @@ pub(super) fn work_with(
 ///
 /// # Errors
 /// As [`work`].
-pub(super) fn task(
+pub(in crate::cli) fn task(
     job: &Job,
     store: Option<&Store>,
     owners: &Owners,
@@ -145,7 +146,7 @@ fn failed(error: std::io::Error) -> Report {
 }
 
 /// What it says on standard error goes to a file without a name: a terminal would act on it.
-pub(super) fn said(directory: &Path) -> Result<File, Report> {
+pub(in crate::cli) fn said(directory: &Path) -> Result<File, Report> {
     let mut file = File::options();
     let file = file
         .read(true)
@@ -155,7 +156,7 @@ pub(super) fn said(directory: &Path) -> Result<File, Report> {
     file.open(directory).map_err(failed)
 }
 
-pub(super) fn words(mut said: File) -> String {
+pub(in crate::cli) fn words(mut said: File) -> String {
     let mut text = Vec::new();
     let read = said
         .rewind()
@@ -170,7 +171,7 @@ pub(super) fn words(mut said: File) -> String {
     clippy::disallowed_methods,
     reason = "it starts sbx, and sbx starts the worker"
 )]
-pub(super) fn run(profile: &str) -> Command {
+pub(in crate::cli) fn run(profile: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command
         .env_clear()
@@ -181,7 +182,7 @@ pub(super) fn run(profile: &str) -> Command {
 }
 
 /// The value of `-v`.
-pub(super) fn bind(source: &Path, target: &str) -> Result<OsString, Report> {
+pub(in crate::cli) fn bind(source: &Path, target: &str) -> Result<OsString, Report> {
     let mut bind = source.as_os_str().to_owned();
     if bind.as_encoded_bytes().contains(&b':') {
         let shown = bind.display().to_string();
@@ -202,7 +203,7 @@ fn command(place: &Place<'_>) -> Result<Command, Report> {
     }
     if place.root != "scratch" {
         // Where the image is; and as it is, without what its config says of volumes, of users and of where to start.
-        let own = ["XDG_DATA_HOME", "HOME"].map(|name| (name, super::lookup(name)));
+        let own = ["XDG_DATA_HOME", "HOME"].map(|name| (name, lookup(name)));
         command.envs(own.into_iter().filter_map(|(name, value)| Some((name, value?))));
         command.args(["--read-only=false", "--pull", "never", "--user", "0:0", "-w", "/"]);
         command.args(["--entrypoint", INSIDE]);
@@ -223,7 +224,7 @@ fn command(place: &Place<'_>) -> Result<Command, Report> {
     Ok(command)
 }
 
-pub(super) fn program() -> Result<PathBuf, Report> {
+pub(in crate::cli) fn program() -> Result<PathBuf, Report> {
     let own = std::env::current_exe().map_err(failed)?;
     let program = own.with_file_name(PROGRAM);
     if program.is_file() {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// How the worker gets it.
 #[derive(Debug)]
-pub(super) enum Given<'a> {
+pub(in crate::cli) enum Given<'a> {
     /// By a mount.
     Mounted(PathBuf),
     /// By a copy.
@@ -25,7 +25,7 @@ pub(super) enum Given<'a> {
 
 impl Given<'_> {
     /// Where the worker finds it.
-    pub(super) fn inside(&self) -> PathBuf {
+    pub(in crate::cli) fn inside(&self) -> PathBuf {
         match self {
             Self::Mounted(_) => PathBuf::from(GIVEN),
             Self::Copied(spool) => Path::new(STORE).join(spool.within()),
@@ -33,7 +33,7 @@ impl Given<'_> {
     }
 
     /// What is mounted for it.
-    pub(super) fn mount(&self) -> Option<&Path> {
+    pub(in crate::cli) fn mount(&self) -> Option<&Path> {
         match self {
             Self::Mounted(path) => Some(path),
             Self::Copied(_) => None,
@@ -42,7 +42,7 @@ impl Given<'_> {
 }
 
 /// As messages name it.
-pub(super) fn shown(path: &Path) -> String {
+pub(in crate::cli) fn shown(path: &Path) -> String {
     if path == Path::new("-") {
         return "standard input".to_owned();
     }
@@ -57,31 +57,36 @@ pub(super) fn shown(path: &Path) -> String {
 /// Makes what a path names readable for the worker; `-` is standard input.
 ///
 /// # Errors
-/// When it is not there, or no tar.
-pub(super) fn given<'a>(
+/// When it is not there, or no tar; the message does not name it.
+pub(in crate::cli) fn given<'a>(
     path: &Path,
     store: &'a Store,
     owners: &Owners,
     limits: &Limits,
 ) -> Result<Given<'a>, Report> {
-    let failed = |e: std::io::Error| Report::sbx(format!("{}: {e}", shown(path)));
     if path == Path::new("-") {
         if stdin().is_terminal() {
             return Err(Report::usage(
-                "standard input is a terminal, and an archive is no text: name a file, or use a pipe",
+                "it is a terminal, and an archive is no text: name a file, or use a pipe",
             ));
         }
-        let input = stdin().as_fd().try_clone_to_owned().map_err(failed)?;
-        return copied(File::from(input), path, store, limits);
+        let input = stdin().as_fd().try_clone_to_owned().map_err(Report::sbx)?;
+        return copied(File::from(input), store, limits);
     }
-    let real = path.canonicalize().map_err(failed)?;
-    let metadata = real.metadata().map_err(failed)?;
+    let real = path.canonicalize().map_err(Report::sbx)?;
+    let metadata = real.metadata().map_err(Report::sbx)?;
     let colon = real.as_os_str().as_bytes().contains(&b':');
     if metadata.is_dir() {
         // The worker of root is another user.
         let foreign = owners.give_to.is_some() && !all_read(&real);
         return match foreign || colon {
-            true => packed(&real, path, store, owners),
+            true => {
+                let all = archive::Owners {
+                    kept: false,
+                    kind: owners.kind,
+                };
+                packed(&real, store, all).map(|(spool, _)| Given::Copied(spool))
+            }
             false => Ok(Given::Mounted(real)),
         };
     }
@@ -89,7 +94,7 @@ pub(super) fn given<'a>(
     if metadata.is_file() && !foreign && !colon {
         return Ok(Given::Mounted(real));
     }
-    copied(File::open(&real).map_err(failed)?, path, store, limits)
+    copied(File::open(&real).map_err(Report::sbx)?, store, limits)
 }
 
 /// Whether everybody may read the files of a layout.
@@ -113,34 +118,35 @@ fn all_read(layout: &Path) -> bool {
         })
 }
 
-/// A directory as a tar.
-fn packed<'a>(real: &Path, path: &Path, store: &'a Store, owners: &Owners) -> Result<Given<'a>, Report> {
-    let about = |why: &dyn std::fmt::Display| Report::sbx(format!("{}: {why}", shown(path)));
-    let directory = File::open(real).map_err(|e| about(&e))?;
-    let spool = store.spool().map_err(|e| about(&e))?;
-    let owners = archive::Owners {
-        kept: false,
-        kind: owners.kind,
-    };
+/// A directory as a tar in the store, and what of it no tar takes.
+///
+/// # Errors
+/// When something of it cannot be read, or there is no room.
+pub(in crate::cli) fn packed<'a>(
+    directory: &Path,
+    store: &'a Store,
+    owners: archive::Owners,
+) -> Result<(Spool<'a>, archive::LeftOut), Report> {
+    let directory = File::open(directory).map_err(Report::sbx)?;
+    let spool = store.spool().map_err(Report::sbx)?;
     let to = BufWriter::with_capacity(1 << 17, spool.file());
-    let (to, _) = archive::pack(&directory.into(), owners, to).map_err(|e| about(&e))?;
+    let (to, left_out) = archive::pack(&directory.into(), owners, to).map_err(Report::sbx)?;
     drop(to);
-    Ok(Given::Copied(spool))
+    Ok((spool, left_out))
 }
 
-fn copied<'a>(mut from: File, path: &Path, store: &'a Store, limits: &Limits) -> Result<Given<'a>, Report> {
-    let about = |why: &dyn std::fmt::Display| Report::sbx(format!("{}: {why}", shown(path)));
+fn copied<'a>(mut from: File, store: &'a Store, limits: &Limits) -> Result<Given<'a>, Report> {
     let mut head = Vec::new();
     let read = (&mut from).take(archive::HEAD).read_to_end(&mut head);
-    read.map_err(|e| about(&e))?;
+    read.map_err(Report::sbx)?;
     // Before anything is written: what is no tar at all may never end.
-    archive::packing(&head).map_err(|e| about(&e))?;
-    let spool = store.spool().map_err(|e| about(&e))?;
+    archive::packing(&head).map_err(Report::sbx)?;
+    let spool = store.spool().map_err(Report::sbx)?;
     let (mut to, limit) = (spool.file(), limits.image);
-    to.write_all(&head).map_err(|e| about(&e))?;
-    let rest = std::io::copy(&mut from.take(limit.0), &mut to).map_err(|e| about(&e))?;
+    to.write_all(&head).map_err(Report::sbx)?;
+    let rest = std::io::copy(&mut from.take(limit.0), &mut to).map_err(Report::sbx)?;
     if rest >= limit.0 {
-        return Err(about(&format!(
+        return Err(Report::sbx(format!(
             "it has more than {limit}: --image-limit image=SIZE raises it"
         )));
     }

@@ -1,12 +1,16 @@
-//! The edge: everything that a run takes from its surroundings is read here, once.
+//! The edge: everything that a run takes from its surroundings is read here, once, and what it needs on the disk is made.
 
-use super::images::root::{self, How};
-use super::images::{Owners, pull};
+mod copy;
+pub(super) mod image;
+mod space;
+pub mod volumes;
+
+use super::images::unpack_args;
+use super::profiles;
 use super::report::Report;
 use super::sandbox_args::SandboxArgs;
-use super::space::Space;
 use super::text_file::text_file;
-use super::volumes::{self, Asking};
+use super::workers::Owners;
 use crate::host;
 use crate::image::source::Source;
 use crate::image::store::Lock;
@@ -19,8 +23,11 @@ use crate::profile::Profile;
 use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
+use image::How;
+use space::Space;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use volumes::Asking;
 
 /// What is asked, on which host.
 #[derive(Debug)]
@@ -69,7 +76,7 @@ pub fn ask_on(
     args: &SandboxArgs,
     quiet: bool,
 ) -> Result<Asked, Report> {
-    let chosen = super::profiles::choose(args, current.as_deref(), host.caller.uid)?;
+    let chosen = profiles::choose(args, current.as_deref(), host.caller.uid)?;
     let seccomp = args
         .policy
         .seccomp_file()?
@@ -129,7 +136,7 @@ fn root(
     host: &mut Host,
     quiet: bool,
 ) -> Result<(Root, Option<HeldImage>), Report> {
-    let source = pull::source(&args.image)?;
+    let source = Source::parse(&args.image).map_err(Report::usage)?;
     Ok(match source {
         Source::Host => (Root::Host, None),
         Source::Scratch => (Root::Scratch, None),
@@ -144,12 +151,12 @@ fn root(
             let how = How {
                 owners: &owners,
                 when: args.images.pull,
-                platform: pull::platform(args.images.platform.as_deref())?,
-                limits: pull::limits(&args.images.image_limit)?,
+                platform: unpack_args::platform(args.images.platform.as_deref())?,
+                limits: unpack_args::limits(&args.images.image_limit)?,
                 quiet,
                 uid: host.caller.uid,
             };
-            let ready = root::ready(&source, &how)?;
+            let ready = image::ready(&source, &how)?;
             let held = HeldImage {
                 manifest: ready.manifest,
                 owners,
@@ -216,15 +223,13 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
         ..
     } = asked;
     let groups = policy.enforcement.wants(Protection::Groups) && !host.caller.groups.is_empty();
-    let image = matches!(policy.root, Root::Image(_));
-    if image {
-        // Looked at already, when it was decided whose its files are.
-    } else if policy.map.value == MapKind::Range
+    if matches!(policy.root, Root::Image(_))
+        || policy.map.value == MapKind::Range
         || policy.userns.is_some()
         || host.caller.writes_maps
         || groups
     {
-        host.id_helpers = host::id_helpers(&host.caller);
+        host::look_for_id_helpers(host);
     }
     if policy.limits_the_whole() && !matches!(host.cgroup, Cgroup::Refused { .. }) {
         host.cgroup = host::cgroup(policy.cgroup_parent.as_ref().map(|p| &p.value));

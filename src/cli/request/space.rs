@@ -1,10 +1,10 @@
 //! What a run has on disk of its own, until its end: the upper layer of its root, or a copy of its image.
 
-use super::images::Owners;
-use super::images::copy::{self, Copied};
-use super::out;
-use super::report::Report;
-use super::request::{self, Asked};
+use super::Asked;
+use super::copy::{self, Copied};
+use crate::cli::out;
+use crate::cli::report::Report;
+use crate::cli::workers::Owners;
 use crate::host;
 use crate::model::HostPath;
 use crate::plan::{self, Plan, Room, Step};
@@ -14,7 +14,7 @@ use crate::sys::signal::{self, SignalSet};
 
 /// What is there, or would be.
 #[derive(Debug)]
-pub(super) struct Space {
+pub(in crate::cli) struct Space {
     what: Room,
     /// The directory that holds it, or it itself, once it is there.
     place: Option<HostPath>,
@@ -33,7 +33,7 @@ impl Default for Space {
 
 impl Space {
     /// Where it is, if it is this.
-    pub(super) fn of(&self, what: Room) -> Option<HostPath> {
+    pub(in crate::cli) fn of(&self, what: Room) -> Option<HostPath> {
         self.place.clone().filter(|_| self.what == what)
     }
 }
@@ -68,7 +68,7 @@ impl Asked {
     ///
     /// # Errors
     /// Without a store.
-    pub(super) fn choose_space(&mut self, ask: bool) -> Result<(), Report> {
+    pub(in crate::cli) fn choose_space(&mut self, ask: bool) -> Result<(), Report> {
         let disk = self.policy.upper.value == UpperPlace::Disk;
         if disk && self.host.disk_upper.works() && plan::room(&self.policy, &self.host) == Room::Upper {
             let place = copy::place(&self.owners()?)?;
@@ -94,8 +94,8 @@ impl Asked {
     /// Makes what the root needs on the disk, once it is known that the rest of the plan can be made.
     ///
     /// # Errors
-    /// As [`request::plan`], and where it cannot be made.
-    pub(super) fn make_space(&mut self, terminal: bool, quiet: bool) -> Result<(), Report> {
+    /// As [`super::plan`], and where it cannot be made.
+    pub(in crate::cli) fn make_space(&mut self, terminal: bool, quiet: bool) -> Result<(), Report> {
         if self.space.held.is_some() && self.space.what == Room::Copy {
             return Ok(());
         }
@@ -105,11 +105,11 @@ impl Asked {
         let made = match self.space.what {
             Room::None => return Ok(()),
             Room::Upper => {
-                request::plan(self, terminal)?;
+                super::plan(self, terminal)?;
                 copy::upper(&self.owners()?)?
             }
             Room::Copy => {
-                let plan = request::plan(self, terminal)?;
+                let plan = super::plan(self, terminal)?;
                 if !quiet {
                     say_why(&plan);
                 }
@@ -133,12 +133,12 @@ impl Asked {
 
     /// Whether there is something to remove at the end.
     #[must_use]
-    pub(super) fn leaves_something(&self) -> bool {
+    pub(in crate::cli) fn leaves_something(&self) -> bool {
         self.space.held.is_some()
     }
 
     /// Removes what was made.
-    pub(super) fn clear_space(&mut self) {
+    pub(in crate::cli) fn clear_space(&mut self) {
         if let Some(made) = self.space.held.take() {
             made.remove();
         }

@@ -1,16 +1,18 @@
 //! An image as the root of a run: found in the store, or fetched first.
 
-use super::pull::{self, When};
-use super::{Owners, existing, load, start};
-use crate::cli::images::progress::Shown;
+use crate::cli::images::pull::{self, When};
+use crate::cli::images::{load, named};
 use crate::cli::report::Report;
+use crate::cli::store::{existing, open};
+use crate::cli::workers::progress::Shown;
+use crate::cli::workers::{Owners, start};
 use crate::image::descriptor::Platform;
 use crate::image::document::Config;
 use crate::image::job::{Job, Unpack};
 use crate::image::limits::Limits;
 use crate::image::source::{Named, Source};
 use crate::image::store::{LayerState, Lock, Store};
-use crate::model::{Digest, HostPath, Layers, Reference};
+use crate::model::{Digest, HostPath, Layers};
 use crate::policy::{Image, ImageConfig};
 use std::path::{Path, PathBuf};
 
@@ -39,16 +41,17 @@ pub(in crate::cli) struct Ready {
 /// # Errors
 /// When it cannot be had.
 pub(in crate::cli) fn ready(source: &Source, how: &How<'_>) -> Result<Ready, Report> {
+    let store = existing()?;
     let (name, found) = match source {
-        Source::Registry(named) => (named.text().to_owned(), by_name(named, how)?),
-        Source::Id(digest) => {
-            let found = find(existing()?.as_ref(), &digest.to_string())?;
-            let absent = || Report::sbx(format!("image {}: not in the store", digest.short()));
-            (digest.short(), found.ok_or_else(absent)?)
-        }
+        Source::Registry(named) => (named.text().to_owned(), by_name(store.as_ref(), named, how)?),
+        Source::Id(digest) => (digest.short(), by_id(store.as_ref(), digest)?),
         archive => load::one(archive, how)?,
     };
-    let store = existing()?.ok_or_else(|| Report::sbx("the image store is gone"))?;
+    let store = match store {
+        Some(store) => store,
+        // The image that has been fetched was its first.
+        None => existing()?.ok_or_else(|| Report::sbx("the image store is gone"))?,
+    };
     let kept = store.use_image(&found).map_err(Report::sbx)?;
     let (_, config, _) = store.load(&found).map_err(Report::sbx)?;
     let layers = layers(&store, &found, &config, how)?;
@@ -63,34 +66,19 @@ pub(in crate::cli) fn ready(source: &Source, how: &How<'_>) -> Result<Ready, Rep
     })
 }
 
-fn find(store: Option<&Store>, wanted: &str) -> Result<Option<Digest>, Report> {
-    let Some(store) = store else { return Ok(None) };
-    Ok(store
-        .find(wanted)
-        .map_err(Report::sbx)?
-        .map(|image| image.manifest))
+fn by_id(store: Option<&Store>, digest: &Digest) -> Result<Digest, Report> {
+    let found = store.map(|store| store.find(&digest.to_string())).transpose();
+    let found = found.map_err(Report::sbx)?.flatten();
+    let absent = || Report::sbx(format!("image {}: not in the store", digest.short()));
+    found.map(|image| image.manifest).ok_or_else(absent)
 }
 
-/// What a short name means in the store besides: an image that was loaded or imported without a host, as podman has it.
-pub(super) fn local(named: &Named) -> Option<String> {
-    let local = format!("localhost/{}", named.text()).parse::<Reference>();
-    local
-        .ok()
-        .filter(|_| named.reference().is_short())
-        .map(|name| name.to_string())
-}
-
-fn by_name(named: &Named, how: &How<'_>) -> Result<Digest, Report> {
-    let candidates = pull::candidates(named)?;
-    if how.when != When::Always {
-        let store = existing()?;
-        let id = named.id_prefix().map(str::to_owned);
-        let names = candidates.iter().map(ToString::to_string);
-        for wanted in id.into_iter().chain(names).chain(local(named)) {
-            if let Some(found) = find(store.as_ref(), &wanted)? {
-                return Ok(found);
-            }
-        }
+fn by_name(store: Option<&Store>, named: &Named, how: &How<'_>) -> Result<Digest, Report> {
+    if how.when != When::Always
+        && let Some(store) = store
+        && let Some(found) = named::by_name(store, named)?
+    {
+        return Ok(found.image.manifest);
     }
     if how.when == When::Never {
         return Err(Report::sbx(format!(
@@ -99,7 +87,7 @@ fn by_name(named: &Named, how: &How<'_>) -> Result<Digest, Report> {
         ))
         .hint(format!("sbx pull {}", named.text())));
     }
-    pull::first(&candidates, how)
+    pull::first(&pull::candidates(named)?, how)
 }
 
 /// The layers as overlay takes them, the topmost first; those that are not unpacked for this map are unpacked now.
@@ -131,7 +119,7 @@ fn layers(store: &Store, manifest: &Digest, config: &Config, how: &How<'_>) -> R
                 kind,
                 limits: how.limits.clone(),
             });
-            let store = super::open(how.owners)?;
+            let store = open(how.owners)?;
             start::work(&job, &store, how.owners, false, &mut Shown::new(how.quiet))?;
             all()?.ok_or_else(|| Report::sbx("a layer of the image is gone"))?
         }

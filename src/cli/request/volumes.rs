@@ -1,9 +1,9 @@
 //! Named volumes of a run: taken into use before the plan is made, and filled before their first use.
 
-use super::images::{Owners, start};
-use super::mount_args::Named;
-use super::report::Report;
-use super::request::Asked;
+use super::Asked;
+use crate::cli::mount_args::Named;
+use crate::cli::report::Report;
+use crate::cli::workers::{Owners, start};
 use crate::image::job::{Fill, Job};
 use crate::image::volume::{self, Claim, Filling, Held, Name, Volumes};
 use crate::model::{Host, HostPath, IdMap, InRoot, Set};
@@ -26,7 +26,7 @@ pub struct Asking {
 ///
 /// # Errors
 /// There is no place for them.
-pub(super) fn open() -> Result<Volumes, Report> {
+pub(in crate::cli) fn open() -> Result<Volumes, Report> {
     Volumes::open(&path()?).map_err(Report::sbx)
 }
 
@@ -102,10 +102,8 @@ impl Claimed {
     /// When one cannot be filled. It is then as if it had never been used.
     pub fn fill(&mut self, asked: &mut Asked, plan: &Plan) -> Result<(), Report> {
         for (asking, filling) in std::mem::take(&mut self.fresh) {
-            fill(&asking, &filling, asked, plan).map_err(|mut report| {
-                report.message = format!("volume `{}`: {}", asking.name, report.message);
-                report
-            })?;
+            fill(&asking, &filling, asked, plan)
+                .map_err(|report| report.about(format_args!("volume `{}`", asking.name)))?;
             self.held.push(filling.commit().map_err(Report::sbx)?);
         }
         Ok(())

@@ -12,18 +12,23 @@ use crate::profile::schema::MapKind;
 use std::collections::BTreeMap;
 
 /// Removes directories of layers for the store.
-pub(super) struct Remover {
+pub(in crate::cli) struct Remover {
     host: Host,
 }
 
 impl Remover {
-    pub(super) fn new() -> Result<Self, Report> {
+    pub(in crate::cli) fn new() -> Result<Self, Report> {
         let host = host::presumed().map_err(Report::sbx)?;
         Ok(Self { host })
     }
 
     /// By the worker, where this user can have such a map; otherwise by this process, as far as it may.
-    pub(super) fn remove(&mut self, store: &Store, kind: &Kind, entries: &[String]) -> Result<(), String> {
+    pub(in crate::cli) fn remove(
+        &mut self,
+        store: &Store,
+        kind: &Kind,
+        entries: &[String],
+    ) -> Result<(), String> {
         let maps = [MapKind::Auto, MapKind::HostRoot].map(|map| Owners::of(map, None, &mut self.host));
         let mut maps = maps.iter().flatten();
         // Whatever lines were chosen, they gave ids of the caller and its range; of root they did not, and root needs no map.
@@ -51,12 +56,12 @@ fn by_worker(store: &Store, owners: &Owners, kind: &Kind, entries: &[String]) ->
 }
 
 /// What is said when another process has to be waited for.
-pub(super) fn waiting() -> impl FnMut() {
+pub(in crate::cli) fn waiting() -> impl FnMut() {
     || out::words("sbx: waiting for another sbx, which pulls or removes images")
 }
 
 /// Says what could not be removed, and the command that would; whether there was nothing.
-pub(super) fn tell_left(freed: &Freed) -> bool {
+pub(in crate::cli) fn tell_left(freed: &Freed) -> bool {
     let mut kinds: BTreeMap<Kind, Vec<&Left>> = BTreeMap::new();
     for left in &freed.left {
         kinds.entry(left.kind).or_default().push(left);

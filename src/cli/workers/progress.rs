@@ -1,12 +1,13 @@
 //! How far a pull is: a line for each layer that is redrawn on a terminal, a line for each when it is done in a pipe.
 
 use crate::cli::out;
+use crate::cli::table::size;
 use crate::image::job::{Progress, Stage};
 use crate::model::Digest;
 
 /// What has been shown.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(in crate::cli) struct Shown {
     quiet: bool,
     terminal: bool,
     lines: Vec<(Digest, Progress)>,
@@ -17,7 +18,7 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn new(quiet: bool) -> Self {
+    pub(in crate::cli) fn new(quiet: bool) -> Self {
         Self {
             quiet,
             terminal: out::on_terminal(),
@@ -27,23 +28,23 @@ impl Shown {
         }
     }
 
-    pub(super) fn loaded(&mut self, manifest: Digest, names: Vec<String>) {
+    pub(in crate::cli) fn loaded(&mut self, manifest: Digest, names: Vec<String>) {
         self.loaded.push((manifest, names));
     }
 
     /// The images that a load has brought.
-    pub(super) fn into_loaded(self) -> Vec<(Digest, Vec<String>)> {
+    pub(in crate::cli) fn into_loaded(self) -> Vec<(Digest, Vec<String>)> {
         self.loaded
     }
 
-    pub(super) fn note(&mut self, text: &str) {
+    pub(in crate::cli) fn note(&mut self, text: &str) {
         if !self.quiet {
             out::words(format_args!("sbx: {}", out::escaped(text)));
             self.drawn = 0;
         }
     }
 
-    pub(super) fn progress(&mut self, progress: &Progress) {
+    pub(in crate::cli) fn progress(&mut self, progress: &Progress) {
         if self.quiet {
             return;
         }
@@ -89,15 +90,4 @@ fn line(p: &Progress) -> String {
         }
         Stage::Present | Stage::Complete => format!("{}: {word}, {size}", p.blob.short()),
     }
-}
-
-/// For people: three digits at most before the unit.
-pub(super) fn size(bytes: u64) -> String {
-    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
-        if bytes >> shift > 0 {
-            let tenths = (bytes >> (shift - 10)) * 10 / 1024;
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} B")
 }
