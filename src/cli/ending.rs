@@ -45,6 +45,12 @@ fn ended(outcome: &Outcome, policy: &Policy) -> Option<String> {
             let peak = peak.unwrap_or_default();
             format!("out of memory: the limit{most} was reached{peak}: everything inside was killed")
         }
+        Ended::DiskFull => {
+            let most = limit(policy.upper_size.as_ref(), ToString::to_string);
+            let peak = outcome.disk_peak.filter(|peak| *peak != u64::MAX);
+            let peak = peak.map(|peak| format!(", {} on the disk", rounded(peak))).unwrap_or_default();
+            format!("too much was written to the root: the limit{most} was passed{peak}: everything inside was killed")
+        }
         Ended::CpuTime(_) => "the processor time of the command was used up (--ulimit cpu)".to_owned(),
         Ended::FileSize => {
             "the command wrote a file larger than it may be (limits.file-size, --ulimit fsize)".to_owned()

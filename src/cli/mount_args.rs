@@ -160,6 +160,7 @@ fn plain_tmpfs(target: InRoot) -> Tmpfs {
     Tmpfs {
         target,
         size: None,
+        inodes: None,
         mode: None,
         execute: None,
     }
@@ -376,19 +377,28 @@ fn tmpfs(text: &str) -> Result<Set<Tmpfs>, Report> {
         match option.split_once('=').unwrap_or((option, "")) {
             ("size", size) => tmpfs.size = Some(size.parse::<Bytes>().map_err(|e| usage(e.to_string()))?),
             ("mode", mode) => tmpfs.mode = Some(mode.to_owned()),
+            ("nr_inodes", number) => tmpfs.inodes = Some(inodes(number).map_err(usage)?),
             ("exec", "") => tmpfs.execute = Some(true),
             ("noexec", "") => tmpfs.execute = Some(false),
             // Every mount is writable where it is a tmpfs, and nosuid and nodev always.
             ("rw" | "nosuid" | "nodev", "") => {}
             (other, _) => {
                 return Err(usage(format!(
-                    "the option `{}` is not known; write size, mode, exec or noexec",
+                    "the option `{}` is not known; write size, nr_inodes, mode, exec or noexec",
                     other.escape_debug()
                 )));
             }
         }
     }
     Ok(Set::new(tmpfs, Origin::flag(format!("--tmpfs {text}"))))
+}
+
+/// As tmpfs(5) takes it, but for 0, which is no limit there.
+fn inodes(text: &str) -> Result<u64, String> {
+    let number = text.parse::<Bytes>().ok().filter(|n| n.0 > 0);
+    number
+        .map(|n| n.0)
+        .ok_or_else(|| "nr_inodes: write how many files and directories there may be, for example 10k".into())
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub struct Record {
     system_us: u128,
     memory_peak_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    disk_peak_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     whole: Option<WholeRecord>,
     profile: ProfileRecord,
     /// Preferred protections that were not in force.
@@ -53,17 +55,24 @@ impl WholeRecord {
         let [cpu, memory, io] = whole.pressure;
         let all = [
             ("memory_peak_bytes", whole.memory_peak),
+            ("memory_slowed", whole.memory_slowed),
             ("oom_kills", whole.oom_kills),
+            ("swap_peak_bytes", whole.swap_peak),
             ("pids_peak", whole.pids_peak),
             ("pids_refused", whole.pids_refused),
             ("cpu_user_us", whole.cpu_user),
             ("cpu_system_us", whole.cpu_system),
             ("cpu_throttled_us", whole.cpu_throttled),
-            ("io_read_bytes", whole.io_read),
-            ("io_written_bytes", whole.io_written),
-            ("cpu_pressure_us", cpu),
-            ("memory_pressure_us", memory),
-            ("io_pressure_us", io),
+            ("io_read_bytes", whole.io_bytes[0]),
+            ("io_written_bytes", whole.io_bytes[1]),
+            ("io_reads", whole.io_times[0]),
+            ("io_writes", whole.io_times[1]),
+            ("cpu_pressure_us", cpu[0]),
+            ("cpu_pressure_all_us", cpu[1]),
+            ("memory_pressure_us", memory[0]),
+            ("memory_pressure_all_us", memory[1]),
+            ("io_pressure_us", io[0]),
+            ("io_pressure_all_us", io[1]),
         ];
         let numbers = all.into_iter().filter_map(|(name, n)| Some((name, n?))).collect();
         Some(Self { by, numbers })
@@ -95,6 +104,7 @@ impl Record {
         self.user_us = outcome.user.as_micros();
         self.system_us = outcome.system.as_micros();
         self.memory_peak_bytes = outcome.memory_peak;
+        self.disk_peak_bytes = outcome.disk_peak;
         self.whole = WholeRecord::of(&outcome.whole);
     }
 

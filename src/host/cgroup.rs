@@ -154,10 +154,14 @@ fn find(own: &str, mountinfo: &str) -> Found {
     }
 }
 
-struct Mount {
+/// A line of `/proc/self/mountinfo`.
+pub(super) struct Mount {
     kind: String,
     root: String,
-    point: String,
+    /// Where it is.
+    pub(super) point: String,
+    /// What is mounted there, as whoever mounted it called it.
+    pub(super) source: String,
 }
 
 impl Mount {
@@ -170,12 +174,14 @@ impl Mount {
 }
 
 /// proc_pid_mountinfo(5): fields up to a lone `-`, then the type.
-fn mount(line: &str) -> Option<Mount> {
+pub(super) fn mount(line: &str) -> Option<Mount> {
     let (before, after) = line.split_once(" - ")?;
     let mut fields = before.split(' ');
     let root = fields.nth(3)?;
+    let mut after = after.split(' ');
     Some(Mount {
-        kind: after.split(' ').next()?.to_owned(),
+        kind: after.next()?.to_owned(),
+        source: plain(after.next()?),
         root: plain(root),
         point: plain(fields.next()?),
     })

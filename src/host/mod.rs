@@ -8,6 +8,7 @@ mod accounts;
 mod around;
 mod cgroup;
 mod clues;
+mod disk;
 pub mod explain;
 mod files;
 pub mod findings;
@@ -72,7 +73,6 @@ pub fn presumed() -> Result<Host, Error> {
         fuse_overlayfs: None,
         tun: Fact::Works,
         cgroup: Cgroup::NotDelegated,
-        cgroup_refused: false,
         processors: Vec::new(),
         tree: HostTree::default(),
     })

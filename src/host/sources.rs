@@ -58,6 +58,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
         apt: layers.is_some_and(|layers| is_real(layers, Path::new(APT))),
         user: user(policy, layers),
         groups: groups(policy, layers),
+        disks: disks(policy),
         current: std::env::current_dir().ok(),
         workspace: workspace(policy),
         home: home.and_then(|home| fs::canonicalize(home).ok()),
@@ -114,6 +115,15 @@ fn user(policy: &Policy, layers: Option<Opened<'_>>) -> Option<Result<User, Stri
         }
         _ => None,
     }
+}
+
+fn disks(policy: &Policy) -> BTreeMap<HostPath, Result<String, String>> {
+    let each = policy.io.iter().map(|io| io.value.path.clone());
+    each.map(|path| {
+        let disk = super::disk::of(path.as_path());
+        (path, disk)
+    })
+    .collect()
 }
 
 fn groups(policy: &Policy, layers: Option<Opened<'_>>) -> Option<Result<Vec<u32>, String>> {

@@ -34,7 +34,6 @@ impl Host {
             fuse_overlayfs: HostPath::new("/usr/bin/fuse-overlayfs").ok(),
             tun: Fact::Works,
             cgroup: delegated(),
-            cgroup_refused: false,
             processors: vec![0, 1],
             tree: merged_usr(),
         }

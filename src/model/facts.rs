@@ -65,6 +65,8 @@ pub struct Facts {
     pub user: Option<Result<User, String>>,
     /// What the groups that are asked for by name or number mean in the root, or which of them means nothing.
     pub groups: Option<Result<Vec<u32>, String>>,
+    /// The disk that each path with a rate lies on, as `8:0`, or why there is none.
+    pub disks: BTreeMap<HostPath, Result<String, String>>,
     /// Where the caller's home really is.
     pub home: Option<PathBuf>,
     /// The caller's working directory.

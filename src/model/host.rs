@@ -40,9 +40,6 @@ pub struct Host {
     pub tun: Fact<String>,
     /// Where a cgroup could be made.
     pub cgroup: Cgroup,
-    /// Whether one could not be made there, which is not tried again.
-    #[serde(skip)]
-    pub cgroup_refused: bool,
     /// The processors that the caller may use, in the order in which a run takes them. Empty: not looked at.
     pub processors: Vec<u32>,
     /// How the host's own tree is laid out, for the `host` root.
@@ -228,6 +225,13 @@ pub enum Cgroup {
     Legacy,
     /// No cgroup file system is mounted.
     Absent,
+    /// One was found and could not be used, which is not tried again.
+    Refused {
+        /// What was found.
+        place: String,
+        /// The answer.
+        errno: String,
+    },
 }
 
 /// The parts of the host's tree that the `host` root is made of.

@@ -53,13 +53,15 @@ pub enum Protection {
     Pids,
     /// `limits.cpu` is enforced.
     Cpu,
+    /// `limits.io` is enforced.
+    Io,
     /// What is written to the root has a limit, also where it goes to the disk.
     Disk,
 }
 
 impl Protection {
     /// All protections, in the order in which they are printed.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Seccomp,
         Self::Landlock,
         Self::LandlockNetwork,
@@ -71,6 +73,7 @@ impl Protection {
         Self::Memory,
         Self::Pids,
         Self::Cpu,
+        Self::Io,
         Self::Disk,
     ];
 
@@ -89,6 +92,7 @@ impl Protection {
             Self::Memory => "memory",
             Self::Pids => "pids",
             Self::Cpu => "cpu",
+            Self::Io => "io",
             Self::Disk => "disk",
         }
     }

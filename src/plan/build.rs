@@ -1,8 +1,8 @@
 //! Policy and host to plan.
 
-use super::filesystem::{self, Builder};
+use super::filesystem::Builder;
 use super::identity::Identity;
-use super::limits::{self, Ceilings};
+use super::limits::{self, Ceilings, written_root};
 pub(super) use super::loss::Ledger;
 use super::loss::Refusal;
 use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step};
@@ -25,7 +25,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     let identity = groups::identity(policy, host, facts, &mut ledger)?;
     let proc = proc(policy, host, &mut ledger)?;
     let mut steps = Vec::new();
-    let ceilings = limits::decide(policy, host, &mut ledger)?;
+    let ceilings = limits::decide(policy, host, facts, &mut ledger)?;
     ceilings.begin(&mut steps);
     begin(policy, host, &identity, &mut ledger, &mut steps)?;
     steps.extend(Builder::new(policy, host, facts).build(&identity, proc)?);
@@ -34,8 +34,9 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     let groups = groups::supplementary(policy, facts, &identity)?;
     confine(policy, host, (&identity, groups), &mut ledger, &mut steps)?;
     finish(policy, facts, (&identity, &ceilings), &mut steps);
-    filesystem::unbounded(&steps, &mut ledger)?;
+    written_root(policy, &mut steps, &mut ledger)?;
     let mut notes = policy.notes.clone();
+    notes.extend(ceilings.note(policy, host));
     notes.extend(notes::workspace_of_root(policy, &identity, facts));
     notes.extend(notes::unmarked_directories(&steps, host));
     Ok(Plan {

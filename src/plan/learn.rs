@@ -26,8 +26,11 @@ pub fn learn(plan: &Plan, step: usize, errno: Errno, host: &mut Host) -> bool {
         // What `mount_too_revealing` answers; a place that cannot be mounted on has other words.
         Some(Step::Proc(..)) if errno == Errno::EPERM => host.proc = ProcMount::Refused,
         // The next rung of the ladder; a directory that was named has none below it.
-        Some(Step::Cgroup(_)) => {
-            (host.cgroup, host.cgroup_refused) = (Cgroup::NotDelegated, true);
+        Some(Step::Cgroup(group)) => {
+            host.cgroup = Cgroup::Refused {
+                place: group.place(),
+                errno: errno.to_string(),
+            };
         }
         Some(Step::TimeNamespace) => host.time_namespace = refused(),
         Some(Step::NoNestedNamespaces) => {

@@ -3,12 +3,19 @@
 //! A cgroup holds every one of them. What it cannot be asked for falls to what is left: a watch on the memory, the limit of processes in
 //! the user namespace, whole processors. What neither holds is a loss, or an error where a flag asks for it.
 
+mod disk;
+mod memory;
+mod rates;
+
+pub(super) use disk::written_root;
+
+use super::Facts;
 use super::build::{Ledger, add};
 use super::loss::Refusal;
 use super::step::{Planned, Step};
 use crate::model::host::Cgroup;
-use crate::model::{Bytes, Host, HostPath, Level, Origin, Processors, Protection, Set};
-use crate::policy::{Limit, Policy, Resource, Swap};
+use crate::model::{Bytes, Host, HostPath, Origin, Processors, Protection, Set};
+use crate::policy::{Limit, Policy, Resource};
 use crate::seccomp::Table;
 use serde::Serialize;
 use std::fmt;
@@ -24,16 +31,25 @@ pub struct Group {
     pub scope: Option<HostPath>,
     /// Controllers that the parent has to give on.
     pub controllers: Vec<&'static str>,
+    /// Controllers that only count, and without which it goes on.
+    pub counting: Vec<&'static str>,
     /// Files of the cgroup, and what is written to each.
     pub files: Vec<(&'static str, String)>,
 }
 
+impl Group {
+    /// Where it is made, in words.
+    pub(super) fn place(&self) -> String {
+        match &self.scope {
+            Some(bus) => format!("a scope of the user's systemd ({bus})"),
+            None => self.parent.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.scope {
-            Some(bus) => write!(f, "cgroup in a scope of the user's systemd ({bus})")?,
-            None => write!(f, "cgroup in {}", self.parent)?,
-        }
+        write!(f, "cgroup in {}", self.place())?;
         for (i, (name, value)) in self.files.iter().enumerate() {
             write!(f, "{} {name} {value}", if i == 0 { ":" } else { "," })?;
         }
@@ -59,12 +75,19 @@ pub(super) struct Ceilings {
 ///
 /// # Errors
 /// When a flag or a profile requires what cannot be had here.
-pub(super) fn decide(policy: &Policy, host: &Host, ledger: &mut Ledger<'_>) -> Result<Ceilings, Refusal> {
+pub(super) fn decide(
+    policy: &Policy,
+    host: &Host,
+    facts: &Facts,
+    ledger: &mut Ledger<'_>,
+) -> Result<Ceilings, Refusal> {
     let mut ceilings = Ceilings::default();
     let place = Place::of(policy, host)?;
     ceilings.memory(policy, host, &place, ledger)?;
     ceilings.cpu(policy, host, &place, ledger)?;
+    ceilings.weight(policy, host, &place, ledger)?;
     ceilings.processors(policy, host, &place, ledger)?;
+    ceilings.io(policy, (host, facts), &place, ledger)?;
     ceilings.pids(policy, &place);
     ceilings.settle(&place, policy);
     Ok(ceilings)
@@ -111,19 +134,20 @@ impl<'a> Place<'a> {
 }
 
 /// Why there is no cgroup.
-fn reason(cgroup: &Cgroup) -> &'static str {
+fn reason(cgroup: &Cgroup) -> String {
     match cgroup {
-        Cgroup::Delegated { .. } | Cgroup::Systemd { .. } => "the cgroup lacks the controller",
-        Cgroup::NotDelegated => "no cgroup is delegated to you",
-        Cgroup::Legacy => "the controllers belong to cgroup v1, which cannot be delegated",
-        Cgroup::Absent => "no cgroup file system is mounted",
+        Cgroup::Delegated { .. } | Cgroup::Systemd { .. } => "the cgroup lacks the controller".into(),
+        Cgroup::NotDelegated => "no cgroup is delegated to you".into(),
+        Cgroup::Legacy => "the controllers belong to cgroup v1, which cannot be delegated".into(),
+        Cgroup::Absent => "no cgroup file system is mounted".into(),
+        Cgroup::Refused { place, errno } => format!("no cgroup could be made in {place}: {errno}"),
     }
 }
 
 /// What gives one.
 fn mend(cgroup: &Cgroup) -> &'static str {
     match cgroup {
-        Cgroup::Delegated { .. } | Cgroup::NotDelegated | Cgroup::Systemd { .. } => {
+        Cgroup::Delegated { .. } | Cgroup::NotDelegated | Cgroup::Systemd { .. } | Cgroup::Refused { .. } => {
             "as root: `systemctl edit user@.service`, write `[Service]` and `Delegate=cpu cpuset io memory pids`, and log in anew; then, where you are not in a session of your own: `systemd-run --user --scope -p Delegate=yes sbx run …`"
         }
         Cgroup::Legacy => {
@@ -172,76 +196,6 @@ impl Ceilings {
         if !self.reasons.contains(origin) {
             self.reasons.push(origin.clone());
         }
-    }
-
-    fn memory(
-        &mut self,
-        policy: &Policy,
-        host: &Host,
-        place: &Place<'_>,
-        ledger: &mut Ledger<'_>,
-    ) -> Result<(), Refusal> {
-        let Some(memory) = policy
-            .memory
-            .as_ref()
-            .filter(|_| policy.enforcement.wants(Protection::Memory))
-        else {
-            return Ok(());
-        };
-        let most = memory.value.0;
-        if place.has("memory") {
-            let swap = match policy.swap.as_ref().map(|s| s.value) {
-                None => "0".to_owned(),
-                Some(Swap::Together(both)) => both.0.saturating_sub(most).to_string(),
-                Some(Swap::Unlimited) => "max".to_owned(),
-            };
-            // No memory.high: it slows down whoever comes near the limit, and nobody here would take notice.
-            let files = vec![
-                ("memory.max", most.to_string()),
-                ("memory.swap.max", swap),
-                ("memory.oom.group", "1".to_owned()),
-            ];
-            self.counted.push(Resource::Data);
-            self.write("memory", files, &memory.origin);
-            return Ok(());
-        }
-        let unswapped = |s: &Set<Swap>| s.value == Swap::Together(memory.value);
-        if let Some(swap) = policy.swap.as_ref().filter(|s| !unswapped(s)) {
-            let words = format!("swap cannot be counted apart: {}", reason(&host.cgroup));
-            lacking(
-                Protection::Memory,
-                &swap.origin,
-                (policy, ledger),
-                &words,
-                mend(&host.cgroup),
-            )?;
-        }
-        self.watch = Some(memory.clone());
-        if policy.enforcement.level(Protection::Memory).value == Level::Require {
-            let words = format!(
-                "{} for the sandbox as a whole is watched, which a burst may pass for a moment, and not counted by the kernel: {}",
-                memory.value,
-                reason(&host.cgroup)
-            );
-            ledger.lacks(Protection::Memory, &words, mend(&host.cgroup))?;
-        }
-        Ok(())
-    }
-
-    /// RLIMIT_NPROC holds them too, though nobody is told when it is met: not worth a scope of systemd for them alone.
-    fn pids(&mut self, policy: &Policy, place: &Place<'_>) {
-        let Some(pids) = policy.pids.as_ref().filter(|_| place.has("pids")) else {
-            return;
-        };
-        let scope = matches!(place.parent, Some((_, _, Some(_))));
-        let flag = matches!(pids.origin, Origin::Flag { .. });
-        if scope && self.controllers.is_empty() && !flag {
-            return;
-        }
-        self.counted.push(Resource::Nproc);
-        // Our init is one more.
-        let most = pids.value.saturating_add(u64::from(policy.init.value));
-        self.write("pids", vec![("pids.max", most.to_string())], &pids.origin);
     }
 
     fn cpu(
@@ -359,14 +313,28 @@ impl Ceilings {
         self.reasons
             .extend(policy.cgroup_parent.iter().map(|p| p.origin.clone()));
         if !self.controllers.is_empty() || policy.cgroup_parent.is_some() {
+            let counts = place.has("io") && !self.controllers.contains(&"io");
             self.group = Some(Group {
                 parent: parent.clone(),
                 own: *own,
                 scope: scope.clone(),
                 controllers: std::mem::take(&mut self.controllers),
+                counting: counts.then_some("io").into_iter().collect(),
                 files: std::mem::take(&mut self.files),
             });
         }
+    }
+
+    /// A cgroup that was planned and could not be made is told of, also where what is left holds as well: a loss says it for the memory.
+    pub(super) fn note(&self, policy: &Policy, host: &Host) -> Option<String> {
+        let refused = matches!(host.cgroup, Cgroup::Refused { .. });
+        let told = self.watch.is_some() && policy.enforcement.wants(Protection::Memory);
+        (refused && !told).then(|| {
+            format!(
+                "{}: processes are counted in the user namespace, processors are whole ones",
+                reason(&host.cgroup)
+            )
+        })
     }
 
     /// What stands before everything else.

@@ -27,8 +27,8 @@ pub use learn::learn;
 pub use limits::Group;
 pub use loss::{Loss, Refusal};
 pub use step::{
-    Access, Attributes, Holder, LayerOption, MapWriter, Namespaces, Plan, Planned, ProcKind, Rule, Step,
-    Upper,
+    Access, Attributes, Holder, Holding, LayerOption, MapWriter, Namespaces, Plan, Planned, ProcKind, Rule,
+    Step, Upper,
 };
 pub use verify::Violation;
 

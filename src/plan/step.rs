@@ -114,6 +114,28 @@ impl fmt::Display for Upper {
     }
 }
 
+/// How much a tmpfs holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    /// Bytes.
+    pub bytes: Bytes,
+    /// Files and directories; one for each page of its size when not said.
+    pub inodes: Option<u64>,
+}
+
+impl From<Bytes> for Holding {
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, inodes: None }
+    }
+}
+
+impl fmt::Display for Holding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.bytes)?;
+        self.inodes.map_or(Ok(()), |n| write!(f, " and {n} inodes"))
+    }
+}
+
 /// Who has the capabilities that are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
@@ -159,6 +181,15 @@ pub enum Step {
     Cgroup(Group),
     /// The supervisor looks how much memory all processes together hold, and ends them when it is more.
     WatchMemory(Bytes),
+    /// A process of its own looks how much is written to a directory of the disk, and everything ends when it is more.
+    WatchDisk {
+        /// The most.
+        most: Bytes,
+        /// The directory.
+        at: HostPath,
+        /// Whether files count that are open and have no name any more; a program that shows the root holds them itself.
+        nameless: bool,
+    },
     /// clone3 with all namespaces at once.
     Clone(Namespaces),
     /// Writes `uid_map` and `gid_map`.
@@ -215,7 +246,7 @@ pub enum Step {
         asked: bool,
     },
     /// A fresh tmpfs.
-    Tmpfs(InRoot, Bytes, u32, Attributes),
+    Tmpfs(InRoot, Holding, u32, Attributes),
     /// A fresh `/proc`.
     Proc(InRoot, ProcKind),
     /// A fresh devpts.
@@ -322,7 +353,11 @@ impl Step {
             Self::Keyring => "keyring",
             Self::Terminal => "terminal",
             Self::StartIn(_) => "directory",
-            Self::Cgroup(_) | Self::WatchMemory(_) | Self::Processors(_) | Self::Limits(_) => "limits",
+            Self::Cgroup(_)
+            | Self::WatchMemory(_)
+            | Self::WatchDisk { .. }
+            | Self::Processors(_)
+            | Self::Limits(_) => "limits",
             Self::Capabilities(..) | Self::NoNewPrivileges => "rights",
             Self::Landlock { .. } => "landlock",
             Self::Init | Self::Session | Self::CloseRange => "process",
@@ -404,6 +439,9 @@ impl fmt::Display for Step {
             Self::Cgroup(group) => write!(f, "{group}"),
             Self::WatchMemory(most) => {
                 write!(f, "memory of all processes together {most}, watched from outside")
+            }
+            Self::WatchDisk { most, at, .. } => {
+                write!(f, "what is written to {at} {most}, watched from outside")
             }
             Self::Processors(list) => write!(f, "processors {list}"),
             Self::Limits(limits) => {

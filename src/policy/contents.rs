@@ -1,7 +1,7 @@
 //! What a policy holds.
 
 use super::flags::Userns;
-use super::limits::{Resource, Swap};
+use super::limits::{Io, Resource, Swap};
 use super::request::Root;
 use crate::model::{
     Bytes, CapabilitySet, HostPath, InRoot, Level, Origin, Processors, Protection, Set, Span,
@@ -26,6 +26,8 @@ pub struct Policy {
     pub root_mode: Set<RootMode>,
     /// Where goes what is written to it, if it may be.
     pub upper: Set<UpperPlace>,
+    /// The most of it; in memory as much as `tmp`, and on the disk without end, when not said.
+    pub upper_size: Option<Set<Bytes>>,
     /// What an image's root is where the kernel refuses overlay.
     pub without_overlay: Set<WithoutOverlay>,
     /// How ids are mapped.
@@ -74,12 +76,18 @@ pub struct Policy {
     pub limits: Vec<Set<Limit>>,
     /// A ceiling for the memory of the whole sandbox.
     pub memory: Option<Set<Bytes>>,
+    /// Where whoever asks for more memory is slowed down.
+    pub memory_high: Option<Set<Bytes>>,
     /// How much of it may be swapped out; nothing when not said.
     pub swap: Option<Set<Swap>>,
     /// A ceiling for the processes and threads of the whole sandbox, also among `limits`.
     pub pids: Option<Set<u64>>,
     /// A ceiling for processor use, in hundredths.
     pub cpu: Option<Set<u64>>,
+    /// The share beside others that want the processors too.
+    pub cpu_weight: Option<Set<u64>>,
+    /// Rates of disks.
+    pub io: Vec<Set<Io>>,
     /// The only processors that may be used.
     pub processors: Option<Set<Processors>>,
     /// The cgroup in which the sandbox's own is made, instead of the one that is found.
@@ -135,6 +143,8 @@ pub struct Scratch {
     pub target: InRoot,
     /// The most it holds.
     pub size: Bytes,
+    /// The most files and directories; one for each page of its size when not said.
+    pub inodes: Option<u64>,
     /// Permission bits.
     pub mode: u32,
     /// Whether files in it may be executed.
@@ -203,6 +213,9 @@ impl Policy {
     #[must_use]
     pub fn limits_the_whole(&self) -> bool {
         self.memory.is_some()
+            || self.memory_high.is_some()
+            || self.cpu_weight.is_some()
+            || !self.io.is_empty()
             || self.pids.is_some()
             || self.cpu.is_some()
             || self.processors.is_some()

@@ -135,6 +135,7 @@ pub(super) fn volumes(
             let tmpfs = Scratch {
                 target,
                 size,
+                inodes: None,
                 mode: 0o1777,
                 execute,
             };

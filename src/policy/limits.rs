@@ -1,6 +1,7 @@
 //! Resource limits by their names.
 
-use crate::model::Bytes;
+use crate::model::{Bytes, HostPath};
+use crate::profile::schema::IoLimit;
 use serde::Serialize;
 use std::fmt;
 
@@ -9,8 +10,31 @@ use std::fmt;
 pub enum Swap {
     /// So much of both.
     Together(Bytes),
+    /// So much besides the memory.
+    Besides(Bytes),
     /// As much as the host has.
     Unlimited,
+}
+
+impl Swap {
+    /// How much may be swapped out, `None` without end, where so much memory may be used.
+    #[must_use]
+    pub fn besides(self, memory: Option<Bytes>) -> Option<u64> {
+        match self {
+            Self::Together(both) => Some(both.0.saturating_sub(memory.map_or(0, |m| m.0))),
+            Self::Besides(bytes) => Some(bytes.0),
+            Self::Unlimited => None,
+        }
+    }
+}
+
+/// Rates of the disk that a path lies on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Io {
+    /// On the host.
+    pub path: HostPath,
+    /// What may pass in a second.
+    pub limit: IoLimit,
 }
 
 /// A resource of setrlimit(2).

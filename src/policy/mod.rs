@@ -8,10 +8,11 @@ mod limits;
 mod mounts;
 mod request;
 mod resolve;
+mod whole;
 
 pub use contents::{Bind, Device, Enforcement, EnvVar, Limit, Policy, Protected, Scratch, Workspace};
 pub use flags::{Flags, Userns, Volume};
-pub use limits::{Resource, Swap};
+pub use limits::{Io, Resource, Swap};
 pub use mounts::never_shown;
 pub use request::{Error, Image, ImageConfig, Request, Root};
 pub use resolve::resolve;

@@ -20,7 +20,7 @@ pub(super) fn taken(target: &InRoot) -> Option<&'static str> {
         .then_some("/proc is the sandbox's own: nothing can be mounted there")
 }
 
-fn host_path(text: &str, request: &Request) -> Result<HostPath, String> {
+pub(super) fn host_path(text: &str, request: &Request) -> Result<HostPath, String> {
     let path = match text.strip_prefix("~/") {
         Some(rest) => request
             .home
@@ -205,6 +205,7 @@ pub(super) fn scratch(
             Scratch {
                 target: value.target.clone(),
                 size,
+                inodes: value.inodes,
                 mode,
                 execute,
             },

@@ -1,9 +1,9 @@
 //! Resolving: every optional value of a profile gets its meaning here, and contradictions end here.
 
 use super::contents::{Enforcement, Limit, Policy, Workspace};
-use super::limits::{Resource, Swap};
+use super::limits::Resource;
 use super::request::{Error, Request, Root, home_inside, refuse};
-use super::{environment, image, mounts};
+use super::{environment, image, mounts, whole};
 use crate::model::{Bytes, Capability, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
 use crate::profile::schema::{
     Execute, HomeMode, MapKind, Maybe, NetworkMode, ProcMode, Profile, RootMode, TerminalMode, UpperPlace,
@@ -61,6 +61,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         root: request.root.clone(),
         root_mode,
         upper: or(&profile.filesystem.upper, UpperPlace::Memory),
+        upper_size: profile.filesystem.upper_size.clone(),
         without_overlay: or(&profile.filesystem.without_overlay, WithoutOverlay::Copy),
         map: or(&profile.identity.map, MapKind::Auto),
         user: image::user(or(&profile.identity.user, UserSpec::Image), request),
@@ -83,10 +84,13 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         syscalls,
         limits: limits(profile)?,
         memory: profile.limits.memory.clone(),
-        swap: swap(profile, request)?,
+        memory_high: whole::memory_high(profile)?,
+        swap: whole::swap(profile, request)?,
         pids: profile.limits.pids.clone(),
         cpu: profile.limits.cpu.clone(),
-        processors: request.flags.processors.clone(),
+        cpu_weight: profile.limits.cpu_weight.clone(),
+        io: whole::io(profile, request)?,
+        processors: whole::processors(profile, request),
         cgroup_parent: request.flags.cgroup_parent.clone(),
         time: profile.limits.time.clone(),
         environment: environment::build(&profile.environment, request, &home),
@@ -241,29 +245,6 @@ fn start_in(
         (Root::Image(image), _) => image::start_in(image),
         (Root::Host, HomeMode::Empty) => Ok(home.clone()),
         _ => Ok(InRoot::root()),
-    }
-}
-
-/// As docker has it: of memory and swap together, so never less than the memory.
-fn swap(profile: &Profile, request: &Request) -> Result<Option<Set<Swap>>, Error> {
-    let Some(swap) = &request.flags.swap else {
-        return Ok(None);
-    };
-    match (&profile.limits.memory, swap.value) {
-        (None, _) => refuse(
-            "swap",
-            &swap.origin,
-            "it is counted with the memory: add --memory",
-        ),
-        (Some(memory), Swap::Together(both)) if both < memory.value => refuse(
-            "swap",
-            &swap.origin,
-            format!(
-                "it is memory and swap together, and the memory alone is {}",
-                memory.value
-            ),
-        ),
-        _ => Ok(Some(swap.clone())),
     }
 }
 

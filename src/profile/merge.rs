@@ -4,7 +4,7 @@
 //! |---|---|
 //! | one value | the later replaces the earlier |
 //! | `allow`, `guards`, `pass`, `masked`, `publish` | add up |
-//! | `mounts`, `tmpfs`, `devices` | add up; the same target replaces |
+//! | `mounts`, `tmpfs`, `devices`, `io` | add up; the same target or path replaces |
 //! | `set`, `deny`, `ulimits`, `[enforcement]` | by key, the later replaces |
 //! | `capabilities`, `root-capabilities`, `socket-families` | replaced as a whole |
 //! | `syscalls.allow` after an earlier `deny` of the same word | lifts it |
@@ -86,6 +86,7 @@ fn filesystem(a: super::schema::Filesystem, b: super::schema::Filesystem) -> sup
         proc: later(a.proc, b.proc),
         tmp: later(a.tmp, b.tmp),
         upper: later(a.upper, b.upper),
+        upper_size: later(a.upper_size, b.upper_size),
         without_overlay: later(a.without_overlay, b.without_overlay),
         execute: later(a.execute, b.execute),
         mounts: by_target(a.mounts, b.mounts, |m| {
@@ -100,8 +101,13 @@ fn filesystem(a: super::schema::Filesystem, b: super::schema::Filesystem) -> sup
 fn limits(a: super::schema::Limits, b: super::schema::Limits) -> super::schema::Limits {
     super::schema::Limits {
         memory: later(a.memory, b.memory),
+        memory_high: later(a.memory_high, b.memory_high),
+        swap: later(a.swap, b.swap),
         pids: later(a.pids, b.pids),
         cpu: later(a.cpu, b.cpu),
+        cpu_weight: later(a.cpu_weight, b.cpu_weight),
+        processors: later(a.processors, b.processors),
+        io: by_target(a.io, b.io, |io| io.path.clone()),
         time: later(a.time, b.time),
         open_files: later(a.open_files, b.open_files),
         file_size: later(a.file_size, b.file_size),

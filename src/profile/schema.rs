@@ -2,7 +2,11 @@
 //!
 //! The flags of the command line make a [`Profile`] of their own, merged last.
 
-use crate::model::{Bytes, Capability, InRoot, Level, Protection, Set, Span};
+mod limits;
+
+pub use limits::{IoLimit, Limits, Ulimit, UlimitError};
+
+use crate::model::{Bytes, Capability, InRoot, Level, Protection, Set};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -102,6 +106,8 @@ pub struct Filesystem {
     pub tmp: Maybe<Bytes>,
     /// `upper`: where goes what is written to the root of an image or of a directory.
     pub upper: Maybe<UpperPlace>,
+    /// `upper-size`: the most of it. `tmp` in memory when left out, and no limit on the disk.
+    pub upper_size: Maybe<Bytes>,
     /// `without-overlay`: what an image's root is where the kernel refuses overlay.
     pub without_overlay: Maybe<WithoutOverlay>,
     /// `execute`: whether files in writable places may be executed.
@@ -134,7 +140,7 @@ pub enum RootMode {
 pub enum UpperPlace {
     /// In a tmpfs as large as `tmp` says.
     Memory,
-    /// In a directory beside the image store, without a limit.
+    /// In a directory beside the image store: watched where `upper-size` is said, else without a limit.
     Disk,
 }
 
@@ -239,6 +245,9 @@ pub struct Tmpfs {
     /// `filesystem.tmp` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Bytes>,
+    /// How many files and directories; one for each page of its size when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inodes: Option<u64>,
     /// Permission bits, octal text, `1777` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
@@ -297,59 +306,6 @@ pub struct Syscalls {
     pub guards: Vec<Set<String>>,
     /// `socket-families`: which address families socket(2) may take; replaced as a whole.
     pub socket_families: Maybe<Vec<String>>,
-}
-
-/// `[limits]`
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// `memory`
-    pub memory: Maybe<Bytes>,
-    /// `pids`
-    pub pids: Maybe<u64>,
-    /// `cpu`, in hundredths of a processor (`"1.5"` is 150).
-    pub cpu: Maybe<u64>,
-    /// `time`: wall-clock time after which everything is killed.
-    pub time: Maybe<Span>,
-    /// `open-files`, for each process.
-    pub open_files: Maybe<u64>,
-    /// `file-size`: the largest file that can be written.
-    pub file_size: Maybe<Bytes>,
-    /// `locked-memory`, for each process.
-    pub locked_memory: Maybe<Bytes>,
-    /// `--ulimit`, by the names of setrlimit(2) in docker's spelling (`nofile`, `nproc`, …): soft and hard. Later ones replace.
-    pub ulimits: BTreeMap<String, Set<Ulimit>>,
-}
-
-/// Soft and hard limit; `u64::MAX` is unlimited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Ulimit {
-    /// What is in force.
-    pub soft: u64,
-    /// How far a process may raise it.
-    pub hard: u64,
-}
-
-/// Why a limit was not understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("write SOFT or SOFT:HARD, each a whole number, or unlimited")]
-pub struct UlimitError;
-
-impl std::str::FromStr for Ulimit {
-    type Err = UlimitError;
-
-    /// `SOFT` or `SOFT:HARD`; -1 is unlimited, as docker writes it.
-    fn from_str(text: &str) -> Result<Self, UlimitError> {
-        let number = |n: &str| match n {
-            "-1" | "unlimited" => Ok(u64::MAX),
-            n => n.parse().map_err(|_| UlimitError),
-        };
-        let (soft, hard) = text.split_once(':').unwrap_or((text, text));
-        Ok(Self {
-            soft: number(soft)?,
-            hard: number(hard)?,
-        })
-    }
 }
 
 /// `[environment]`

@@ -1,9 +1,8 @@
 //! A profile back to TOML: for people, for `--origin`, for comparing, for the digest.
 
-use super::schema::{Device, Maybe, Mount, MountMode, Profile, Tmpfs, Ulimit};
+use super::schema::{Device, IoLimit, Maybe, Mount, MountMode, Profile, Tmpfs, Ulimit};
 use super::words::{KEYS, Word};
-use crate::model::Capability;
-use crate::model::{Origin, Set};
+use crate::model::{Bytes, Capability, Origin, Set};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -101,6 +100,7 @@ fn filesystem(p: &Profile, key: &str) -> Option<Items> {
         "without-overlay" => word(&f.without_overlay),
         "execute" => word(&f.execute),
         "tmp" => one(&f.tmp, |b| quoted(&b.to_string())),
+        "upper-size" => one(&f.upper_size, |b| quoted(&b.to_string())),
         "mounts" => many(&f.mounts, mount),
         "tmpfs" => many(&f.tmpfs, tmpfs),
         "devices" => many(&f.devices, device),
@@ -112,8 +112,13 @@ fn limits(p: &Profile, key: &str) -> Option<Items> {
     let l = &p.limits;
     match key {
         "memory" => one(&l.memory, |b| quoted(&b.to_string())),
+        "memory-high" => one(&l.memory_high, |b| quoted(&b.to_string())),
+        "swap" => one(&l.swap, |b| quoted(&b.to_string())),
         "pids" => one(&l.pids, ToString::to_string),
         "cpu" => one(&l.cpu, |n| quoted(&format!("{}.{:02}", n / 100, n % 100))),
+        "cpu-weight" => one(&l.cpu_weight, ToString::to_string),
+        "processors" => one(&l.processors, |list| quoted(&list.to_string())),
+        "io" => many(&l.io, io),
         "time" => one(&l.time, |t| quoted(&t.to_string())),
         "open-files" => one(&l.open_files, ToString::to_string),
         "file-size" => one(&l.file_size, |b| quoted(&b.to_string())),
@@ -218,8 +223,20 @@ fn tmpfs(t: &Tmpfs) -> String {
     fields(&[
         ("target", Some(quoted(&t.target.to_string()))),
         ("size", t.size.map(|s| quoted(&s.to_string()))),
+        ("inodes", t.inodes.map(|n| n.to_string())),
         ("mode", t.mode.as_deref().map(quoted)),
         ("execute", t.execute.map(|e| e.to_string())),
+    ])
+}
+
+fn io(limit: &IoLimit) -> String {
+    let size = |bytes: Option<Bytes>| bytes.map(|b| quoted(&b.to_string()));
+    fields(&[
+        ("path", Some(quoted(&limit.path))),
+        ("read-bps", size(limit.read_bps)),
+        ("write-bps", size(limit.write_bps)),
+        ("read-iops", limit.read_iops.map(|n| n.to_string())),
+        ("write-iops", limit.write_iops.map(|n| n.to_string())),
     ])
 }
 

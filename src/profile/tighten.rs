@@ -2,9 +2,12 @@
 
 use super::diagnostic::{Error, Source};
 use super::read::read;
-use super::schema::{Maybe, Profile};
+use super::schema::{Filesystem, IoLimit, Maybe, Profile, UpperPlace};
 use super::words::Word;
-use crate::model::{Level, Origin, Set};
+use crate::model::{Bytes, Level, Origin, Processors, Set};
+
+/// What `tmp` is when nobody says it.
+const LEAST_TMP: Bytes = Bytes(64 << 20);
 
 /// A widening: which key, what it would become, who says so.
 type Widening<'a> = (&'static str, &'a Origin);
@@ -86,6 +89,7 @@ pub fn widening<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> 
         .or_else(|| rank("filesystem.execute", &b.filesystem.execute, &l.filesystem.execute))
         .or_else(|| above("filesystem.tmp", &b.filesystem.tmp, &l.filesystem.tmp))
         .or_else(|| rank("filesystem.upper", &b.filesystem.upper, &l.filesystem.upper))
+        .or_else(|| larger_upper(&b.filesystem, &l.filesystem))
         .or_else(|| {
             rank(
                 "filesystem.without-overlay",
@@ -163,16 +167,72 @@ fn more_of<'a, T: PartialEq>(
     (!local.value.iter().all(held)).then_some((key, &local.origin))
 }
 
+/// Where nothing is said, a layer in memory holds as much as `tmp`, and one on the disk has no limit that could be passed.
+fn larger_upper<'a>(base: &Filesystem, local: &'a Filesystem) -> Option<Widening<'a>> {
+    let new = local.upper_size.as_ref()?;
+    let disk = base.upper.as_ref().is_some_and(|u| u.value == UpperPlace::Disk);
+    let tmp = base.tmp.as_ref().map_or(LEAST_TMP, |t| t.value);
+    let held = base
+        .upper_size
+        .as_ref()
+        .map(|s| s.value)
+        .or((!disk).then_some(tmp))?;
+    (new.value > held).then_some(("filesystem.upper-size", &new.origin))
+}
+
 fn limits<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> {
     let (b, l) = (&base.limits, &local.limits);
     above("limits.memory", &b.memory, &l.memory)
+        .or_else(|| above("limits.memory-high", &b.memory_high, &l.memory_high))
+        .or_else(|| above_none("limits.swap", &b.swap, &l.swap))
         .or_else(|| above("limits.pids", &b.pids, &l.pids))
         .or_else(|| above("limits.cpu", &b.cpu, &l.cpu))
+        .or_else(|| {
+            above(
+                "limits.cpu-weight",
+                &b.cpu_weight.clone().or_else(everybodys),
+                &l.cpu_weight,
+            )
+        })
+        .or_else(|| other_processors(b.processors.as_ref(), l.processors.as_ref()))
+        .or_else(|| faster(&b.io, &l.io))
         .or_else(|| above("limits.time", &b.time, &l.time))
         .or_else(|| above("limits.open-files", &b.open_files, &l.open_files))
         .or_else(|| above("limits.file-size", &b.file_size, &l.file_size))
         .or_else(|| above("limits.locked-memory", &b.locked_memory, &l.locked_memory))
         .or_else(|| l.ulimits.values().next().map(|u| ("limits.ulimits", &u.origin)))
+}
+
+/// The weight of whoever says nothing.
+fn everybodys() -> Maybe<u64> {
+    Some(Set::new(100, Origin::Default))
+}
+
+/// What nobody has spoken of is not allowed at all.
+fn above_none<'a>(key: &'static str, base: &Maybe<Bytes>, local: &'a Maybe<Bytes>) -> Option<Widening<'a>> {
+    let local = local.as_ref()?;
+    let held = base.as_ref().map_or(Bytes(0), |b| b.value);
+    (local.value > held).then_some((key, &local.origin))
+}
+
+fn other_processors<'a>(
+    base: Option<&Set<Processors>>,
+    local: Option<&'a Set<Processors>>,
+) -> Option<Widening<'a>> {
+    let (base, local) = (base?, local?);
+    let held = |n: &u32| base.value.numbers().contains(n);
+    (!local.value.numbers().iter().all(held)).then_some(("limits.processors", &local.origin))
+}
+
+/// An entry for the same path takes the place of the earlier one, with all its rates.
+fn faster<'a>(base: &[Set<IoLimit>], local: &'a [Set<IoLimit>]) -> Option<Widening<'a>> {
+    let wider = |new: &&Set<IoLimit>| {
+        let same = base.iter().filter(|old| old.value.path == new.value.path);
+        same.flat_map(|old| old.value.rates().into_iter().zip(new.value.rates()))
+            .any(|((_, old), (_, new))| old.is_some_and(|old| new.is_none_or(|new| new > old)))
+    };
+    let found = local.iter().find(wider)?;
+    Some(("limits.io", &found.origin))
 }
 
 fn enforcement<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> {

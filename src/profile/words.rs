@@ -109,6 +109,7 @@ pub const MOUNT: &[(&str, Takes)] = &[
 pub const TMPFS: &[(&str, Takes)] = &[
     ("target", Takes::Text),
     ("size", Takes::Size),
+    ("inodes", Takes::Number),
     ("mode", Takes::Text),
     ("execute", Takes::Bool),
 ];
@@ -117,6 +118,15 @@ pub const DEVICE: &[(&str, Takes)] = &[
     ("source", Takes::Text),
     ("target", Takes::Text),
     ("optional", Takes::Bool),
+];
+
+/// Keys of a `limits.io` entry.
+pub const IO: &[(&str, Takes)] = &[
+    ("path", Takes::Text),
+    ("read-bps", Takes::Size),
+    ("write-bps", Takes::Size),
+    ("read-iops", Takes::Number),
+    ("write-iops", Takes::Number),
 ];
 
 /// Every key there is.
@@ -186,7 +196,13 @@ pub const KEYS: &[Key] = &[
         "filesystem",
         "upper",
         Takes::Word(UpperPlace::NAMES),
-        "where writes to a root that is ephemeral go: memory (as much as tmp says), or disk (without a limit)",
+        "where writes to a root that is ephemeral go: memory (as much as tmp says), or disk (as much as upper-size says, else without a limit)",
+    ),
+    key(
+        "filesystem",
+        "upper-size",
+        Takes::Size,
+        "the most that may be written to the root: as much as tmp in memory, and no limit on the disk, when not said",
     ),
     key(
         "filesystem",
@@ -267,12 +283,42 @@ pub const KEYS: &[Key] = &[
         Takes::Size,
         "of the whole sandbox: counted by a cgroup where one can be had, else watched",
     ),
+    key(
+        "limits",
+        "memory-high",
+        Takes::Size,
+        "from here on whoever asks for more is slowed down; needs a cgroup",
+    ),
+    key(
+        "limits",
+        "swap",
+        Takes::Size,
+        "how much may be swapped out besides the memory, none when not said; needs a cgroup",
+    ),
     key("limits", "pids", Takes::Number, "processes and threads at once"),
     key(
         "limits",
         "cpu",
         Takes::Processors,
         "processors, for example 1.5; whole ones where there is no cgroup",
+    ),
+    key(
+        "limits",
+        "cpu-weight",
+        Takes::Number,
+        "the share beside others, 1 to 10000, where 100 is everybody's; needs a cgroup",
+    ),
+    key(
+        "limits",
+        "processors",
+        Takes::Text,
+        "the only processors that may be used, for example 0-2,5",
+    ),
+    key(
+        "limits",
+        "io",
+        Takes::Tables(IO),
+        "rates of the disk that a path lies on, in a second; needs a cgroup",
     ),
     key(
         "limits",
@@ -364,7 +410,13 @@ pub const KEYS: &[Key] = &[
         "limits.memory holds for the sandbox as a whole",
     ),
     key("enforcement", "pids", LEVEL, "limits.pids is enforced"),
-    key("enforcement", "cpu", LEVEL, "limits.cpu is enforced"),
+    key(
+        "enforcement",
+        "cpu",
+        LEVEL,
+        "limits.cpu, cpu-weight and processors are enforced",
+    ),
+    key("enforcement", "io", LEVEL, "limits.io is enforced"),
     key(
         "enforcement",
         "disk",

@@ -2,7 +2,9 @@
 //!
 //! Whoever uses one holds a lock on its directory. The kernel drops it when its holder dies, so that the next run knows what is left over.
 
-use super::outcome::{Counter, Whole};
+mod counted;
+
+use super::outcome::Whole;
 use crate::plan::Group;
 use crate::sys::{Errno, fs, socket, tree};
 use nix::fcntl::{Flock, FlockArg};
@@ -37,14 +39,11 @@ impl Cgroup {
         let parent = fs::open(&path, libc::O_RDONLY | libc::O_DIRECTORY)?;
         sweep(parent.as_fd());
         let leaf = group.own.then(|| into_leaf(parent.as_fd())).transpose()?;
-        let given_on = read(parent.as_fd(), c"cgroup.subtree_control");
-        for controller in &group.controllers {
-            if !given_on.split_whitespace().any(|c| c == *controller) {
-                write(
-                    parent.as_fd(),
-                    c"cgroup.subtree_control",
-                    &format!("+{controller}"),
-                )?;
+        let mut controllers = group.controllers.clone();
+        give_on(parent.as_fd(), &controllers)?;
+        for controller in &group.counting {
+            if give_on(parent.as_fd(), &[controller]).is_ok() {
+                controllers.push(controller);
             }
         }
         let (name, directory) = fresh(parent.as_fd())?;
@@ -53,7 +52,7 @@ impl Cgroup {
             name,
             directory,
             leaf,
-            controllers: group.controllers.clone(),
+            controllers,
         };
         for (file, value) in &group.files {
             let file = CString::new(*file).map_err(|_| Errno::EINVAL)?;
@@ -81,29 +80,14 @@ impl Cgroup {
         (self.parent.as_fd(), self.leaf.is_some(), self.fd())
     }
 
+    /// Stops everything in it, or lets it go on. `false`: the kernel cannot (before 5.2).
+    pub(super) fn freeze(&self, frozen: bool) -> bool {
+        write(self.fd(), c"cgroup.freeze", if frozen { "1" } else { "0" }).is_ok()
+    }
+
     /// What was counted.
     pub(super) fn counted(&self) -> Whole {
-        let text = |file: &CStr| read(self.fd(), file);
-        let number = |file: &CStr| text(file).trim().parse().ok();
-        let pressure = |file: &CStr| keyed(text(file).lines().next().unwrap_or_default(), "total");
-        let (cpu, io) = (text(c"cpu.stat"), text(c"io.stat"));
-        Whole {
-            by: Counter::Cgroup,
-            memory_peak: number(c"memory.peak"),
-            pids_peak: number(c"pids.peak"),
-            pids_refused: flat(&text(c"pids.events"), "max"),
-            oom_kills: flat(&text(c"memory.events"), "oom_kill"),
-            cpu_user: flat(&cpu, "user_usec"),
-            cpu_system: flat(&cpu, "system_usec"),
-            cpu_throttled: flat(&cpu, "throttled_usec"),
-            io_read: total(&io, "rbytes"),
-            io_written: total(&io, "wbytes"),
-            pressure: [
-                pressure(c"cpu.pressure"),
-                pressure(c"memory.pressure"),
-                pressure(c"io.pressure"),
-            ],
-        }
+        counted::of(|file| read(self.fd(), file))
     }
 
     /// Kills what is left in it and removes it.
@@ -133,7 +117,9 @@ fn fresh(parent: BorrowedFd<'_>) -> Result<(CString, Flock<File>), Errno> {
         }
         // Between the two another run may take it for a leftover and remove it.
         match open(parent, &name).and_then(lock) {
-            Ok(held) => return Ok((name, held)),
+            // It may have taken it and let it go before it was ours to hold.
+            Ok(held) if read(held.as_fd(), c"cgroup.procs").is_some() => return Ok((name, held)),
+            Ok(_) => {}
             Err(Errno::ENOENT | Errno::EWOULDBLOCK | Errno::ENODEV) => {}
             Err(errno) => return Err(errno),
         }
@@ -186,6 +172,16 @@ fn end(parent: BorrowedFd<'_>, directory: BorrowedFd<'_>, name: &CStr) {
     }
 }
 
+/// Gives controllers on to what lies below.
+fn give_on(parent: BorrowedFd<'_>, controllers: &[&'static str]) -> Result<(), Errno> {
+    let given_on = read(parent, c"cgroup.subtree_control").unwrap_or_default();
+    let given = |name: &str| given_on.split_whitespace().any(|c| c == name);
+    controllers
+        .iter()
+        .filter(|name| !given(name))
+        .try_for_each(|name| write(parent, c"cgroup.subtree_control", &format!("+{name}")))
+}
+
 /// This process goes to a leaf of its own cgroup, where it was alone.
 fn into_leaf(parent: BorrowedFd<'_>) -> Result<CString, Errno> {
     let name = named(LEAF, 0)?;
@@ -203,52 +199,12 @@ fn write(directory: BorrowedFd<'_>, file: &CStr, text: &str) -> Result<(), Errno
     fs::write_all(file.as_fd(), text.as_bytes())
 }
 
-fn read(directory: BorrowedFd<'_>, file: &CStr) -> String {
+fn read(directory: BorrowedFd<'_>, file: &CStr) -> Option<String> {
     let mut text = String::new();
-    if let Ok(file) = fs::open_beneath(directory, file, libc::O_RDONLY, 0, fs::Resolve::IN_ROOT_NO_LINKS) {
-        let _ = File::from(file).take(64 << 10).read_to_string(&mut text);
-    }
-    text
-}
-
-/// `NAME 12` on a line of its own.
-fn flat(text: &str, name: &str) -> Option<u64> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
-}
-
-/// `NAME=12` among others.
-fn keyed(line: &str, name: &str) -> Option<u64> {
-    line.split(' ')
-        .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
-}
-
-/// The same in every line, summed. `None` where there is no such file or nothing was done.
-fn total(text: &str, name: &str) -> Option<u64> {
-    text.lines()
-        .filter_map(|line| keyed(line, name))
-        .reduce(|a, b| a.saturating_add(b))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_of_a_cgroup() {
-        let events = "low 0\nhigh 0\nmax 7\noom 2\noom_kill 1\noom_group_kill 1\n";
-        assert_eq!(
-            (flat(events, "oom_kill"), flat(events, "max"), flat(events, "no")),
-            (Some(1), Some(7), None)
-        );
-        let io = "8:0 rbytes=100 wbytes=5 rios=1\n8:16 rbytes=11 wbytes=0 rios=1\n";
-        assert_eq!(
-            (total(io, "rbytes"), total(io, "wbytes"), total("", "rbytes")),
-            (Some(111), Some(5), None)
-        );
-        assert_eq!(
-            keyed("some avg10=0.00 avg60=0.00 avg300=0.00 total=42", "total"),
-            Some(42)
-        );
-    }
+    let file = fs::open_beneath(directory, file, libc::O_RDONLY, 0, fs::Resolve::IN_ROOT_NO_LINKS).ok()?;
+    File::from(file)
+        .take(64 << 10)
+        .read_to_string(&mut text)
+        .ok()
+        .map(|_| text)
 }

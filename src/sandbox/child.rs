@@ -39,6 +39,10 @@ impl Child<'_> {
         match operation {
             Operation::KernelFile(path, bytes) => fs::write_kernel_file(path, bytes),
             Operation::AwaitMaps => self.await_maps(),
+            Operation::TellNamespace => {
+                let namespace = fs::open(c"/proc/self/ns/user", libc::O_RDONLY)?;
+                Message::Namespace.send(self.control, Some(namespace.as_fd()))
+            }
             Operation::UnshareCgroup => process::unshare(libc::CLONE_NEWCGROUP),
             Operation::UnshareTime => process::unshare(0x80),
             Operation::ActAsRoot => cred::set_group(0).and_then(|()| cred::set_user(0)),

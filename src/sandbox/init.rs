@@ -110,7 +110,7 @@ fn obey(control: BorrowedFd<'_>, command: i32, terminal: Option<&OwnedFd>) -> Re
 }
 
 /// The other end of a pipe sees its end when the command closes it, not when we end.
-fn let_go_of_streams() -> Result<()> {
+pub(super) fn let_go_of_streams() -> Result<()> {
     let null = fs::open(c"/dev/null", libc::O_RDWR)?;
     for stream in 0..3 {
         fs::duplicate_onto(null.as_fd(), stream)?;
@@ -119,7 +119,7 @@ fn let_go_of_streams() -> Result<()> {
 }
 
 /// Whatever the caller of sbx had open is not ours to keep open.
-fn close_all_but(mut kept: [RawFd; 3]) -> Result<()> {
+pub(super) fn close_all_but(mut kept: [RawFd; 3]) -> Result<()> {
     kept.sort_unstable();
     let mut next = 3;
     for fd in kept {

@@ -25,6 +25,8 @@ pub(super) enum Message {
     Upper,
     /// From the child: here is `/dev/fuse`, mounted as its root, for the program that is to show something there.
     Fuse,
+    /// From the child: here is its user namespace.
+    Namespace,
     /// From init: the command has been executed.
     Started,
     /// From init: the command has stopped, by a key of its terminal or by itself.
@@ -51,6 +53,7 @@ impl Message {
             Self::Signaled(n) => (9, n, 0),
             Self::GoOn(front) => (10, i32::from(front), 0),
             Self::Fuse => (11, 0, 0),
+            Self::Namespace => (12, 0, 0),
         }
     }
 
@@ -70,6 +73,7 @@ impl Message {
             9 => Self::Signaled(a),
             10 => Self::GoOn(a != 0),
             11 => Self::Fuse,
+            12 => Self::Namespace,
             _ => return None,
         })
     }
@@ -124,6 +128,7 @@ mod tests {
             Message::Failed { step: 7, errno: 13 },
             Message::Master,
             Message::Upper,
+            Message::Namespace,
             Message::Started,
             Message::Stopped(20),
             Message::Exited(255),

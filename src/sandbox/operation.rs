@@ -43,6 +43,16 @@ impl TmpfsOptions {
     }
 }
 
+impl TmpfsOptions {
+    /// With so many files, where it is said how many.
+    pub(super) fn with_inodes(mut self, inodes: Option<u64>) -> Self {
+        if let Some(inodes) = inodes {
+            self.inodes = CString::new(inodes.to_string()).unwrap_or_default();
+        }
+        self
+    }
+}
+
 /// One inode for each page of its size: whoever writes into every file meets the size first. Without a number the kernel allows half as
 /// many as the machine has pages, and a million empty files take a gibibyte that no size counts.
 fn inodes(size: Bytes) -> u64 {
@@ -96,6 +106,8 @@ pub(super) enum Operation {
     KernelFile(&'static CStr, Vec<u8>),
     /// Waits for the supervisor to say that the maps are written.
     AwaitMaps,
+    /// Hands the supervisor its user namespace.
+    TellNamespace,
     /// unshare(CLONE_NEWCGROUP): the cgroup that clone3 has put us into becomes the root of what can be seen.
     UnshareCgroup,
     /// unshare(CLONE_NEWTIME).

@@ -15,6 +15,8 @@ pub enum Ended {
     Timeout,
     /// The memory of the sandbox as a whole was used up; everything was killed.
     OutOfMemory,
+    /// What was written to the disk was more than may be; everything was killed.
+    DiskFull,
     /// The command has used its processor time (RLIMIT_CPU), and this signal told it so.
     CpuTime(i32),
     /// The command wrote a file larger than it may be (RLIMIT_FSIZE).
@@ -36,6 +38,8 @@ pub struct Outcome {
     pub system: Duration,
     /// The largest resident set of one process, in bytes.
     pub memory_peak: u64,
+    /// The most that was seen on the disk of what was written to the root, where somebody looked.
+    pub disk_peak: Option<u64>,
     /// What was counted of the sandbox as a whole.
     pub whole: Whole,
 }
@@ -59,6 +63,10 @@ pub struct Whole {
     pub by: Counter,
     /// The most memory at once, in bytes; of a watch, the most that was seen.
     pub memory_peak: Option<u64>,
+    /// How often somebody was slowed down for want of memory.
+    pub memory_slowed: Option<u64>,
+    /// The most that was swapped out at once, in bytes.
+    pub swap_peak: Option<u64>,
     /// The most processes and threads at once; likewise.
     pub pids_peak: Option<u64>,
     /// How often a process was refused because there were as many as may be.
@@ -71,12 +79,12 @@ pub struct Whole {
     pub cpu_system: Option<u64>,
     /// For how many microseconds it had to wait because its share was used up.
     pub cpu_throttled: Option<u64>,
-    /// Bytes read from block devices.
-    pub io_read: Option<u64>,
-    /// Bytes written to them.
-    pub io_written: Option<u64>,
-    /// For how many microseconds something in it had to wait for processors, memory and block devices (PSI).
-    pub pressure: [Option<u64>; 3],
+    /// Bytes read from block devices, and written to them.
+    pub io_bytes: [Option<u64>; 2],
+    /// How often they were read, and written.
+    pub io_times: [Option<u64>; 2],
+    /// For how many microseconds something in it, and everything in it, had to wait for processors, memory and block devices (PSI).
+    pub pressure: [[Option<u64>; 2]; 3],
 }
 
 /// Limits of each process that end it: with a signal of their own, or with one that everybody sends.
@@ -138,6 +146,7 @@ impl Ended {
             Self::Signaled(_) => "signaled",
             Self::Timeout => "timeout",
             Self::OutOfMemory => "oom",
+            Self::DiskFull => "disk",
             Self::CpuTime(_) => "cpu-time",
             Self::FileSize => "file-size",
             Self::Killed(_) => "killed",
@@ -150,7 +159,7 @@ impl Ended {
         match self {
             Self::Exited(_) => None,
             Self::Signaled(signal) | Self::Killed(signal) | Self::CpuTime(signal) => Some(signal),
-            Self::Timeout | Self::OutOfMemory => Some(libc::SIGKILL),
+            Self::Timeout | Self::OutOfMemory | Self::DiskFull => Some(libc::SIGKILL),
             Self::FileSize => Some(libc::SIGXFSZ),
         }
     }

@@ -3,7 +3,7 @@
 use super::lower::Ids;
 use super::operation::{Operation, Place, Scratch, TmpfsOptions, bits, mask};
 use super::outcome::Deadly;
-use super::watch::Watched;
+use super::watch::{Apart, Watched};
 use crate::model::{HostPath, IdMap, InRoot, Layers};
 use crate::plan::{Attributes, LayerOption, MapWriter, Plan, ProcKind, Step, Upper};
 use crate::sys::mount;
@@ -37,6 +37,8 @@ pub struct Prepared {
     pub(super) group: Option<(usize, crate::plan::Group)>,
     /// What is watched where there is none.
     pub(super) watched: Option<Watched>,
+    /// What a process of its own watches.
+    pub(super) apart: Option<Apart>,
     /// Limits of each process that end it with a signal of their own.
     pub(super) deadly: Deadly,
     /// How many bytes the arguments take, counted before the clone because counting allocates.
@@ -55,6 +57,9 @@ pub enum PrepareError {
     /// The directory below an overlay cannot be looked at.
     #[error("{0}: {1}")]
     Lower(HostPath, String),
+    /// What is to be watched cannot be opened.
+    #[error("{0}: {1}")]
+    Watched(HostPath, String),
     /// Landlock refused the rule set.
     #[error("cannot make a Landlock rule set: {0}")]
     Landlock(#[from] landlock::RulesetError),
@@ -80,6 +85,7 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         stop_signal: plan.stop_signal.as_ref().map_or(libc::SIGTERM, |s| s.value),
         group: None,
         watched: None,
+        apart: None,
         deadly: Deadly::of(plan),
         arguments: crate::sys::memory::size_of_arguments(),
     };
@@ -92,6 +98,9 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
     }
     if let Some(watched) = &mut p.watched {
         watched.written_to_memory(plan);
+    }
+    if let Some(step) = Apart::take_over(&mut p.apart, &mut p.watched, plan) {
+        p.put_first(step, Operation::TellNamespace);
     }
     Ok(p)
 }
@@ -197,6 +206,10 @@ impl Prepared {
                 self.group = Some((usize::try_from(index).unwrap_or_default(), group.clone()))
             }
             Step::WatchMemory(most) => self.watched = Some(Watched::new(*most)),
+            Step::WatchDisk { most, at, nameless } => {
+                self.apart = Some(Apart::of_disk(index, *most, at, *nameless)?);
+                self.put_first(index, Operation::TellNamespace);
+            }
             Step::MapIds { uids, gids, by } => self.map_ids(index, uids, gids, by)?,
             Step::TimeNamespace => self.time_namespace(index)?,
             Step::NoNestedNamespaces => {
@@ -257,7 +270,7 @@ impl Prepared {
                 self.put(index, Operation::Mask(place(at)?));
             }
             Step::Tmpfs(at, size, mode, attributes) => {
-                let options = TmpfsOptions::new(*size, *mode, ids.give_to);
+                let options = TmpfsOptions::new(size.bytes, *mode, ids.give_to).with_inodes(size.inodes);
                 self.put(
                     index,
                     Operation::Tmpfs {
@@ -394,6 +407,7 @@ impl Prepared {
             | Step::Bind(..)
             | Step::Device { .. }
             | Step::Mask(_)
+            | Step::WatchDisk { .. }
             | Step::Tmpfs(..)
             | Step::WorkspaceOverlay(..) => {}
         }

@@ -9,7 +9,7 @@ use super::operation::{Operation, Streams};
 use super::outcome::{Deadly, Whole};
 use super::prepare::Prepared;
 use super::terminal;
-use super::watch::Watched;
+use super::watch::{Apart, Watched};
 use crate::sys::memory::{Shared, Stack};
 use crate::sys::process::{self, Side};
 use crate::sys::signal::{self, SignalSet};
@@ -56,6 +56,8 @@ pub struct Running {
     pub(super) group: Option<Cgroup>,
     /// What is watched.
     pub(super) watched: Option<Watched>,
+    /// What a process of its own watches.
+    pub(super) apart: Option<Apart>,
     pub(super) deadly: Deadly,
 }
 
@@ -96,7 +98,7 @@ impl Prepared {
         let (init, stop_signal, maps) = (self.init, self.stop_signal, self.maps.take());
         let attended = terminal::attended(streams, own, init);
         let since = Instant::now();
-        let (watched, deadly) = (self.watched.take(), self.deadly);
+        let (watched, apart, deadly) = (self.watched.take(), self.apart.take(), self.deadly);
         let group = match self.group.take() {
             Some((step, group)) => Some((
                 step,
@@ -122,7 +124,7 @@ impl Prepared {
         match side.0 {
             Side::Child => {
                 // Its lock is the supervisor's: what is held here ends with exec.
-                std::mem::forget(side.1);
+                std::mem::forget((side.1, apart));
                 // The supervisor's end must not keep the channel open, or its death would go unseen.
                 drop(control);
                 child_main(self, theirs.as_fd(), &mut slots, (streams, attended))
@@ -146,6 +148,7 @@ impl Prepared {
                     attended,
                     group: side.1,
                     watched,
+                    apart,
                     deadly,
                 };
                 if let Some((by, uids, gids)) = maps {

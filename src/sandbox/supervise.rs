@@ -7,7 +7,7 @@ use super::message::Message;
 use super::outcome::{Counter, Ended, Outcome};
 use super::spawn::{HANDLED, Running, StartError};
 use super::terminal::{self, Relay};
-use super::watch::MemoryWatch;
+use super::watch::{Apart, Looker, MemoryWatch, Seen};
 use crate::sys::process::{self, Status, Usage};
 use crate::sys::signal::{self, Arrived, SignalSet};
 use crate::sys::socket::{self, Watch};
@@ -33,6 +33,9 @@ pub enum SuperviseError {
     /// A system call that cannot fail has failed.
     #[error("while waiting for the sandbox: {0}")]
     Wait(Errno),
+    /// Nobody sees any more how much there is.
+    #[error("the process that watched the limits has ended ({0}): everything inside was killed")]
+    Looker(Errno),
 }
 
 impl From<Errno> for SuperviseError {
@@ -66,6 +69,8 @@ struct State<'a> {
     deadline: Option<Instant>,
     failed: Option<StartError>,
     watch: Option<MemoryWatch>,
+    apart: Option<Apart>,
+    looker: Option<Looker>,
 }
 
 impl Running {
@@ -96,8 +101,11 @@ impl Running {
                 .watched
                 .take()
                 .map(|w| MemoryWatch::new(w, self.pid, self.init)),
+            apart: self.apart.take(),
+            looker: None,
         };
         let result = self.wait_for_end(&mut state, give_up_rights);
+        let seen = state.looker.take().map_or_else(Seen::default, Looker::end);
         let relay = state.relay.take();
         if result.is_err() {
             state.end_server();
@@ -123,6 +131,10 @@ impl Running {
             whole.by = Counter::Watch;
             (whole.memory_peak, whole.pids_peak) = watch.seen();
         }
+        if let Some((memory, tasks)) = seen.memory {
+            whole.by = Counter::Watch;
+            (whole.memory_peak, whole.pids_peak) = (Some(memory), Some(tasks));
+        }
         let (user, system) = (
             Duration::from_micros(usage.user_micros),
             Duration::from_micros(usage.system_micros),
@@ -133,6 +145,7 @@ impl Running {
             user,
             system,
             memory_peak: usage.peak_bytes,
+            disk_peak: seen.disk,
             whole,
         };
         Ok(Supervised {
@@ -156,10 +169,14 @@ impl Running {
                 fd: -1,
                 write: false,
                 ready: false,
-            }; 7];
+            }; 8];
             watches[0] = watch(self.control.as_raw_fd(), state.channel);
             watches[1] = watch(self.signals.as_raw_fd(), true);
             watches[2] = watch(self.pidfd.as_raw_fd(), true);
+            watches[7] = watch(
+                state.looker.as_ref().map_or(-1, Looker::fd),
+                state.looker.is_some(),
+            );
             if let Some(relay) = &state.relay {
                 for (to, from) in watches.iter_mut().skip(3).zip(relay.watches()) {
                     *to = from;
@@ -175,7 +192,7 @@ impl Running {
                 }
             }
             if let Some(relay) = &mut state.relay {
-                relay.step(watches.get(3..).unwrap_or_default());
+                relay.step(watches.get(3..7).unwrap_or_default());
             }
             self.hold_on(state);
             if watches[2].ready {
@@ -186,6 +203,9 @@ impl Running {
                 if let Some((_, status, usage)) = process::wait(self.pid, true, false)? {
                     return Ok((status, usage));
                 }
+            }
+            if watches[7].ready {
+                self.hear_of_limits(state)?;
             }
             if state.ended.is_none() && state.watch.as_mut().is_some_and(MemoryWatch::look) {
                 state.ended = Some(Ended::OutOfMemory);
@@ -231,6 +251,7 @@ impl Running {
                 state.relay = fd.map(|master| Relay::new(master, self.streams, self.own, self.attended));
             }
             Message::Upper => state.upper = fd,
+            Message::Namespace => self.watch_apart(state, fd),
             Message::Fuse => {
                 if let (Some(device), Some(serve)) = (fd, state.serve.as_mut()) {
                     state.server = serve(device);
@@ -245,6 +266,33 @@ impl Running {
         Ok(())
     }
 
+    /// Before the command is executed: what cannot be watched does not begin.
+    fn watch_apart(&self, state: &mut State<'_>, namespace: Option<OwnedFd>) {
+        let (Some(apart), Some(namespace)) = (state.apart.take(), namespace) else {
+            return;
+        };
+        let step = apart.step;
+        match Looker::start(apart, &namespace, (self.pid, !self.init)) {
+            Ok(looker) => state.looker = Some(looker),
+            Err(errno) => {
+                state.failed = Some(StartError::Step { step, errno });
+                let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+            }
+        }
+    }
+
+    fn hear_of_limits(&self, state: &mut State<'_>) -> Result<(), SuperviseError> {
+        let heard = state.looker.as_mut().map(Looker::hear).transpose();
+        if let Some(ended) = heard.map_err(SuperviseError::Looker)?.flatten()
+            && state.ended.is_none()
+        {
+            state.ended = Some(ended);
+            let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+            state.end_server();
+        }
+        Ok(())
+    }
+
     /// The command has been executed.
     fn started(&self, state: &mut State<'_>, give_up_rights: bool) {
         state.started = true;
@@ -252,6 +300,7 @@ impl Running {
         if let Some(watch) = &mut state.watch {
             watch.begin();
         }
+        state.looker.iter().for_each(Looker::begin);
         if give_up_rights && state.watch.is_some() {
             confine::watch(self.group.is_none());
         } else if give_up_rights {
@@ -280,7 +329,7 @@ impl Running {
                 }
             }
             libc::SIGTSTP => {
-                if state.started {
+                if !self.freeze(true) && state.started {
                     self.tell(libc::SIGSTOP, true);
                 }
                 if let Some(relay) = &mut state.relay {
@@ -358,7 +407,12 @@ impl Running {
         if let Some(relay) = &mut state.relay {
             relay.restore();
         }
+        // The job is the whole sandbox, and not only the group of its command.
+        let frozen = self.freeze(true);
         let stopped = self.stop_ourselves(state, signal, group);
+        if frozen {
+            self.freeze(false);
+        }
         let mut front = false;
         if let Some(relay) = state
             .relay
@@ -376,6 +430,11 @@ impl Running {
             self.tell(libc::SIGHUP, true);
         }
         self.go_on(front);
+    }
+
+    /// Stops everything in the sandbox's cgroup, or lets it go on. `false`: there is none.
+    fn freeze(&self, frozen: bool) -> bool {
+        self.group.as_ref().is_some_and(|group| group.freeze(frozen))
     }
 
     /// Whether we were stopped: the kernel passes over keys' signals where no shell could continue us.

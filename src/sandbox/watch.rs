@@ -2,8 +2,15 @@
 //!
 //! It sums what the processes hold, shared pages by their share, and what lies in tmpfs. It looks seldom while that is far from the
 //! limit and often when it is near; and the more a look costs, the less often while nothing grows.
+//!
+//! Pressure (PSI) wakes nobody here: `/proc/pressure/memory` tells of the whole machine, which a sandbox at its limit does not strain, and an
+//! ordinary user is told every two seconds at the soonest, which is later than any look.
 
+mod apart;
 mod count;
+mod disk;
+
+pub(super) use apart::{Apart, Looker, Seen};
 
 use crate::model::Bytes;
 use crate::plan::{Plan, Step, Upper};

@@ -283,6 +283,15 @@ pub fn unshare(namespaces: libc::c_int) -> Result<()> {
     check_int(unsafe { libc::unshare(namespaces) }).map(|_| ())
 }
 
+/// setns(2) into a user namespace, with all rights in it, as its owner has them.
+///
+/// # Errors
+/// As setns(2): `EPERM` for whoever does not own it.
+pub fn enter_user_namespace(namespace: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: only numbers are passed, the descriptor is live; there is one thread.
+    check_int(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWUSER) }).map(|_| ())
+}
+
 /// sethostname(2).
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! The host that refuses is made with a seccomp filter around sbx (`fallback/refuse.py`), whose supervisor reads what is to be mounted
 //! and answers EPERM to overlay alone, as a host does that allows it to root only.
 
+mod disk;
 mod fuse;
 mod many;
 mod reflink;

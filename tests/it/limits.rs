@@ -131,6 +131,11 @@ fn values_that_mean_nothing_are_refused_with_what_would_be_right() {
         (&["--cpus", "1.555"], "number of processors"),
         (&["--cpuset-cpus", "2-1"], "list of processors"),
         (&["--cpuset-cpus", "1000"], "you may use"),
+        (&["--cpu-shares", "1"], "1024 is everybody's"),
+        (&["--device-read-bps", "/dev/sda"], "write PATH:SIZE"),
+        (&["--device-write-iops", "/dev/sda:1m"], "write PATH:NUMBER"),
+        (&["--storage-opt", "size=0"], "write size=SIZE"),
+        (&["--tmpfs", "/x:nr_inodes=0"], "how many files"),
         (&["--cgroup-parent", "/no/such"], "no cgroup can be made there"),
         (&["--cgroup-parent", "../x"], "without `.` and `..`"),
     ] {
@@ -228,26 +233,119 @@ fn a_part_of_a_processor_is_held_by_a_cgroup() {
 }
 
 #[test]
+fn what_only_a_cgroup_can_do_is_refused_without_one() {
+    if planned(&["--cpus", "1"]).contains("cpu.max") {
+        return skip("no-cgroup", "a cgroup holds them here");
+    }
+    for (flags, protection) in [
+        (&["--cpu-shares", "512"][..], "cpu"),
+        (&["--device-read-bps", "/:1m"], "io"),
+        (&["--device-write-iops", "/:10"], "io"),
+        (&["-m", "100m", "--memory-swap", "200m"], "memory"),
+    ] {
+        let out = run(flags, "echo ran");
+        out.code(125)
+            .says(&format!("{protection} is required (the flag "));
+        assert_eq!(out.stdout(), "", "{flags:?}");
+        // Whoever does not want it has said so.
+        let off = format!("{protection}=off");
+        assert_eq!(
+            run(&[flags, &["--enforce", &off]].concat(), "echo ran").ok(),
+            "ran"
+        );
+    }
+    let dir = Dir::new();
+    let text = "extends = \"strict\"\n[limits]\nmemory-high = \"500M\"\nswap = \"1G\"\ncpu-weight = 50\nprocessors = \"0\"\nio = [{ path = \"/\", read-bps = \"1M\" }]\n";
+    let profile = dir.write("mine.toml", text);
+    let sbx = Sbx::new(["run", "--profile"]).args([&profile]).args(PLAIN);
+    let out = sbx.args(["host", "--", "nproc"]).out();
+    for words in [
+        "memory: swap cannot be counted apart",
+        "memory: nobody is slowed down at limits.memory-high",
+        "cpu: the share of the processors is everybody's",
+        "io: disks are as fast as they are",
+    ] {
+        out.says(words);
+    }
+    assert_eq!(out.ok(), "1");
+}
+
+#[test]
+fn a_tmpfs_has_as_many_files_as_is_said() {
+    let script = "i=0; while [ $i -lt 50 ] && true 2>/dev/null >/x/$i; do i=$((i+1)); done; echo $i";
+    let made = |option: &str| {
+        let out = run(&["--tmpfs", option], script).ok();
+        out.lines().last().and_then(|n| n.parse::<u32>().ok())
+    };
+    assert_eq!(made("/x"), Some(50));
+    // The directory itself is one of them.
+    assert_eq!(made("/x:nr_inodes=20"), Some(19));
+}
+
+#[test]
 fn many_at_once_each_have_their_own() {
-    if !delegated() {
-        return;
+    let Some(parent) = directory() else { return };
+    let at = parent.0.to_str().expect("a path");
+    let start = || {
+        let sbx = Sbx::run("default").args(PLAIN).args(["--cgroup-parent", at]);
+        let (mut command, home) = sbx.args(["host", "--", "sleep", "60"]).into_command();
+        (command.spawn().expect("sbx starts"), home)
+    };
+    let mut all: Vec<_> = (0..6).map(|_| start()).collect();
+    let lives = |own: &PathBuf| {
+        let procs = std::fs::read_to_string(own.join("cgroup.procs")).unwrap_or_default();
+        procs.lines().count() >= 2
+    };
+    within(Duration::from_secs(20), "a cgroup for each", || {
+        inside(&parent.0).iter().filter(|own| lives(own)).count() == 6
+    });
+    for (run, _) in &mut all {
+        assert_eq!(run.try_wait().expect("it is there"), None);
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(run.id()).expect("a pid"));
+        nix::sys::signal::kill(pid, Signal::SIGTERM).expect("it is there");
     }
-    let runs: Vec<Started> = (0..6)
-        .map(|_| {
-            Started::new(Sbx::run("strict").args(PLAIN).args([
-                "-m",
-                "50m",
-                "host",
-                "--",
-                "sh",
-                "-c",
-                "echo ready; exec sleep 1",
-            ]))
-        })
-        .collect();
-    for run in runs {
-        run.end().code(0);
+    for (run, _) in &mut all {
+        assert_eq!(run.wait().expect("an end").code(), Some(143));
     }
+    assert_eq!(inside(&parent.0), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_stopped_job_is_frozen_as_a_whole() {
+    let Some(parent) = directory() else { return };
+    let at = parent.0.to_str().expect("a path");
+    // What has left the command's group is no part of the job for a signal.
+    let script = "setsid sh -c 'trap \"\" TERM; while :; do sleep 0.01; done' & echo ready; exec sleep 60";
+    let sbx = Sbx::run("default").args(PLAIN).args(["--cgroup-parent", at]);
+    let run = Started::new(sbx.args(["host", "--", "sh", "-c", script]));
+    let own = inside(&parent.0);
+    let [own] = own.as_slice() else { panic!("{own:?}") };
+    let frozen = |wanted: &str| {
+        std::fs::read_to_string(own.join("cgroup.events")).is_ok_and(|text| text.contains(wanted))
+    };
+    assert!(frozen("frozen 0"));
+    run.signal(Signal::SIGTSTP);
+    within(Duration::from_secs(5), "everything stops", || frozen("frozen 1"));
+    run.signal(Signal::SIGCONT);
+    within(Duration::from_secs(5), "everything goes on", || {
+        frozen("frozen 0")
+    });
+    // What is stopped can be ended, and killed.
+    run.signal(Signal::SIGTSTP);
+    within(Duration::from_secs(5), "everything stops", || frozen("frozen 1"));
+    run.signal(Signal::SIGKILL);
+    run.end();
+    within(Duration::from_secs(5), "everything ends", || {
+        frozen("populated 0")
+    });
+    run_in(at).ok();
+    assert_eq!(inside(&parent.0), Vec::<PathBuf>::new());
+}
+
+/// A run that leaves nothing, whatever others have left.
+fn run_in(at: &str) -> Out {
+    let sbx = Sbx::run("default").args(PLAIN).args(["--cgroup-parent", at]);
+    sbx.args(["host", "--", "true"]).out()
 }
 
 /// A cgroup v2 directory in which a cgroup can be made, though perhaps none of its controllers: root has one nearly everywhere.

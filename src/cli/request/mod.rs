@@ -15,6 +15,7 @@ use crate::host;
 use crate::image::source::Source;
 use crate::image::store::Lock;
 use crate::model::facts::Found;
+use crate::model::host::Cgroup;
 use crate::model::{Digest, Host, HostPath, Origin, Protection};
 use crate::plan::{self, Facts, Kind, Plan, Room};
 use crate::policy::{self, Flags, Policy, Request, Root};
@@ -230,7 +231,7 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
     {
         host::look_for_id_helpers(host);
     }
-    if policy.limits_the_whole() && !host.cgroup_refused {
+    if policy.limits_the_whole() && !matches!(host.cgroup, Cgroup::Refused { .. }) {
         host.cgroup = host::cgroup(policy.cgroup_parent.as_ref().map(|p| &p.value));
     }
     if policy.cpu.is_some() || policy.processors.is_some() {

@@ -19,7 +19,7 @@ pub struct FileArgs {
     /// The same in words: type=bind|volume|tmpfs,source=SRC,target=DST[,readonly]
     #[arg(long, value_name = "KEY=VALUE,…", help_heading = "Files")]
     pub mount: Vec<String>,
-    /// A tmpfs: DST[:size=64M,mode=1777,exec]
+    /// A tmpfs: DST[:size=64M,nr_inodes=16k,mode=1777,exec]
     #[arg(long, value_name = "DST[:OPTIONS]", help_heading = "Files")]
     pub tmpfs: Vec<String>,
     /// A device node of the host: /dev/NAME[:DST]
@@ -31,9 +31,12 @@ pub struct FileArgs {
     /// Whether the root cannot be written
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Files")]
     pub read_only: Option<bool>,
-    /// Where what is written to the root goes until the end: memory (as much as filesystem.tmp), or disk (without a limit)
+    /// Where what is written to the root goes until the end: memory (as much as filesystem.tmp), or disk (without a limit unless --storage-opt sets one)
     #[arg(long, value_name = "PLACE", help_heading = "Files")]
     pub upper: Option<String>,
+    /// size=SIZE: the most that may be written to the root; on the disk it is watched, and passing it ends everything
+    #[arg(long, value_name = "OPTION", help_heading = "Files")]
+    pub storage_opt: Vec<String>,
     /// What an image's root is where the kernel refuses overlay: copy, or fuse (fuse-overlayfs where it can be had)
     #[arg(long, value_name = "WHAT", help_heading = "Files")]
     pub without_overlay: Option<String>,
@@ -84,6 +87,17 @@ impl FileArgs {
         }
         if let Some(place) = &self.upper {
             p.filesystem.upper = Some(word("--upper", place)?);
+        }
+        for text in &self.storage_opt {
+            let why = "write size=SIZE, for example size=10G";
+            let size = text
+                .strip_prefix("size=")
+                .and_then(|size| size.parse::<Bytes>().ok());
+            let size = size
+                .filter(|size| size.0 > 0)
+                .ok_or_else(|| wrong("--storage-opt", text, why))?;
+            let origin = Origin::flag(format!("--storage-opt {text}"));
+            p.filesystem.upper_size = Some(Set::new(size, origin));
         }
         if let Some(what) = &self.without_overlay {
             p.filesystem.without_overlay = Some(word("--without-overlay", what)?);

@@ -1,5 +1,6 @@
 //! Ceilings.
 
+use super::rates::RateArgs;
 use super::{parsed, wrong};
 use crate::cli::report::Report;
 use crate::model::processors;
@@ -34,6 +35,12 @@ pub struct LimitArgs {
     /// The only processors that may be used (0-2,5)
     #[arg(long, value_name = "LIST", help_heading = "Limits")]
     pub cpuset_cpus: Option<String>,
+    /// The share of processor time beside others that want it, as docker counts it: 1024 is everybody's; needs a cgroup
+    #[arg(long, value_name = "NUMBER", help_heading = "Limits")]
+    pub cpu_shares: Option<String>,
+    /// How fast disks may be.
+    #[command(flatten)]
+    pub rates: RateArgs,
     /// The most processes and threads at once
     #[arg(
         long,
@@ -78,6 +85,13 @@ impl LimitArgs {
                 Origin::flag(format!("--cpus {text}")),
             ));
         }
+        if let Some(text) = &self.cpu_shares {
+            let origin = Origin::flag(format!("--cpu-shares {text}"));
+            // As docker has it, 0 is what everybody has.
+            let weight = if text == "0" { None } else { Some(weight(text)?) };
+            p.limits.cpu_weight = Some(Set::new(weight.unwrap_or(100), origin));
+        }
+        p.limits.io = self.rates.limits()?;
         if let Some(text) = &self.pids_limit {
             let plain = text.bytes().all(|b| b.is_ascii_digit());
             let number = plain
@@ -147,6 +161,25 @@ fn hundredths(text: &str) -> Result<u64, Report> {
     })
 }
 
+/// docker's shares, as runc and crun have counted them since 2025: 1024, what everybody has in cgroup v1, is 100, what everybody has in v2,
+/// and the ends of the two scales meet.
+fn weight(text: &str) -> Result<u64, Report> {
+    let shares = text.parse::<u32>().ok().filter(|n| (2..=262_144).contains(n));
+    let shares = shares.ok_or_else(|| {
+        wrong(
+            "--cpu-shares",
+            text,
+            "write a number from 2 to 262144; 1024 is everybody's",
+        )
+    })?;
+    let log = f64::from(shares).log2();
+    let weight = 10f64.powf((log * log + 125.0 * log) / 612.0 - 7.0 / 34.0).ceil();
+    Ok((1..=10_000_u32)
+        .rev()
+        .find(|n| f64::from(*n) <= weight)
+        .map_or(1, u64::from))
+}
+
 /// `NAME=SOFT[:HARD]`
 fn ulimit(text: &str) -> Result<(String, Ulimit), Report> {
     let limit = text
@@ -158,4 +191,25 @@ fn ulimit(text: &str) -> Result<(String, Ulimit), Report> {
             text.escape_debug()
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_weights() {
+        for (shares, expected) in [
+            ("2", 1),
+            ("1024", 100),
+            ("512", 59),
+            ("2048", 174),
+            ("262144", 10_000),
+        ] {
+            assert_eq!(weight(shares).ok(), Some(expected), "{shares}");
+        }
+        for text in ["1", "262145", "-5", "much", ""] {
+            assert!(weight(text).is_err(), "{text}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod image;
 mod limits;
 mod policy;
 mod process;
+mod rates;
 mod surroundings;
 #[cfg(test)]
 mod tests;

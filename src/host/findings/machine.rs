@@ -8,7 +8,7 @@ use crate::model::host::{Cgroup, Fact};
 /// What holds where there is none.
 const WITHOUT: &str = "memory is watched from outside, processes are counted in the user namespace, processors are whole: what else is limited is a loss";
 /// What holds where there is one.
-const WITH: &str = "limits.memory, pids and cpu hold for the sandbox as a whole, counted by the kernel";
+const WITH: &str = "limits.memory, pids, cpu and io hold for the sandbox as a whole, counted by the kernel, each where its controller is delegated";
 
 /// What memory, processes and processor time of a whole sandbox are limited by.
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
@@ -33,6 +33,10 @@ pub(super) fn cgroup(survey: &Survey) -> Finding {
         .mend("boot with systemd.unified_cgroup_hierarchy=1 (or cgroup_no_v1=all without systemd)"),
         Cgroup::Absent => Finding::missing("cgroup", "no cgroup file system is mounted", WITHOUT)
             .mend("as root: mount -t cgroup2 none /sys/fs/cgroup"),
+        // Nothing that a look finds: only a run learns it.
+        Cgroup::Refused { place, errno } => {
+            Finding::missing("cgroup", format!("{place}: {errno}"), WITHOUT).mend(delegate(survey))
+        }
     };
     let own = survey.around.own_cgroup.as_deref().unwrap_or("none");
     finding

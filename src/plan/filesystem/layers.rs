@@ -2,9 +2,9 @@
 
 use super::Builder;
 use crate::model::host::Fact;
-use crate::model::{Host, HostPath, Protection};
-use crate::plan::loss::{Ledger, Refusal};
-use crate::plan::step::{LayerOption, Planned, Step, Upper, sealed};
+use crate::model::{Host, HostPath};
+use crate::plan::loss::Refusal;
+use crate::plan::step::{LayerOption, Step, Upper};
 use crate::policy::{Image, Policy, Root};
 use crate::profile::schema::{RootMode, UpperPlace, WithoutOverlay};
 
@@ -70,7 +70,8 @@ impl Builder<'_> {
     /// Where what is written goes.
     pub(super) fn upper(&self) -> Result<Upper, Refusal> {
         if !on_disk(self.policy) {
-            return Ok(Upper::Memory(self.policy.tmp.value));
+            let size = self.policy.upper_size.as_ref().unwrap_or(&self.policy.tmp);
+            return Ok(Upper::Memory(size.value));
         }
         let refuse = |why: String| Refusal::Value {
             what: "filesystem.upper = disk".into(),
@@ -131,27 +132,4 @@ impl Builder<'_> {
             }),
         }
     }
-}
-
-/// What is written to memory is bounded by filesystem.tmp; no quota on the disk can be had by an ordinary user.
-pub(in crate::plan) fn unbounded(steps: &[Planned], ledger: &mut Ledger<'_>) -> Result<(), Refusal> {
-    if sealed(steps) {
-        return Ok(());
-    }
-    let root = steps.iter().find_map(|p| match &p.step {
-        Step::RootCopy(_) => Some(("the root is a copy", "`sbx doctor overlay` says what mends it")),
-        Step::RootOverlay(_, Upper::Disk(_), _)
-        | Step::RootFuse {
-            upper: Upper::Disk(_),
-            ..
-        } => Some((
-            "filesystem.upper = disk",
-            "filesystem.upper = \"memory\" (--upper memory), which holds as much as filesystem.tmp says",
-        )),
-        _ => None,
-    });
-    let Some((why, mend)) = root else { return Ok(()) };
-    let reason =
-        format!("what is written to the root goes to the disk, until the end and without a limit: {why}");
-    ledger.lacks(Protection::Disk, &reason, mend)
 }

@@ -6,7 +6,6 @@ mod requested;
 mod root;
 mod special;
 
-pub(super) use layers::unbounded;
 pub use layers::{Room, room};
 
 use super::Facts;

@@ -5,7 +5,7 @@ use crate::model::facts::{Found, Kind};
 use crate::model::{Bytes, HostPath, InRoot, Set};
 use crate::plan::links;
 use crate::plan::loss::Refusal;
-use crate::plan::step::{Attributes, Step};
+use crate::plan::step::{Attributes, Holding, Step};
 use crate::policy::{Bind, Scratch, never_shown};
 use crate::profile::schema::WorkdirMode;
 
@@ -115,7 +115,15 @@ impl Builder<'_> {
             devices: false,
         };
         self.add(
-            Step::Tmpfs(target.clone(), s.size, s.mode, attributes),
+            Step::Tmpfs(
+                target.clone(),
+                Holding {
+                    bytes: s.size,
+                    inodes: s.inodes,
+                },
+                s.mode,
+                attributes,
+            ),
             set.origin.to_string(),
         );
         self.mounts.push((target, true));

@@ -49,7 +49,7 @@ impl Builder<'_> {
                 devices: false,
             };
             self.add(
-                Step::Tmpfs(dev.clone(), Bytes(64 << 10), 0o755, attributes),
+                Step::Tmpfs(dev.clone(), Bytes(64 << 10).into(), 0o755, attributes),
                 "device nodes are mounted on it",
             );
             self.mounts.push((dev.clone(), true));
@@ -110,7 +110,7 @@ impl Builder<'_> {
             execute: self.policy.execute_written,
             devices: false,
         };
-        self.add(Step::Tmpfs(target.clone(), size, mode, attributes), reason);
+        self.add(Step::Tmpfs(target.clone(), size.into(), mode, attributes), reason);
         self.mounts.push((target, true));
     }
 

@@ -4,7 +4,8 @@ use super::{Host, Plan, Refusal, Root, all_there, built_in, request};
 use crate::model::host::Cgroup;
 use crate::model::{Bytes, Level, Origin, Processors, Protection, Set};
 use crate::plan::{Step, build, learn};
-use crate::policy::{Policy, Resource, Swap, resolve};
+use crate::policy::{Io, Policy, Resource, Swap, resolve};
+use crate::profile::schema::IoLimit;
 use crate::sys::Errno;
 
 fn plan(host: &Host, change: impl FnOnce(&mut Policy)) -> Result<Plan, Refusal> {
@@ -108,6 +109,7 @@ fn swap_is_none_unless_it_is_asked_for() {
     for (swap, expected) in [
         (None, "memory.swap.max 0,"),
         (Some(Swap::Unlimited), "memory.swap.max max,"),
+        (Some(Swap::Besides(Bytes(1 << 20))), "memory.swap.max 1048576,"),
         (
             Some(Swap::Together(Bytes(150 << 20))),
             "memory.swap.max 52428800,",
@@ -115,6 +117,87 @@ fn swap_is_none_unless_it_is_asked_for() {
     ] {
         let plan = plan(&host, |p| p.swap = swap.map(by_flag)).expect("a plan");
         assert!(limits(&plan).contains(expected), "{}", limits(&plan));
+    }
+}
+
+fn io(path: &str, read: u64, writes: Option<u64>) -> Io {
+    Io {
+        path: super::host_path(path),
+        limit: IoLimit {
+            path: path.into(),
+            read_bps: Some(Bytes(read)),
+            write_iops: writes,
+            ..IoLimit::default()
+        },
+    }
+}
+
+#[test]
+fn what_only_a_cgroup_can_do() {
+    let all = |host: &Host, origin: fn() -> Origin| {
+        let mut profile = built_in("strict");
+        profile.limits.memory = None;
+        let mut policy = resolve(&profile, &request(Root::Host, host)).expect("a policy");
+        policy.memory_high = Some(Set::new(Bytes(50 << 20), origin()));
+        policy.cpu_weight = Some(Set::new(30, origin()));
+        policy.io = [
+            io("/srv/a", 70, None),
+            io("/dev/sda", 50, Some(9)),
+            io("/nfs", 1, None),
+        ]
+        .map(|io| Set::new(io, origin()))
+        .into();
+        let mut facts = all_there(&policy, host);
+        for (path, disk) in [
+            ("/srv/a", Ok("8:0")),
+            ("/dev/sda", Ok("8:0")),
+            ("/nfs", Err("no disk")),
+        ] {
+            let disk = disk.map(String::from).map_err(String::from);
+            facts.disks.insert(super::host_path(path), disk);
+        }
+        build(&policy, host, &facts)
+    };
+    let lost = |plan: &Plan| -> Vec<String> {
+        let ours = |p| matches!(p, Protection::Memory | Protection::Cpu | Protection::Io);
+        let all = plan.losses.iter().filter(|l| ours(l.protection));
+        all.map(|l| format!("{}: {}", l.protection, l.reason)).collect()
+    };
+    // Two paths of one disk: the lower rate of each kind. One that lies on none is a loss by itself.
+    let counted = all(&with(&["memory", "cpu", "io"]), || Origin::Default).expect("a plan");
+    assert!(
+        limits(&counted).contains(": memory.high 52428800, cpu.weight 30, io.max 8:0 rbps=50 wiops=9;"),
+        "{}",
+        limits(&counted)
+    );
+    assert_eq!(lost(&counted), ["io: /nfs is as fast as it is: no disk"]);
+    // Without a cgroup each is a loss for a profile.
+    let none = Host::no_cgroup();
+    let plan = all(&none, || Origin::Default).expect("a plan");
+    let why = "no cgroup is delegated to you";
+    assert_eq!(
+        lost(&plan),
+        [
+            format!("memory: nobody is slowed down at limits.memory-high: {why}"),
+            format!("cpu: the share of the processors is everybody's: {why}"),
+            format!("io: disks are as fast as they are: {why}"),
+        ]
+    );
+    // And an error for a flag, one controller after the other.
+    for (controllers, protection) in [
+        (&["cpu", "io"][..], Protection::Memory),
+        (&["memory", "io"], Protection::Cpu),
+        (&["memory", "cpu"], Protection::Io),
+        (&["memory", "cpu", "io"], Protection::Io),
+    ] {
+        let refused = all(&with(controllers), || Origin::flag("--x")).expect_err("a refusal");
+        assert!(
+            refused
+                .to_string()
+                .starts_with(&format!("{protection} is required (the flag --x)")),
+            "{controllers:?}: {refused}"
+        );
+        assert!(refused.mend().is_some());
     }
 }
 
@@ -127,7 +210,29 @@ fn a_cgroup_that_cannot_be_made_is_the_next_rung() {
         Some(Step::Cgroup(_))
     ));
     assert!(learn(&first, 0, Errno::EACCES, &mut host));
-    assert!(host.cgroup_refused);
-    assert!(limits(&plan(&host, |_| ()).expect("a plan")).contains("watched"));
+    // It is told: as a loss where memory is only watched now, else as a note, and who requires a count is refused.
+    let second = plan(&host, |_| ()).expect("a plan");
+    assert!(limits(&second).contains("watched"));
+    let lost = |plan: &Plan| {
+        plan.losses
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ")
+    };
+    let why = "no cgroup could be made in /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice: EACCES";
+    assert!(lost(&second).contains("memory: 100M"), "{}", lost(&second));
+    assert!(lost(&second).contains(why), "{}", lost(&second));
+    assert!(!second.notes.iter().any(|n| n.contains(why)));
+    let third = plan(&host, |p| p.memory = None).expect("a plan");
+    assert!(!lost(&third).contains(why));
+    assert!(third.notes.iter().any(|n| n.contains(why)), "{:?}", third.notes);
+    let mut profile = built_in("strict");
+    profile
+        .enforcement
+        .insert(Protection::Memory, in_profile(Level::Require));
+    let policy = resolve(&profile, &request(Root::Host, &host)).expect("a policy");
+    let refused = build(&policy, &host, &all_there(&policy, &host)).expect_err("a refusal");
+    assert!(refused.to_string().contains(why), "{refused}");
     assert!(!learn(&first, 0, Errno::EACCES, &mut host));
 }

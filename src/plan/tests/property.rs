@@ -48,7 +48,11 @@ fn profile() -> impl Strategy<Value = Profile> {
         maybe(&["user = \"root\"", "user = \"1000:1000\"", "user = \"7\""]),
         maybe(&["mode = \"host\""]),
         maybe(&["init = false"]),
-        maybe(&["upper = \"disk\"", "upper = \"memory\""]),
+        maybe(&[
+            "upper = \"disk\"",
+            "upper = \"disk\"\nupper-size = \"8M\"",
+            "upper = \"memory\"",
+        ]),
         maybe(&["without-overlay = \"copy\"", "without-overlay = \"fuse\""]),
         proptest::collection::vec(
             (
@@ -153,7 +157,10 @@ fn accounted(policy: &Policy, plan: &Plan) -> Result<(), String> {
                 policy.cpu.as_ref().is_none_or(|c| c.value >= 200)
                     || step(|s| counts(s, "cpu.max") || matches!(s, Step::Processors(_)))
             }
-            Protection::Disk => !step(on_disk) || step(|s| matches!(s, Step::SealRoot)),
+            Protection::Io => policy.io.is_empty() || step(|s| counts(s, "io.max")),
+            Protection::Disk => {
+                !step(on_disk) || step(|s| matches!(s, Step::SealRoot | Step::WatchDisk { .. }))
+            }
             _ => true,
         };
         if level != Level::Off && !in_force && !lost {

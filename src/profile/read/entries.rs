@@ -4,7 +4,7 @@ use super::unknown;
 use super::value::At;
 use crate::model::{Bytes, InRoot, Set};
 use crate::profile::diagnostic::Error;
-use crate::profile::schema::{Device, Mount, MountMode, Tmpfs, Ulimit};
+use crate::profile::schema::{Device, IoLimit, Mount, MountMode, Tmpfs, Ulimit};
 use crate::profile::words::Takes;
 use std::collections::BTreeMap;
 
@@ -99,9 +99,31 @@ impl<'a> At<'a> {
                 .optional("size", At::parsed::<Bytes>)?
                 .flatten()
                 .map(|s| s.value),
+            inodes: fields.optional("inodes", |at| at.rate(at.number()?))?,
             mode: fields.optional("mode", At::str_value)?,
             execute: fields.optional("execute", At::bool)?,
         })
+    }
+
+    pub(super) fn io(&self, fields: &Fields<'a>) -> Result<IoLimit, Error> {
+        let size = |key| -> Result<Option<Bytes>, Error> {
+            let found = fields.optional(key, At::parsed::<Bytes>)?.flatten();
+            found.map(|s| self.rate(s.value.0).map(Bytes)).transpose()
+        };
+        let number = |key| fields.optional(key, |at| at.rate(at.number()?));
+        Ok(IoLimit {
+            path: fields.needed(self, "path", At::str_value)?,
+            read_bps: size("read-bps")?,
+            write_bps: size("write-bps")?,
+            read_iops: number("read-iops")?,
+            write_iops: number("write-iops")?,
+        })
+    }
+
+    /// The kernel takes no 0: nothing could pass at all.
+    fn rate(&self, rate: u64) -> Result<u64, Error> {
+        let none = || self.fault(format!("`{}` cannot be 0", self.key), "leave it out for no limit");
+        (rate > 0).then_some(rate).ok_or_else(none)
     }
 
     pub(super) fn device(&self, fields: &Fields<'a>) -> Result<Device, Error> {

@@ -6,7 +6,7 @@ mod value;
 
 use super::diagnostic::{Error, Source};
 use super::schema::Profile;
-use super::words::{DEVICE, KEYS, MOUNT, TMPFS};
+use super::words::{DEVICE, IO, KEYS, MOUNT, TMPFS};
 use crate::model::{Protection, Set, meant};
 use std::ops::Range;
 use toml::Spanned;
@@ -148,6 +148,7 @@ fn put_filesystem(p: &mut Profile, at: &At<'_>) -> Result<(), Error> {
         "proc" => f.proc = at.word()?,
         "tmp" => f.tmp = at.parsed()?,
         "upper" => f.upper = at.word()?,
+        "upper-size" => f.upper_size = at.parsed()?,
         "without-overlay" => f.without_overlay = at.word()?,
         "execute" => f.execute = at.word()?,
         "mounts" => f.mounts = at.tables(MOUNT, At::mount)?,
@@ -162,8 +163,13 @@ fn put_limits(p: &mut Profile, at: &At<'_>) -> Result<(), Error> {
     let l = &mut p.limits;
     match at.key {
         "memory" => l.memory = at.parsed()?,
+        "memory-high" => l.memory_high = at.parsed()?,
+        "swap" => l.swap = at.parsed()?,
         "pids" => l.pids = Some(at.set(at.number()?)),
         "cpu" => l.cpu = Some(at.set(at.processors()?)),
+        "cpu-weight" => l.cpu_weight = Some(at.set(at.weight()?)),
+        "processors" => l.processors = at.parsed()?,
+        "io" => l.io = at.tables(IO, At::io)?,
         "time" => l.time = at.parsed()?,
         "open-files" => l.open_files = Some(at.set(at.number()?)),
         "file-size" => l.file_size = at.parsed()?,

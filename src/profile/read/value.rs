@@ -107,6 +107,18 @@ impl<'a> At<'a> {
         })
     }
 
+    /// As cpu.weight of a cgroup takes it.
+    pub(super) fn weight(&self) -> Result<u64, Error> {
+        let bad = || {
+            self.fault(
+                format!("`{}` is out of range", self.key),
+                "write a whole number from 1 to 10000",
+            )
+        };
+        let number = self.number()?;
+        (1..=10_000).contains(&number).then_some(number).ok_or_else(bad)
+    }
+
     pub(super) fn bool(&self) -> Result<bool, Error> {
         self.value
             .get_ref()

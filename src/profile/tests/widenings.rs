@@ -111,6 +111,38 @@ const TABLE: &[(&str, &str, &str)] = &[
         "[limits]\nmemory = \"1M\"",
         "[limits]\nmemory = \"2G\"",
     ),
+    (
+        "",
+        "[filesystem]\nupper-size = \"64M\"",
+        "[filesystem]\nupper-size = \"65M\"",
+    ),
+    (
+        "[filesystem]\nupper = \"disk\"\nupper-size = \"1G\"",
+        "[filesystem]\nupper-size = \"1G\"",
+        "[filesystem]\nupper-size = \"2G\"",
+    ),
+    (
+        "[limits]\nmemory-high = \"1G\"",
+        "[limits]\nmemory-high = \"1M\"",
+        "[limits]\nmemory-high = \"2G\"",
+    ),
+    ("", "[limits]\nswap = \"0\"", "[limits]\nswap = \"1\""),
+    (
+        "[limits]\nswap = \"1M\"",
+        "[limits]\nswap = \"1M\"",
+        "[limits]\nswap = \"2M\"",
+    ),
+    ("", "[limits]\ncpu-weight = 100", "[limits]\ncpu-weight = 101"),
+    (
+        "[limits]\nprocessors = \"0-3\"",
+        "[limits]\nprocessors = \"1,3\"",
+        "[limits]\nprocessors = \"3-4\"",
+    ),
+    (
+        "[limits]\nio = [{ path = \"/a\", read-bps = \"1M\" }]",
+        "[limits]\nio = [{ path = \"/a\", read-bps = \"1M\", write-bps = \"9G\" }, { path = \"/b\", read-iops = 1 }]",
+        "[limits]\nio = [{ path = \"/a\", write-bps = \"1M\" }]",
+    ),
     ("[limits]\npids = 10", "[limits]\npids = 9", "[limits]\npids = 11"),
     ("[limits]\ncpu = 2", "[limits]\ncpu = 1.5", "[limits]\ncpu = 2.01"),
     (

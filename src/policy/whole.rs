@@ -1,0 +1,67 @@
+//! What of `[limits]` holds for the sandbox as a whole, and its flags.
+
+use super::limits::{Io, Swap};
+use super::mounts;
+use super::request::{Error, Request, refuse};
+use crate::model::{Bytes, Processors, Set};
+use crate::profile::Profile;
+use crate::profile::schema::IoLimit;
+
+/// As docker has it: of memory and swap together, so never less than the memory.
+pub(super) fn swap(profile: &Profile, request: &Request) -> Result<Option<Set<Swap>>, Error> {
+    let besides = || profile.limits.swap.clone().map(|s| s.map(Swap::Besides));
+    let Some(swap) = request.flags.swap.clone().or_else(besides) else {
+        return Ok(None);
+    };
+    match (&profile.limits.memory, swap.value) {
+        (None, _) => refuse(
+            "swap",
+            &swap.origin,
+            "it is counted with the memory: add limits.memory (--memory)",
+        ),
+        (Some(memory), Swap::Together(both)) if both < memory.value => refuse(
+            "swap",
+            &swap.origin,
+            format!(
+                "it is memory and swap together, and the memory alone is {}",
+                memory.value
+            ),
+        ),
+        _ => Ok(Some(swap)),
+    }
+}
+
+/// A place where one is slowed down, before the place where it ends.
+pub(super) fn memory_high(profile: &Profile) -> Result<Option<Set<Bytes>>, Error> {
+    let (high, most) = (&profile.limits.memory_high, &profile.limits.memory);
+    match (high, most) {
+        (Some(high), Some(most)) if high.value > most.value => refuse(
+            "memory-high",
+            &high.origin,
+            format!("it is above limits.memory, which is {}", most.value),
+        ),
+        _ => Ok(high.clone()),
+    }
+}
+
+pub(super) fn processors(profile: &Profile, request: &Request) -> Option<Set<Processors>> {
+    let flag = request.flags.processors.clone();
+    flag.or_else(|| profile.limits.processors.clone())
+}
+
+pub(super) fn io(profile: &Profile, request: &Request) -> Result<Vec<Set<Io>>, Error> {
+    let each = |set: &Set<IoLimit>| {
+        let limit = set.value.clone();
+        let what = || format!("io of `{}`", limit.path.escape_debug());
+        let path = mounts::host_path(&limit.path, request).or_else(|why| refuse(what(), &set.origin, why))?;
+        if limit.rates().iter().all(|(_, rate)| rate.is_none()) {
+            return refuse(
+                what(),
+                &set.origin,
+                "it limits nothing: write read-bps, write-bps, read-iops or write-iops",
+            );
+        }
+        Ok(Set::new(Io { path, limit }, set.origin.clone()))
+    };
+    profile.limits.io.iter().map(each).collect()
+}
