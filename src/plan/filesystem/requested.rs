@@ -153,12 +153,18 @@ impl Builder<'_> {
             execute: self.policy.execute_written,
             devices: false,
         };
-        let size = Bytes(self.policy.tmp.value.0.max(1 << 30));
         self.add(
-            Step::WorkspaceOverlay(source.clone(), target.clone(), size, attributes),
+            Step::WorkspaceOverlay(source.clone(), target.clone(), self.workspace_size(), attributes),
             origin.to_string(),
         );
         self.mounts.push((target, true));
         Ok(())
+    }
+
+    /// Whatever is written there counts as memory: when it is full that is to be an error inside, before it is the end of everything.
+    fn workspace_size(&self) -> Bytes {
+        let size = self.policy.tmp.value.0.max(1 << 30);
+        let memory = self.policy.memory.as_ref();
+        Bytes(memory.map_or(size, |memory| size.min(memory.value.0 / 2)))
     }
 }
