@@ -175,9 +175,14 @@ fn flags(files: &[(String, String)], verb: Option<&str>) -> BTreeSet<String> {
             .find(|(p, _)| p == path)
             .map_or("", |(_, t)| t.as_str())
     };
+    // Verbs on images share some of theirs.
+    let with_images = own.as_ref().is_some_and(|own| text(own).is_empty());
     let takes_shared = own.as_ref().is_some_and(|own| text(own).contains("SandboxArgs"));
-    let of_verb =
-        |path: &str| own.as_ref().is_none_or(|own| path == own) || (takes_shared && path.starts_with(shared));
+    let of_verb = |path: &str| {
+        own.as_ref().is_none_or(|own| path == own)
+            || (takes_shared && path.starts_with(shared))
+            || (with_images && path.starts_with("src/cli/images/"))
+    };
     let all = files
         .iter()
         .filter(|(p, _)| p.starts_with("src/cli/") && of_verb(p));
@@ -330,6 +335,8 @@ fn verbs_and_flags_that_the_documents_name_exist() {
         (false, "`sbx runs`"),
         (false, "`sbx profile shows`"),
         (false, "    sbx run --no-such host"),
+        (true, "    sbx pull --platform linux/arm64 a"),
+        (false, "    sbx pull --no-such a"),
         (false, "    cargo run -- plan --diff host"),
         (false, "    sbx why --path a | sbx doctor --path"),
         (false, "`--no-such`"),
