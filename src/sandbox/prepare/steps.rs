@@ -1,0 +1,337 @@
+//! Each step of a plan as the operations that carry it out.
+
+use super::{PrepareError, Prepared, path, place, taken};
+use crate::model::{IdMap, Layers};
+use crate::plan::{LayerOption, MapWriter, ProcKind, Step, Upper};
+use crate::sandbox::command;
+use crate::sandbox::lower::Ids;
+use crate::sandbox::operation::{Operation, Scratch, TmpfsOptions, bits, mask};
+use crate::sandbox::watch::{Apart, Watched};
+use crate::sys::process::CloneFlags;
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated,
+    Scope,
+};
+
+impl Prepared {
+    fn put(&mut self, index: u32, operation: Operation) {
+        self.operations.push((index, operation));
+    }
+
+    /// Before the sources are opened: what needs the host's `/proc`, or changes who we are.
+    pub(super) fn put_first(&mut self, index: u32, operation: Operation) {
+        let at = self
+            .operations
+            .iter()
+            .position(|(_, o)| matches!(o, Operation::Open { .. } | Operation::OpenFuse(_)));
+        self.operations
+            .insert(at.unwrap_or(self.operations.len()), (index, operation));
+    }
+
+    pub(super) fn step(
+        &mut self,
+        index: u32,
+        step: &Step,
+        ids: &Ids,
+        slot: &mut usize,
+    ) -> Result<(), PrepareError> {
+        match step {
+            Step::Clone(namespaces) => {
+                let mut flags = clone_flags(namespaces.net);
+                if self.group.is_some() {
+                    // Made by clone3 it would start at the supervisor's cgroup, since the kernel copies namespaces first.
+                    flags.0 &= !u64::from(libc::CLONE_NEWCGROUP.cast_unsigned());
+                    self.put_first(index, Operation::UnshareCgroup);
+                }
+                self.namespaces = flags;
+            }
+            Step::Cgroup(group) => {
+                self.group = Some((usize::try_from(index).unwrap_or_default(), group.clone()))
+            }
+            Step::WatchMemory(most) => self.watched = Some(Watched::new(*most)),
+            Step::WatchDisk { most, at, nameless } => {
+                self.apart = Some(Apart::of_disk(index, *most, at, *nameless)?);
+                self.put_first(index, Operation::TellNamespace);
+            }
+            Step::MapIds { uids, gids, by } => self.map_ids(index, uids, gids, by)?,
+            Step::TimeNamespace => self.time_namespace(index)?,
+            Step::NoNestedNamespaces => {
+                let file = c"/proc/sys/user/max_user_namespaces";
+                self.put_first(index, Operation::KernelFile(file, b"0".to_vec()));
+            }
+            Step::ActAsRoot => self.put(index, Operation::ActAsRoot),
+            _ => return self.later_step(index, step, ids, slot),
+        }
+        Ok(())
+    }
+
+    fn later_step(
+        &mut self,
+        index: u32,
+        step: &Step,
+        ids: &Ids,
+        slot: &mut usize,
+    ) -> Result<(), PrepareError> {
+        match step {
+            Step::RootTmpfs(size) => {
+                self.put(index, Operation::RootTmpfs(TmpfsOptions::new(*size, 0o755, None)))
+            }
+            Step::RootBind(_) | Step::RootCopy(_) => {
+                self.put(index, Operation::RootBind(*slot));
+                *slot += 1;
+            }
+            Step::RootOverlay(layers, upper, by) => {
+                let volatile = matches!(upper, Upper::Disk(_));
+                let lower = ids.lower(layers, *by, volatile, slot)?;
+                let scratch = match upper {
+                    Upper::Memory(size) => Scratch::Tmpfs(TmpfsOptions::new(*size, 0o755, None)),
+                    Upper::Disk(_) => Scratch::Slot(taken(slot)),
+                };
+                self.put(index, Operation::RootOverlay { lower, scratch });
+            }
+            Step::RootFuse { .. } => {
+                let (user, group) = ids.mounter()?;
+                let slot = taken(slot);
+                self.put(index, Operation::RootFuse { slot, user, group });
+            }
+            Step::Clear(at) => self.put(index, Operation::Clear(place(at)?)),
+            Step::Directory(at, mode) => self.put(index, Operation::Directory(place(at)?, *mode)),
+            Step::Link(at, target) => self.put(index, Operation::Link(place(at)?, path(target)?)),
+            Step::File(at, bytes) => self.put(index, Operation::File(place(at)?, bytes.clone())),
+            Step::Point(at) => self.put(index, Operation::File(place(at)?, Vec::new())),
+            Step::Bind(_, at, _) | Step::Device { at, .. } => {
+                self.put(
+                    index,
+                    Operation::Attach {
+                        slot: *slot,
+                        at: place(at)?,
+                    },
+                );
+                *slot += 1;
+            }
+            Step::Mask(at) => {
+                self.put(index, Operation::Mask(place(at)?));
+            }
+            Step::Tmpfs(at, size, mode, attributes) => {
+                let options = TmpfsOptions::new(size.bytes, *mode, ids.give_to).with_inodes(size.inodes);
+                self.put(
+                    index,
+                    Operation::Tmpfs {
+                        at: place(at)?,
+                        options,
+                        attributes: bits(*attributes),
+                    },
+                );
+            }
+            Step::WorkspaceOverlay(lower, at, size, attributes) => {
+                let (lower, scratch) = (
+                    ids.lower(&Layers::of(lower.clone()), LayerOption::Each, false, slot)?,
+                    TmpfsOptions::new(*size, 0o700, ids.give_to),
+                );
+                let attributes = bits(*attributes);
+                self.put(
+                    index,
+                    Operation::WorkspaceOverlay {
+                        lower,
+                        at: place(at)?,
+                        scratch,
+                        attributes,
+                    },
+                );
+            }
+            _ => return self.confining_step(index, step, ids),
+        }
+        Ok(())
+    }
+
+    fn confining_step(&mut self, index: u32, step: &Step, ids: &Ids) -> Result<(), PrepareError> {
+        match step {
+            Step::Proc(at, kind) => {
+                let own_processes = *kind == ProcKind::OwnProcesses;
+                self.put(
+                    index,
+                    Operation::Proc {
+                        at: place(at)?,
+                        own_processes,
+                    },
+                );
+            }
+            Step::Devpts(at) => self.put(index, Operation::Devpts(place(at)?)),
+            Step::ReadOnly(at) => self.put(index, Operation::ReadOnly(place(at)?)),
+            Step::SealRoot => self.put(index, Operation::SealRoot),
+            Step::PivotRoot => self.put(index, Operation::PivotRoot),
+            Step::Hostname(name) => self.put(index, Operation::Hostname(name.clone().into_bytes())),
+            Step::Loopback => self.put(index, Operation::Loopback),
+            Step::Keyring => self.put(index, Operation::Keyring),
+            Step::Terminal => {
+                self.put(index, Operation::Terminal);
+            }
+            Step::StartIn(at) => self.put(index, Operation::StartIn(place(at)?)),
+            Step::Processors(list) => {
+                self.put(index, Operation::Processors(mask(list)));
+            }
+            Step::Limits(limits) => {
+                for l in limits {
+                    let resource = l.resource.number();
+                    self.put(
+                        index,
+                        Operation::Limit {
+                            resource,
+                            soft: l.soft,
+                            hard: l.hard,
+                        },
+                    );
+                }
+            }
+            Step::Groups(groups) => self.put(index, Operation::Groups(groups.clone())),
+            Step::SetIds { uid, gid } => {
+                let change = ids.give_to.is_some();
+                self.put(
+                    index,
+                    Operation::SetIds {
+                        uid: *uid,
+                        gid: *gid,
+                        change,
+                    },
+                );
+            }
+            Step::Capabilities(kept, holder) => self.put(index, Operation::Capabilities(kept.0, *holder)),
+            Step::NoNewPrivileges => self.put(index, Operation::NoNewPrivileges),
+            Step::Landlock {
+                abi,
+                network,
+                scopes,
+                nodes,
+                rules,
+            } => {
+                self.abi = ABI::from(i32::from(*abi));
+                self.ruleset = Some(ruleset(self.abi, *network, *scopes)?);
+                for rule in rules {
+                    let (at, access) = (place(&rule.at)?, rule.access);
+                    self.put(
+                        index,
+                        Operation::LandlockRule {
+                            at,
+                            access,
+                            nodes: *nodes,
+                        },
+                    );
+                }
+                self.put(index, Operation::LandlockEnforce);
+            }
+            Step::Init => {
+                self.init = true;
+                self.put(index, Operation::Init);
+            }
+            Step::Session => self.put(index, Operation::Session),
+            Step::CloseRange => self.put(index, Operation::CloseRange),
+            Step::Seccomp(table) => self.put(index, Operation::Seccomp(table.compile()?.instructions)),
+            Step::Exec { command, environment } => self.put(index, command::exec(command, environment)?),
+            // Named, so that a step that nobody carries out does not compile.
+            Step::Clone(_)
+            | Step::Cgroup(_)
+            | Step::WatchMemory(_)
+            | Step::MapIds { .. }
+            | Step::TimeNamespace
+            | Step::NoNestedNamespaces
+            | Step::ActAsRoot
+            | Step::RootTmpfs(_)
+            | Step::RootBind(_)
+            | Step::RootOverlay(..)
+            | Step::RootFuse { .. }
+            | Step::RootCopy(_)
+            | Step::Clear(_)
+            | Step::Directory(..)
+            | Step::Link(..)
+            | Step::File(..)
+            | Step::Point(_)
+            | Step::Bind(..)
+            | Step::Device { .. }
+            | Step::Mask(_)
+            | Step::WatchDisk { .. }
+            | Step::Tmpfs(..)
+            | Step::WorkspaceOverlay(..) => {}
+        }
+        Ok(())
+    }
+
+    fn map_ids(
+        &mut self,
+        index: u32,
+        uids: &IdMap,
+        gids: &IdMap,
+        by: &MapWriter,
+    ) -> Result<(), PrepareError> {
+        let own_users = match by {
+            MapWriter::Child => true,
+            MapWriter::Supervisor => false,
+            MapWriter::Helpers { newuidmap, .. } => newuidmap.is_none(),
+        };
+        if *by != MapWriter::Child {
+            self.put_first(index, Operation::AwaitMaps);
+        }
+        if own_users {
+            self.put_first(
+                index,
+                Operation::KernelFile(c"/proc/self/uid_map", uids.lines().into_bytes()),
+            );
+        }
+        if *by == MapWriter::Child {
+            // Without a helper the kernel wants setgroups(2) denied first (CVE-2014-8989).
+            self.put_first(
+                index,
+                Operation::KernelFile(c"/proc/self/setgroups", b"deny".to_vec()),
+            );
+            self.put_first(
+                index,
+                Operation::KernelFile(c"/proc/self/gid_map", gids.lines().into_bytes()),
+            );
+        } else {
+            self.maps = Some((by.clone(), uids.clone(), gids.clone()));
+        }
+        Ok(())
+    }
+
+    /// Clocks start at 0 for the command: what they show now is taken off.
+    fn time_namespace(&mut self, index: u32) -> Result<(), PrepareError> {
+        use nix::time::{ClockId, clock_gettime};
+        let seconds = |clock| clock_gettime(clock).map_or(0, |t| t.tv_sec());
+        let offsets = format!(
+            "monotonic -{} 0\nboottime -{} 0\n",
+            seconds(ClockId::CLOCK_MONOTONIC),
+            seconds(ClockId::CLOCK_BOOTTIME)
+        );
+        self.put_first(index, Operation::UnshareTime);
+        self.put_first(
+            index,
+            Operation::KernelFile(c"/proc/self/timens_offsets", offsets.into_bytes()),
+        );
+        Ok(())
+    }
+}
+
+fn clone_flags(net: bool) -> CloneFlags {
+    let mut flags = libc::CLONE_NEWUSER
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWCGROUP;
+    if net {
+        flags |= libc::CLONE_NEWNET;
+    }
+    CloneFlags(u64::from(flags.cast_unsigned()))
+}
+
+fn ruleset(abi: ABI, network: bool, scopes: bool) -> Result<RulesetCreated, PrepareError> {
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(abi))?;
+    if network {
+        ruleset = ruleset.handle_access(AccessNet::from_all(ABI::V4))?;
+    }
+    if scopes {
+        ruleset = ruleset.scope(Scope::from_all(ABI::V6))?;
+    }
+    Ok(ruleset.create()?)
+}
