@@ -61,6 +61,8 @@ pub(super) fn serve(control: BorrowedFd<'_>, terminal: Option<OwnedFd>, command:
         if patience > 0 && !watches.iter().any(|w| w.ready) {
             memory::release_unused();
             patience = -1;
+            // At once: every function that is called before then would be mapped again.
+            socket::poll(&mut watches, patience)?;
         }
         if watches[1].ready {
             while signal::next_signal(signals.as_fd())?.is_some() {}

@@ -331,14 +331,15 @@ impl State<'_> {
         if self.asking.is_some() {
             return 10;
         }
-        let idle = if self.slim { i32::MAX } else { IDLE_MILLIS };
-        let left = self.deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let idle = if self.slim { -1 } else { IDLE_MILLIS };
+        let time = self.deadline.map(|d| d.saturating_duration_since(Instant::now()));
         let watch = self.watch.as_ref().and_then(MemoryWatch::wait);
-        let Some(left) = left.into_iter().chain(watch).min() else {
-            return if self.slim { -1 } else { idle };
+        let left = match (time, watch) {
+            (Some(time), Some(watch)) => time.min(watch),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return idle,
         };
-        i32::try_from(left.as_millis().saturating_add(1))
-            .unwrap_or(i32::MAX)
-            .min(idle)
+        let left = i32::try_from(left.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
+        if self.slim { left } else { left.min(IDLE_MILLIS) }
     }
 }
