@@ -35,9 +35,14 @@ fn planned(flags: &[&str]) -> String {
         .collect()
 }
 
-/// Whether a cgroup holds the memory here; else the test is skipped by name.
+/// Whether a cgroup holds memory and processes here.
+pub(crate) fn counted_by_a_cgroup() -> bool {
+    planned(&["-m", "100m"]).contains("memory.max")
+}
+
+/// The same; where none does, the test is skipped by name.
 fn delegated() -> bool {
-    let there = planned(&["-m", "100m"]).contains("memory.max");
+    let there = counted_by_a_cgroup();
     if !there {
         skip(
             "cgroup-delegation",
