@@ -210,17 +210,24 @@ fn start(
 
 /// Losses on one line, notes on one line each; what was said before a plan had to be made once more is not said again.
 fn announce(plan: &Plan, said: &mut Vec<String>) {
-    let mut say = |line: String| {
-        if !said.contains(&line) {
-            out::words(format_args!("sbx: {line}"));
-            said.push(line);
+    let mut unsaid = |line: &String| {
+        let new = !said.contains(line);
+        if new {
+            said.push(line.clone());
         }
+        new
     };
-    if !plan.losses.is_empty() {
-        let lost: Vec<String> = plan.losses.iter().map(ToString::to_string).collect();
-        say(format!("lost: {} (sbx plan tells more)", lost.join("; ")));
+    let mut lost: Vec<String> = plan.losses.iter().map(ToString::to_string).collect();
+    lost.retain(&mut unsaid);
+    if !lost.is_empty() {
+        out::words(format_args!(
+            "sbx: lost: {} (sbx plan tells more)",
+            lost.join("; ")
+        ));
     }
-    plan.notes.iter().cloned().for_each(say);
+    for note in plan.notes.iter().filter(|note| unsaid(note)) {
+        out::words(format_args!("sbx: {note}"));
+    }
 }
 
 fn finish(
