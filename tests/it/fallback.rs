@@ -191,7 +191,7 @@ fn which_root_it_is_and_why_is_told() {
         .says("overlay is refused here (EPERM")
         .says("goes to the disk");
     // Planned twice, and told once.
-    assert_eq!(out.stderr().matches("lost: ").count(), 1, "{}", out.stderr());
+    assert_eq!(out.stderr().matches(" disk: ").count(), 1, "{}", out.stderr());
     shop.command(true, ["run", "--profile", "strict"], &["true"])
         .code(0);
     assert_eq!(shop.sh(true, "true").stderr(), "");

@@ -91,7 +91,7 @@ fn keys_of_signals_reach_the_command_and_not_sbx() {
 #[test]
 fn keys_and_their_end_arrive() {
     let mut t = at_terminal("echo ready; cat; echo end");
-    t.sees("ready");
+    t.sees("ready\r\n");
     t.keys("words\n");
     t.sees("words\r\nwords");
     t.keys("\x04");

@@ -1,6 +1,6 @@
 //! fuse-overlayfs(1) as what shows an image where the kernel refuses overlay.
 
-use super::shop::{LOOK, NOBODY_ELSE, Shop, everybody};
+use super::shop::{LOOK, NOBODY_ELSE, Shop, everybody, root_of};
 use crate::util::{Out, is_root, processes, skip, within};
 use std::io::Read;
 use std::path::Path;
@@ -8,24 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// `None`, and a skip, where it cannot be had.
-fn shop(uid: Option<u32>) -> Option<Shop> {
-    let shop = Shop::new(uid, "fuse")?;
-    let plan = shop.command(true, ["plan"], &["true"]);
-    if !root_of(&plan).contains("fuse-overlayfs of ") {
-        skip("fuse-overlayfs", &root_of(&plan));
-        return None;
-    }
-    Some(shop)
-}
-
-/// The line that says what the root is.
-fn root_of(plan: &Out) -> String {
-    let out = plan.stdout();
-    let line = out.lines().find(|line| line.starts_with("root "));
-    line.unwrap_or_default().to_owned()
-}
 
 /// Processes that work for a store.
 fn servers(shop: &Shop) -> Vec<u32> {
@@ -105,7 +87,9 @@ fn kill(pid: u32, signal: nix::sys::signal::Signal) {
 #[test]
 fn it_looks_as_the_overlay_does() {
     for uid in everybody() {
-        let Some(shop) = shop(uid) else { return };
+        let Some(shop) = Shop::new(uid, "fuse") else {
+            return;
+        };
         let overlay = shop.sh(false, LOOK).ok();
         assert!(overlay.contains("d/kept"), "{overlay}");
         for upper in ["memory", "disk"] {
@@ -128,7 +112,9 @@ fn it_looks_as_the_overlay_does() {
 #[test]
 fn what_is_written_goes_with_it() {
     for uid in everybody() {
-        let Some(shop) = shop(uid) else { return };
+        let Some(shop) = Shop::new(uid, "fuse") else {
+            return;
+        };
         for upper in ["memory", "disk"] {
             let run = ["run", "--quiet", "--upper", upper];
             let script = "echo mine >/d/kept; echo mine >/new; rm -r /hidden; mkdir /hidden; ls /hidden; cat /d/kept /new; \
@@ -147,13 +133,17 @@ fn what_is_written_goes_with_it() {
 
 #[test]
 fn a_root_that_is_read_only_is_one() {
-    let Some(shop) = shop(None) else { return };
+    let Some(shop) = Shop::new(None, "fuse") else {
+        return;
+    };
     shop.writes_nothing_under_strict();
 }
 
 #[test]
 fn a_profile_decides_whether_it_is_used() {
-    let Some(shop) = shop(None) else { return };
+    let Some(shop) = Shop::new(None, "fuse") else {
+        return;
+    };
     let image = format!("oci:{}:it", shop.dir.path().join("oci").display());
     let map = if is_root() { "auto" } else { "caller" };
     for (profile, expected, why) in [
@@ -215,7 +205,9 @@ fn where_it_cannot_be_had_it_is_a_copy_and_why_is_told() {
         return skip("root", "other hosts are made by mounts");
     }
     for uid in everybody() {
-        let Some(shop) = shop(uid) else { return };
+        let Some(shop) = Shop::new(uid, "fuse") else {
+            return;
+        };
         let closed = shop.dir.write("closed", "");
         std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o000))
             .expect("chmod");
@@ -273,7 +265,9 @@ fn status(pid: u32, name: &str) -> String {
 #[test]
 fn it_is_confined_and_out_of_reach() {
     for uid in everybody() {
-        let Some(shop) = shop(uid) else { return };
+        let Some(shop) = Shop::new(uid, "fuse") else {
+            return;
+        };
         let (mut run, text) = saying(
             &shop,
             &["--timeout", "30s"],
@@ -358,7 +352,9 @@ impl Waited for Child {
 fn whatever_ends_sbx_ends_it_too() {
     use nix::sys::signal::Signal;
     for uid in everybody() {
-        let Some(shop) = shop(uid) else { return };
+        let Some(shop) = Shop::new(uid, "fuse") else {
+            return;
+        };
         // One that is stopped does not see that its device has ended.
         for (signal, stopped) in [
             (Signal::SIGKILL, false),
@@ -385,7 +381,9 @@ fn whatever_ends_sbx_ends_it_too() {
 
 #[test]
 fn a_server_that_dies_ends_every_wait_for_it_and_is_told() {
-    let Some(shop) = shop(None) else { return };
+    let Some(shop) = Shop::new(None, "fuse") else {
+        return;
+    };
     let mut run = running(&shop, &[], "sleep 1; cat /d/new");
     kill(daemon(&shop), nix::sys::signal::Signal::SIGKILL);
     let out: Out = run.wait_with_output_of().into();
@@ -397,7 +395,9 @@ fn a_server_that_dies_ends_every_wait_for_it_and_is_told() {
 
 #[test]
 fn a_server_that_hangs_is_no_way_round_a_limit_of_time() {
-    let Some(shop) = shop(None) else { return };
+    let Some(shop) = Shop::new(None, "fuse") else {
+        return;
+    };
     let start = Instant::now();
     let mut run = running(&shop, &["--timeout", "3s"], "sleep 1; cat /big; sleep 60");
     kill(daemon(&shop), nix::sys::signal::Signal::SIGSTOP);
@@ -422,7 +422,9 @@ fn a_server_that_never_answers_is_no_way_round_it_either() {
     if !is_root() {
         return skip("root", "another program is mounted over fuse-overlayfs");
     }
-    let Some(shop) = shop(None) else { return };
+    let Some(shop) = Shop::new(None, "fuse") else {
+        return;
+    };
     let silent = shop.dir.script("silent", SILENT);
     let sbx = shop.sbx(true, shop.words(["run", "--quiet", "--timeout", "2s"], &["true"]));
     let mut command = over(&shop, &silent, "/usr/bin/fuse-overlayfs", &sbx);
@@ -449,7 +451,7 @@ fn a_user_without_a_name_or_groups_has_it_as_well() {
     if !is_root() {
         return skip("root", "another user is needed");
     }
-    let Some(shop) = shop(Some(NOBODY_ELSE)) else {
+    let Some(shop) = Shop::new(Some(NOBODY_ELSE), "fuse") else {
         return;
     };
     // One id inside, which need not be 0.

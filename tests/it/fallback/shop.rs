@@ -54,8 +54,15 @@ pub(super) struct Shop {
     pub(super) instead: &'static str,
 }
 
+/// The line that says what the root is.
+pub(super) fn root_of(plan: &Out) -> String {
+    let out = plan.stdout();
+    let line = out.lines().find(|line| line.starts_with("root "));
+    line.unwrap_or_default().to_owned()
+}
+
 impl Shop {
-    /// `None`, and a skip, where overlay cannot be refused or the image not be made.
+    /// `None`, and a skip, where overlay cannot be refused, the image not be made, or what is wanted instead not be had.
     pub(super) fn new(uid: Option<u32>, instead: &'static str) -> Option<Self> {
         Self::with(uid, instead, image()?)
     }
@@ -86,7 +93,20 @@ impl Shop {
         let shop = Self { dir, uid, instead };
         // Into the store, while overlay works.
         shop.command(false, ["run", "--quiet"], &["true"]).ok();
-        Some(shop)
+        shop.has_what_it_wants().then_some(shop)
+    }
+
+    /// `false`, and a skip, where fuse-overlayfs is wanted and cannot be had.
+    pub(super) fn has_what_it_wants(&self) -> bool {
+        if self.instead != "fuse" {
+            return true;
+        }
+        let root = root_of(&self.command(true, ["plan"], &["true"]));
+        let has = root.contains("fuse-overlayfs of ");
+        if !has {
+            skip("fuse-overlayfs", &root);
+        }
+        has
     }
 
     pub(super) fn store(&self) -> PathBuf {

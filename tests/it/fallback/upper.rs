@@ -69,7 +69,7 @@ fn it_is_said_that_it_has_no_limit() {
     let Some(shop) = Shop::new(None, "copy") else {
         return;
     };
-    let said = "lost: disk: what is written to the root goes to the disk, until the end and without a limit";
+    let said = " disk: what is written to the root goes to the disk, until the end and without a limit";
     let record = shop.dir.path().join("home/record.json");
     let result = record.display().to_string();
     let run = ["run", "--upper", "disk", "--result", &result];
