@@ -24,7 +24,8 @@ pub(super) fn enter(bus: &HostPath) -> Result<HostPath, Errno> {
     authenticate(&mut socket)?;
     // Its number alone is taken again by a later process while systemd still removes the scope of the earlier.
     let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |t| t.subsec_nanos());
-    let unit = format!("sbx-{}-{nanos:08x}.scope", std::process::id());
+    // And a name that `cgroup::sweep` does not take for what a run has left: a later cgroup may lie beside this scope.
+    let unit = format!("run-sbx-{}-{nanos:08x}.scope", std::process::id());
     for (serial, call) in (1..).zip(calls(&unit)) {
         socket.write_all(&call.bytes(serial)).map_err(errno)?;
     }
