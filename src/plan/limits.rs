@@ -81,16 +81,30 @@ pub(super) fn decide(
     facts: &Facts,
     ledger: &mut Ledger<'_>,
 ) -> Result<Ceilings, Refusal> {
-    let mut ceilings = Ceilings::default();
-    let place = Place::of(policy, host)?;
-    ceilings.memory(policy, host, &place, ledger)?;
-    ceilings.cpu(policy, host, &place, ledger)?;
-    ceilings.weight(policy, host, &place, ledger)?;
-    ceilings.processors(policy, host, &place, ledger)?;
-    ceilings.io(policy, (host, facts), &place, ledger)?;
-    ceilings.pids(policy, &place);
-    ceilings.settle(&place, policy);
-    Ok(ceilings)
+    let mut deciding = Deciding {
+        policy,
+        host,
+        place: Place::of(policy, host)?,
+        ledger,
+        made: Ceilings::default(),
+    };
+    deciding.memory()?;
+    deciding.cpu()?;
+    deciding.weight()?;
+    deciding.processors()?;
+    deciding.io(facts)?;
+    deciding.pids();
+    deciding.settle();
+    Ok(deciding.made)
+}
+
+/// One ceiling after the other.
+struct Deciding<'a, 'b> {
+    policy: &'a Policy,
+    host: &'a Host,
+    place: Place<'a>,
+    ledger: &'a mut Ledger<'b>,
+    made: Ceilings,
 }
 
 /// Where a cgroup can be made, if anywhere.
@@ -187,77 +201,80 @@ fn of_the_whole(policy: &Policy, limit: &Set<Limit>) -> bool {
     }
 }
 
-impl Ceilings {
+impl<'a> Deciding<'a, '_> {
     fn write(&mut self, controller: &'static str, files: Vec<(&'static str, String)>, origin: &Origin) {
-        if !self.controllers.contains(&controller) {
-            self.controllers.push(controller);
+        let made = &mut self.made;
+        if !made.controllers.contains(&controller) {
+            made.controllers.push(controller);
         }
-        self.files.extend(files);
-        if !self.reasons.contains(origin) {
-            self.reasons.push(origin.clone());
+        made.files.extend(files);
+        if !made.reasons.contains(origin) {
+            made.reasons.push(origin.clone());
         }
     }
 
-    fn cpu(
+    /// What is set, unless such limits are off.
+    fn wanted<T>(&self, protection: Protection, set: &'a Option<Set<T>>) -> Option<&'a Set<T>> {
+        set.as_ref().filter(|_| self.policy.enforcement.wants(protection))
+    }
+
+    /// Why there is no cgroup for it.
+    fn reason(&self) -> String {
+        reason(&self.host.cgroup)
+    }
+
+    /// What would give one.
+    fn mend(&self) -> &'static str {
+        mend(&self.host.cgroup)
+    }
+
+    fn lacking(
         &mut self,
-        policy: &Policy,
-        host: &Host,
-        place: &Place<'_>,
-        ledger: &mut Ledger<'_>,
+        protection: Protection,
+        origin: &Origin,
+        words: &str,
+        mend: &str,
     ) -> Result<(), Refusal> {
+        lacking(protection, origin, (self.policy, &mut *self.ledger), words, mend)
+    }
+
+    fn cpu(&mut self) -> Result<(), Refusal> {
         const PERIOD: u64 = 100_000;
-        let Some(cpu) = policy
-            .cpu
-            .as_ref()
-            .filter(|_| policy.enforcement.wants(Protection::Cpu))
-        else {
+        let Some(cpu) = self.wanted(Protection::Cpu, &self.policy.cpu) else {
             return Ok(());
         };
-        if place.has("cpu") {
+        if self.place.has("cpu") {
             let quota = cpu.value.saturating_mul(PERIOD / 100).max(1000);
             self.write("cpu", vec![("cpu.max", format!("{quota} {PERIOD}"))], &cpu.origin);
             return Ok(());
         }
-        let there = u64::try_from(host.processors.len()).unwrap_or(u64::MAX);
+        let there = u64::try_from(self.host.processors.len()).unwrap_or(u64::MAX);
         if cpu.value.div_ceil(100) >= there && cpu.value >= there.saturating_mul(100) && there > 0 {
             // All that there are.
             return Ok(());
         }
         if !cpu.value.is_multiple_of(100) {
             let shown = format!("{}.{:02}", cpu.value / 100, cpu.value % 100);
-            let words = format!(
-                "{shown} processors cannot be counted out: {}",
-                reason(&host.cgroup)
-            );
+            let words = format!("{shown} processors cannot be counted out: {}", self.reason());
             let whole = cpu.value.div_ceil(100);
             let mend = format!(
                 "write a whole number (limits.cpu = {whole}, --cpus {whole}); or {}",
-                mend(&host.cgroup)
+                self.mend()
             );
-            return lacking(Protection::Cpu, &cpu.origin, (policy, ledger), &words, &mend);
+            return self.lacking(Protection::Cpu, &cpu.origin, &words, &mend);
         }
         let count = usize::try_from(cpu.value / 100).unwrap_or(usize::MAX);
-        let taken = Processors::of(host.processors.iter().copied().take(count).collect());
-        self.only(
-            taken.map(|list| Set::new(list, cpu.origin.clone())),
-            policy,
-            ledger,
-        )
+        let taken = Processors::of(self.host.processors.iter().copied().take(count).collect());
+        self.only(taken.map(|list| Set::new(list, cpu.origin.clone())))
     }
 
-    fn processors(
-        &mut self,
-        policy: &Policy,
-        host: &Host,
-        place: &Place<'_>,
-        ledger: &mut Ledger<'_>,
-    ) -> Result<(), Refusal> {
-        let Some(wanted) = &policy.processors else {
+    fn processors(&mut self) -> Result<(), Refusal> {
+        let Some(wanted) = &self.policy.processors else {
             return Ok(());
         };
-        let there = |n: &&u32| host.processors.contains(n);
+        let there = |n: &&u32| self.host.processors.contains(n);
         if let Some(absent) = wanted.value.numbers().iter().find(|n| !there(n)) {
-            let mut all = host.processors.clone();
+            let mut all = self.host.processors.clone();
             all.sort_unstable();
             let all = Processors::of(all).map(|p| p.to_string()).unwrap_or_default();
             return Err(Refusal::Value {
@@ -266,7 +283,7 @@ impl Ceilings {
                 why: format!("you may use {all}"),
             });
         }
-        if place.has("cpuset") {
+        if self.place.has("cpuset") {
             self.write(
                 "cpuset",
                 vec![("cpuset.cpus", wanted.value.to_string())],
@@ -275,7 +292,7 @@ impl Ceilings {
             return Ok(());
         }
         // A number of processors besides is taken from these.
-        let counted = self.processors.take().map(|s| s.value.numbers().len());
+        let counted = self.made.processors.take().map(|s| s.value.numbers().len());
         let few = wanted
             .value
             .numbers()
@@ -283,48 +300,41 @@ impl Ceilings {
             .copied()
             .take(counted.unwrap_or(usize::MAX));
         let list = Processors::of(few.collect());
-        self.only(
-            list.map(|list| Set::new(list, wanted.origin.clone())),
-            policy,
-            ledger,
-        )
+        self.only(list.map(|list| Set::new(list, wanted.origin.clone())))
     }
 
     /// An affinity is undone by whoever may set one, so the filter answers that it is done.
-    fn only(
-        &mut self,
-        list: Option<Set<Processors>>,
-        policy: &Policy,
-        ledger: &mut Ledger<'_>,
-    ) -> Result<(), Refusal> {
-        if let (Some(list), None) = (&list, &policy.syscalls) {
+    fn only(&mut self, list: Option<Set<Processors>>) -> Result<(), Refusal> {
+        if let (Some(list), None) = (&list, &self.policy.syscalls) {
             let words = "the command may choose other processors, since no system call is filtered";
             let mend = "leave the filter on (enforcement.seccomp)";
-            lacking(Protection::Cpu, &list.origin, (policy, ledger), words, mend)?;
+            self.lacking(Protection::Cpu, &list.origin, words, mend)?;
         }
-        self.processors = list;
+        self.made.processors = list;
         Ok(())
     }
 
-    fn settle(&mut self, place: &Place<'_>, policy: &Policy) {
-        let Some((parent, own, scope)) = &place.parent else {
+    fn settle(&mut self) {
+        let (Some((parent, own, scope)), made) = (&self.place.parent, &mut self.made) else {
             return;
         };
-        self.reasons
-            .extend(policy.cgroup_parent.iter().map(|p| p.origin.clone()));
-        if !self.controllers.is_empty() || policy.cgroup_parent.is_some() {
-            let counts = place.has("io") && !self.controllers.contains(&"io");
-            self.group = Some(Group {
+        let asked = &self.policy.cgroup_parent;
+        made.reasons.extend(asked.iter().map(|p| p.origin.clone()));
+        if !made.controllers.is_empty() || asked.is_some() {
+            let counts = self.place.has("io") && !made.controllers.contains(&"io");
+            made.group = Some(Group {
                 parent: parent.clone(),
                 own: *own,
                 scope: scope.clone(),
-                controllers: std::mem::take(&mut self.controllers),
+                controllers: std::mem::take(&mut made.controllers),
                 counting: counts.then_some("io").into_iter().collect(),
-                files: std::mem::take(&mut self.files),
+                files: std::mem::take(&mut made.files),
             });
         }
     }
+}
 
+impl Ceilings {
     /// A cgroup that was planned and could not be made is told of, also where what is left holds as well: a loss says it for the memory.
     pub(super) fn note(&self, policy: &Policy, host: &Host) -> Option<String> {
         let refused = matches!(host.cgroup, Cgroup::Refused { .. });

@@ -1,60 +1,40 @@
 //! What only a cgroup can do: a share of the processors, and rates of disks.
 
-use super::{Ceilings, Facts, Ledger, Place, Refusal, lacking, mend, reason};
-use crate::model::{Host, Origin, Protection};
+use super::{Deciding, Facts, Ledger, Refusal, lacking};
+use crate::model::{Origin, Protection};
 use crate::policy::Policy;
 use std::collections::BTreeMap;
 
-impl Ceilings {
-    pub(super) fn weight(
-        &mut self,
-        policy: &Policy,
-        host: &Host,
-        place: &Place<'_>,
-        ledger: &mut Ledger<'_>,
-    ) -> Result<(), Refusal> {
-        let Some(weight) = policy
-            .cpu_weight
-            .as_ref()
-            .filter(|_| policy.enforcement.wants(Protection::Cpu))
-        else {
+impl Deciding<'_, '_> {
+    pub(super) fn weight(&mut self) -> Result<(), Refusal> {
+        let Some(weight) = self.wanted(Protection::Cpu, &self.policy.cpu_weight) else {
             return Ok(());
         };
-        if place.has("cpu") {
+        if self.place.has("cpu") {
             let files = vec![("cpu.weight", weight.value.to_string())];
             self.write("cpu", files, &weight.origin);
             return Ok(());
         }
-        let words = format!(
-            "the share of the processors is everybody's: {}",
-            reason(&host.cgroup)
-        );
-        let mend = mend(&host.cgroup);
-        lacking(Protection::Cpu, &weight.origin, (policy, ledger), &words, mend)
+        let words = format!("the share of the processors is everybody's: {}", self.reason());
+        self.lacking(Protection::Cpu, &weight.origin, &words, self.mend())
     }
 
-    pub(super) fn io(
-        &mut self,
-        policy: &Policy,
-        (host, facts): (&Host, &Facts),
-        place: &Place<'_>,
-        ledger: &mut Ledger<'_>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn io(&mut self, facts: &Facts) -> Result<(), Refusal> {
+        let policy = self.policy;
         if policy.io.is_empty() || !policy.enforcement.wants(Protection::Io) {
             return Ok(());
         }
-        if !place.has("io") {
-            let words = format!("disks are as fast as they are: {}", reason(&host.cgroup));
+        if !self.place.has("io") {
+            let words = format!("disks are as fast as they are: {}", self.reason());
             // The first flag among them refuses, whatever a profile prefers.
             let flag = |o: &&Origin| matches!(o, Origin::Flag { .. });
             let all = || policy.io.iter().map(|io| &io.origin);
             let Some(origin) = all().find(flag).or_else(|| all().next()) else {
                 return Ok(());
             };
-            let mend = mend(&host.cgroup);
-            return lacking(Protection::Io, origin, (policy, ledger), &words, mend);
+            return self.lacking(Protection::Io, origin, &words, self.mend());
         }
-        for (disk, (rates, origin)) in disks(policy, facts, ledger)? {
+        for (disk, (rates, origin)) in disks(policy, facts, self.ledger)? {
             let each = rates.iter().map(|(name, rate)| format!(" {name}={rate}"));
             let line = format!("{disk}{}", each.collect::<String>());
             self.write("io", vec![("io.max", line)], &origin);
