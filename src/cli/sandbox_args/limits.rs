@@ -88,8 +88,8 @@ impl LimitArgs {
         if let Some(text) = &self.cpu_shares {
             let origin = Origin::flag(format!("--cpu-shares {text}"));
             // As docker has it, 0 is what everybody has.
-            let weight = if text == "0" { None } else { Some(weight(text)?) };
-            p.limits.cpu_weight = Some(Set::new(weight.unwrap_or(100), origin));
+            let weight = if text == "0" { 100 } else { weight(text)? };
+            p.limits.cpu_weight = Some(Set::new(weight, origin));
         }
         p.limits.io = self.rates.limits()?;
         if let Some(text) = &self.pids_limit {

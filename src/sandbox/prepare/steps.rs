@@ -77,8 +77,7 @@ impl Prepared {
                 self.put(index, Operation::RootTmpfs(TmpfsOptions::new(*size, 0o755, None)))
             }
             Step::RootBind(_) | Step::RootCopy(_) => {
-                self.put(index, Operation::RootBind(*slot));
-                *slot += 1;
+                self.put(index, Operation::RootBind(taken(slot)));
             }
             Step::RootOverlay(layers, upper, by) => {
                 let volatile = matches!(upper, Upper::Disk(_));
@@ -103,11 +102,10 @@ impl Prepared {
                 self.put(
                     index,
                     Operation::Attach {
-                        slot: *slot,
+                        slot: taken(slot),
                         at: place(at)?,
                     },
                 );
-                *slot += 1;
             }
             Step::Mask(at) => {
                 self.put(index, Operation::Mask(place(at)?));
