@@ -316,7 +316,11 @@ impl Sweep<'_> {
             let passing = ["image-", "layer-", COPY]
                 .iter()
                 .any(|word| name.starts_with(word));
-            if passing && lock::take(root, &name, Holders::Alone, Wait::Never)?.is_some_and(|_held| true) {
+            if !passing {
+                continue;
+            }
+            // Held until the name is gone: whoever took it in between would hold a file that nobody finds any more.
+            if let Some(_held) = lock::take(root, &name, Holders::Alone, Wait::Never)? {
                 root.unlink(&format!("locks/{name}"))?;
             }
         }

@@ -149,3 +149,28 @@ fn nothing_is_named_while_something_is_removed() {
         until(&got);
     });
 }
+
+#[test]
+fn no_lock_loses_its_name_while_somebody_holds_it() {
+    let (_dir, store) = create();
+    let manifest = Digest::of(b"an image");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                prune(&store, false);
+            }
+        });
+        let mut lost = 0;
+        for _ in 0..3000 {
+            let lock = store.use_image(&manifest).expect("a lock");
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_micros(200) {
+                std::hint::spin_loop();
+            }
+            lost += u32::from(nix::sys::stat::fstat(&lock.file).expect("its status").st_nlink == 0);
+        }
+        done.store(true, Ordering::SeqCst);
+        assert_eq!(lost, 0, "locks that nobody finds any more");
+    });
+}
