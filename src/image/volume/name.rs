@@ -4,8 +4,8 @@ use crate::model::reference::shown;
 use std::fmt;
 use std::str::FromStr;
 
-/// What a directory entry may be called.
-const LONGEST: usize = 255;
+/// A directory entry has 255 bytes, and while it is made or removed `.new-` or `.old-` stands before the name.
+const LONGEST: usize = 250;
 
 /// The name of a volume: it is a file name too, and never `.`, `..` or one that begins with a dot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,7 +14,7 @@ pub struct Name(String);
 /// Not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no name of a volume: write letters, digits, `_`, `.` and `-`, a letter or a digit first, 255 at most; a host path \
+    "`{0}` is no name of a volume: write letters, digits, `_`, `.` and `-`, a letter or a digit first, {LONGEST} at most; a host path \
      begins with / or ./"
 )]
 pub struct NotAName(String);
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn names_are_dockers() {
-        for name in ["a", "0", "pg-data", "A_b.c-9", &"x".repeat(255)] {
+        for name in ["a", "0", "pg-data", "A_b.c-9", &"x".repeat(250)] {
             assert_eq!(name.parse::<Name>().expect(name).as_str(), name);
         }
         for text in [
@@ -69,7 +69,7 @@ mod tests {
             "a\0",
             "é",
             "a\u{1b}[2J",
-            &"x".repeat(256),
+            &"x".repeat(251),
         ] {
             let said = text.parse::<Name>().expect_err(text).to_string();
             assert!(!said.contains('\u{1b}') && said.len() < 500, "{said}");
