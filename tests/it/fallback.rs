@@ -11,7 +11,7 @@ mod reflink;
 mod shop;
 mod upper;
 
-use crate::util::{Out, Sbx};
+use crate::util::{Out, Sbx, is_root, skip};
 use shop::{LOOK, Shop, everybody};
 use std::process::{Command, Stdio};
 
@@ -46,6 +46,33 @@ fn a_copy_looks_as_the_overlay_does() {
             shop.sh(false, "grep -c ' - overlay ' /proc/self/mountinfo").ok(),
             "1"
         );
+    }
+}
+
+#[test]
+fn a_copy_under_a_map_of_ones_own_has_the_same_owners() {
+    if !is_root() {
+        skip("root", "a filter of their own keeps others from newuidmap");
+        return;
+    }
+    let Some(shop) = Shop::new(None, "copy") else {
+        return;
+    };
+    for map in [&["--map", "auto"][..], &["--uidmap", "0:300000:65536"]] {
+        let mut words = shop.words(["run", "--quiet"], &["ls", "-ln", "/d/kept"]);
+        let at = words.iter().position(|word| word == "--map").expect("a map");
+        words.splice(at..at + 2, map.iter().map(ToString::to_string));
+        for refused in [false, true] {
+            let out: Out = shop.sbx(refused, &words).output().expect("it starts").into();
+            let line = out.ok();
+            let mut fields = line.split_whitespace().skip(2);
+            assert_eq!(
+                (fields.next(), fields.next()),
+                (Some("33"), Some("34")),
+                "{map:?}: {line}"
+            );
+        }
+        shop.nothing_left();
     }
 }
 

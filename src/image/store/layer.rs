@@ -4,6 +4,7 @@ use super::error::Error;
 use super::lock::{self, Holders};
 use super::tree::{Size, measure};
 use super::{Lock, Store, Wait};
+use crate::image::job::Ownership;
 use crate::image::owner::Owner;
 use crate::image::remove::remove_tree;
 use crate::model::Digest;
@@ -35,6 +36,17 @@ pub enum Kind {
     },
     /// Those of a map that somebody has chosen line by line: the digest of its lines.
     Chosen(Digest),
+}
+
+impl Kind {
+    /// Whether its files have owners of their own.
+    #[must_use]
+    pub fn ownership(&self) -> Ownership {
+        match self {
+            Self::Single => Ownership::Single,
+            Self::Mapped { .. } | Self::Chosen(_) => Ownership::Mapped,
+        }
+    }
 }
 
 impl fmt::Display for Kind {

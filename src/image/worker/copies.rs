@@ -3,8 +3,8 @@
 use super::talk::Talk;
 use crate::image::copy::{self, Keep};
 use crate::image::descriptor::Descriptor;
-use crate::image::job::{Copy, Stage};
-use crate::image::store::{Kind, Store};
+use crate::image::job::{Copy, Ownership, Stage};
+use crate::image::store::Store;
 use crate::sys::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -23,7 +23,7 @@ pub(super) fn copy(store: &Store, job: &Copy, talk: &Talk) -> Result<(), String>
     // Some of it is hidden by higher layers: it is not copied, and the end comes early.
     let shown = Descriptor::new("", job.image, size);
     let keep = Keep {
-        owners: matches!(job.kind, Kind::Mapped { .. }),
+        owners: job.kind.ownership() == Ownership::Mapped,
         set_ids: true,
     };
     let tick = talk.ticker(&shown, Stage::Copy);

@@ -3,7 +3,7 @@
 use super::several;
 use super::talk::Talk;
 use crate::image::document::Layer;
-use crate::image::job::{Ownership, Stage, Unpack};
+use crate::image::job::{Stage, Unpack};
 use crate::image::limits::Limits;
 use crate::image::store::{Claim, Kind, Store, Wait};
 use crate::image::unpack::{self, Dropped, Options};
@@ -84,10 +84,7 @@ fn one(
     let packed = store.open_blob(&blob.digest).map_err(|e| about(e.to_string()))?;
     let options = Options {
         compression: layer.compression,
-        ownership: match kind {
-            Kind::Single => Ownership::Single,
-            Kind::Mapped { .. } | Kind::Chosen(_) => Ownership::Mapped,
-        },
+        ownership: kind.ownership(),
         limits,
     };
     let tick = talk.ticker(blob, Stage::Unpack);
