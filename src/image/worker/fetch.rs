@@ -6,7 +6,7 @@ use crate::image::descriptor::Descriptor;
 use crate::image::document::Document;
 use crate::image::job::{Endpoint, Pull};
 use crate::image::registry::{self, Client};
-use crate::image::store::{LayerState, Store, Wait};
+use crate::image::store::{LayerState, Store};
 use crate::model::Digest;
 use std::fs::File;
 use std::sync::Arc;
@@ -24,11 +24,7 @@ impl Origin for Client {
 
 /// Fetches an image from the first place that has it.
 pub(super) fn pull(store: &Store, job: &Pull, talk: &Arc<Talk>) -> Result<Digest, String> {
-    let _kept = store
-        .pulling(Wait::Saying(&mut || {
-            talk.note("waiting for another sbx, which removes images")
-        }))
-        .map_err(|e| e.to_string())?;
+    let _kept = origin::kept(store, talk)?;
     let mut why = String::from("no place to pull from");
     for (at, endpoint) in job.endpoints.iter().enumerate() {
         match from(store, job, endpoint, talk) {

@@ -9,7 +9,7 @@ use super::talk::Talk;
 use crate::image::descriptor::Descriptor;
 use crate::image::document;
 use crate::image::job::{Import, Stage};
-use crate::image::store::{Store, Wait};
+use crate::image::store::Store;
 use crate::image::unpack;
 use crate::model::Digest;
 use serde_json::{Value, json};
@@ -45,12 +45,7 @@ impl Origin for Tar {
 
 /// Imports a tar.
 pub(super) fn import(store: &Store, job: &Import, talk: &Talk) -> Result<Digest, String> {
-    let mut fresh = Fresh::default();
-    let done = try_import(store, job, talk, &mut fresh);
-    if done.is_err() {
-        let _ = fresh.discard(store);
-    }
-    done
+    Fresh::unless_failed(store, |fresh| try_import(store, job, talk, fresh))
 }
 
 fn try_import(store: &Store, job: &Import, talk: &Talk, fresh: &mut Fresh) -> Result<Digest, String> {
@@ -59,7 +54,7 @@ fn try_import(store: &Store, job: &Import, talk: &Talk, fresh: &mut Fresh) -> Re
         return Err("it is no regular file".to_owned());
     }
     let (tar, image) = image(file, job, talk)?;
-    let _kept = store.pulling(Wait::Silently).map_err(|e| e.to_string())?;
+    let _kept = origin::kept(store, talk)?;
     let into = Target {
         store,
         kind: job.kind,

@@ -1,7 +1,7 @@
 //! Layers, several at once: each is fetched, if it has to be, and unpacked.
 
-use super::several;
 use super::talk::Talk;
+use super::{origin, several};
 use crate::image::document::Layer;
 use crate::image::job::{Stage, Unpack};
 use crate::image::limits::Limits;
@@ -19,7 +19,7 @@ pub(super) type Fetch<'a> = &'a (dyn Fn(&Layer) -> Result<(), String> + Sync);
 
 /// Unpacks every layer of an image that is in the store.
 pub(super) fn unpack_image(store: &Store, job: &Unpack, talk: &Talk) -> Result<(), String> {
-    let _kept = store.pulling(Wait::Silently).map_err(|e| e.to_string())?;
+    let _kept = origin::kept(store, talk)?;
     let (manifest, config, _) = store.load(&job.manifest).map_err(|e| e.to_string())?;
     let wanted: Vec<Wanted<'_>> = manifest.layers.iter().zip(config.diff_ids).collect();
     let there = |layer: &Layer| match store.has_blob(&layer.descriptor.digest) {

@@ -7,7 +7,7 @@ use super::shelf::Shelf;
 use super::talk::Talk;
 use crate::image::archive::Form;
 use crate::image::job::{Event, Load};
-use crate::image::store::{Kind, LayerState, Store, Wait};
+use crate::image::store::{Kind, LayerState, Store};
 use crate::model::Digest;
 use std::collections::BTreeSet;
 
@@ -46,8 +46,21 @@ impl Fresh {
             || image.diff_ids.iter().any(|diff_id| self.layers.contains(diff_id))
     }
 
-    /// Takes it out of the store again, as if it had never been tried.
-    pub(super) fn discard(self, store: &Store) -> Result<(), String> {
+    /// Does something; when it fails, what it has brought is taken out of the store again, as if it had never been tried.
+    pub(super) fn unless_failed<T>(
+        store: &Store,
+        what: impl FnOnce(&mut Self) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let mut fresh = Self::default();
+        let done = what(&mut fresh);
+        if done.is_err() {
+            // What is wrong is the message; what could not be removed is for prune.
+            let _ = fresh.discard(store);
+        }
+        done
+    }
+
+    fn discard(self, store: &Store) -> Result<(), String> {
         let mut remove =
             |kind: &Kind, entries: &[String]| store.remove_remains(kind, entries).map_err(|e| e.to_string());
         store
@@ -58,13 +71,7 @@ impl Fresh {
 
 /// Loads images.
 pub(super) fn load(store: &Store, job: &Load, talk: &Talk) -> Result<Digest, String> {
-    let mut fresh = Fresh::default();
-    let done = try_load(store, job, talk, &mut fresh);
-    if done.is_err() {
-        // What is wrong with the archive is the message; what could not be removed is for prune.
-        let _ = fresh.discard(store);
-    }
-    done
+    Fresh::unless_failed(store, |fresh| try_load(store, job, talk, fresh))
 }
 
 fn try_load(store: &Store, job: &Load, talk: &Talk, fresh: &mut Fresh) -> Result<Digest, String> {
@@ -114,11 +121,7 @@ fn bring(
     images: &[Image],
     fresh: &mut Fresh,
 ) -> Result<Digest, String> {
-    let _kept = store
-        .pulling(Wait::Saying(&mut || {
-            talk.note("waiting for another sbx, which removes images")
-        }))
-        .map_err(|e| e.to_string())?;
+    let _kept = origin::kept(store, talk)?;
     let into = Target {
         store,
         kind: job.kind,

@@ -7,7 +7,7 @@ use crate::image::document::{self, Config, Document, Index, Manifest};
 use crate::image::job::Stage;
 use crate::image::limits::Limits;
 use crate::image::platform;
-use crate::image::store::{Kind, Partial, Store, Wait};
+use crate::image::store::{Kind, Lock, Partial, Store, Wait};
 use std::collections::BTreeMap;
 use std::fs::File;
 
@@ -36,6 +36,13 @@ pub(super) struct Target<'a> {
     pub(super) limits: &'a Limits,
     pub(super) platform: &'a Platform,
     pub(super) talk: &'a Talk,
+}
+
+/// Keeps everything in the store while it is worked with; who removes from it is waited for.
+pub(super) fn kept(store: &Store, talk: &Talk) -> Result<Lock, String> {
+    let mut say = || talk.note("waiting for another sbx, which removes images");
+    let lock = store.pulling(Wait::Saying(&mut say));
+    lock.map_err(|e| e.to_string())
 }
 
 /// Reads what is announced as a manifest or an index.

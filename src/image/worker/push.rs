@@ -1,18 +1,18 @@
 //! A push: what a registry has already is not sent again; the manifest goes last.
 
-use super::several;
 use super::talk::Talk;
+use super::{origin, several};
 use crate::image::descriptor::Descriptor;
 use crate::image::job::{Push, Stage};
 use crate::image::registry::{Client, Resolve};
-use crate::image::store::{Store, Wait};
+use crate::image::store::Store;
 use crate::model::Digest;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Pushes an image of the store.
 pub(super) fn push(store: &Store, job: &Push, talk: &Arc<Talk>) -> Result<Digest, String> {
-    let _kept = store.pulling(Wait::Silently).map_err(|e| e.to_string())?;
+    let _kept = origin::kept(store, talk)?;
     let (manifest, ..) = store.load(&job.manifest).map_err(|e| e.to_string())?;
     let bytes = store.document(&job.manifest, &job.limits);
     let bytes = bytes.map_err(|e| e.to_string())?;
