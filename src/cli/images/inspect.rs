@@ -3,8 +3,9 @@
 use super::named;
 use crate::cli::out;
 use crate::cli::report::Report;
-use crate::image::document::{Config, Execution, Manifest};
+use crate::image::document::{Config, Execution, Layer, Manifest};
 use crate::image::store::{Image, Store};
+use crate::model::Digest;
 use clap::Args;
 use nix::sys::signal::Signal;
 use serde_json::{Map, Value, json};
@@ -13,7 +14,8 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 One JSON array, an object for each image: id, digest, names, created, platform, config (with docker's keys), layers (the lowest first:
-digest, mediaType, size as packed, diffId), diffIds, history.
+digest, mediaType, size as packed, diffId, and for each map of ids that it is unpacked for what of it is left out of the files),
+diffIds, history.
 
 Examples:
   sbx inspect debian:12
@@ -62,21 +64,29 @@ fn object(store: &Store, image: &Image) -> Result<Value, Report> {
             "variant": config.variant,
         },
         "config": execution(&config.config),
-        "layers": layers(&manifest, &config),
+        "layers": layers(store, &manifest, &config)?,
         "diffIds": config.diff_ids,
         "history": history.collect::<Vec<_>>(),
     }))
 }
 
-fn layers(manifest: &Manifest, config: &Config) -> Vec<Value> {
+fn layers(store: &Store, manifest: &Manifest, config: &Config) -> Result<Vec<Value>, Report> {
     let all = manifest.layers.iter().zip(&config.diff_ids);
-    let one = |(layer, diff_id): (&crate::image::document::Layer, _)| {
-        json!({
+    let one = |(layer, diff_id): (&Layer, &Digest)| {
+        let unpacked = store.unpacked(diff_id).map_err(Report::sbx)?;
+        let unpacked = unpacked.iter().map(|(kind, left_out)| {
+            json!({
+                "for": kind.to_string(),
+                "leftOut": left_out,
+            })
+        });
+        Ok(json!({
             "digest": layer.descriptor.digest,
             "mediaType": layer.descriptor.media_type,
             "size": layer.descriptor.size,
             "diffId": diff_id,
-        })
+            "unpacked": unpacked.collect::<Vec<_>>(),
+        }))
     };
     all.map(one).collect()
 }

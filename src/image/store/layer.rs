@@ -7,6 +7,7 @@ use super::{Lock, Store, Wait};
 use crate::image::job::Ownership;
 use crate::image::owner::Owner;
 use crate::image::remove::remove_tree;
+use crate::image::unpack::Dropped;
 use crate::model::Digest;
 use std::ffi::OsStr;
 use std::fmt;
@@ -21,6 +22,7 @@ pub(super) const OLD: &str = ".old-";
 pub(super) const TREE: &str = "tree";
 pub(super) const OWNERS: &str = "owners.json";
 pub(super) const SIZE: &str = "size.json";
+const LEFT_OUT: &str = "left-out.json";
 
 /// Whose the files of an unpacked layer are. A layer is unpacked once for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,6 +195,21 @@ impl Store {
         self.read_json(&format!("{}/{OWNERS}", name(kind, "", diff_id)), 1 << 30)
     }
 
+    /// For whom a layer is unpacked, and what of it is not in its files.
+    ///
+    /// # Errors
+    /// What was written beside it cannot be read.
+    pub fn unpacked(&self, diff_id: &Digest) -> Result<Vec<(Kind, Dropped)>, Error> {
+        let mut found = Vec::new();
+        for kind in self.kinds()? {
+            if self.layer(&kind, diff_id)? != LayerState::Absent {
+                let left_out = self.read_json(&format!("{}/{LEFT_OUT}", name(&kind, "", diff_id)), 4096)?;
+                found.push((kind, left_out.unwrap_or_default()));
+            }
+        }
+        Ok(found)
+    }
+
     fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str, limit: u64) -> Result<Option<T>, Error> {
         let damaged = |e: serde_json::Error| Error::Damaged {
             path: self.root.path(name),
@@ -232,6 +249,17 @@ impl NewLayer<'_> {
     /// A directory cannot be read.
     pub fn measure(&self) -> Result<Size, Error> {
         measure(self.dir()).map_err(|e| Error::io("read", &self.store.root.path(&self.file(TREE)), e))
+    }
+
+    /// Keeps beside it what of the layer its files have not; nothing is kept of nothing.
+    ///
+    /// # Errors
+    /// As write(2).
+    pub fn leaves_out(&self, left_out: &Dropped) -> Result<(), Error> {
+        match *left_out == Dropped::default() {
+            true => Ok(()),
+            false => self.write(LEFT_OUT, left_out),
+        }
     }
 
     /// Makes it a layer: on the disk first, then by its name.

@@ -6,7 +6,7 @@
 //! blobs/sha256/HEX               manifests, configs, packed layers: whole, and checked before they got here
 //! partial/HEX                    blobs on their way; whoever writes one holds its lock
 //! partial/.spool-…               an archive on its way to the worker, likewise
-//! layers/KIND/HEX/               an unpacked layer, by its diff id: tree/, owners.json, size.json
+//! layers/KIND/HEX/               an unpacked layer, by its diff id: tree/, owners.json, size.json, perhaps left-out.json
 //! layers/KIND/.new-HEX/          one that is being unpacked
 //! layers/KIND/.old-HEX/          one that is being removed
 //! copies/KIND/copy-ID/            what one run has: an image's layers merged, where the kernel refuses overlay, or an upper layer

@@ -1,12 +1,14 @@
 //! What a layer has and its unpacked form has not: it is counted, so that whoever unpacks can tell it.
 
+use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
 /// The attribute that holds a file's capabilities (capabilities(7)).
 const CAPABILITY: &[u8] = b"security.capability";
 
 /// How much of a layer was left out on purpose.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Dropped {
     /// Capabilities of programs: in the sandbox none is gained by starting a program.
     pub capabilities: u64,

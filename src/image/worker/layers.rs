@@ -109,9 +109,12 @@ fn one(
             limits.image
         )));
     }
-    let size = new.measure().map_err(|e| about(e.to_string()))?;
-    new.commit(&made.owners, &size)
-        .map_err(|e| about(e.to_string()))?;
+    let keep = || {
+        let size = new.measure()?;
+        new.leaves_out(&made.dropped)?;
+        new.commit(&made.owners, &size)
+    };
+    keep().map_err(|e| about(e.to_string()))?;
     talk.stage(blob, Stage::Complete, blob.size);
     Ok(())
 }

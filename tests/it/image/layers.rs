@@ -330,6 +330,22 @@ fn what_a_layer_loses_is_told_in_one_line() {
     let again = home.sbx(["pull", &name]).out();
     again.code(0);
     assert!(!again.stderr().contains("left out"), "it is unpacked once");
+    // Who has not read it finds it again.
+    let said = home.sbx(["inspect", &name]).out().ok();
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let of = |layer: usize| said[0]["layers"][layer]["unpacked"][0]["leftOut"].clone();
+    assert_eq!(
+        (of(0)["devices"].as_u64(), of(0)["attributes"].as_u64()),
+        (Some(2), Some(1))
+    );
+    assert_eq!(
+        (of(1)["capabilities"].as_u64(), of(1)["devices"].as_u64()),
+        (Some(1), Some(0))
+    );
+    assert!(
+        of(2).as_object().is_some_and(|all| all.values().all(|n| *n == 0)),
+        "{said}"
+    );
     assert_eq!(quiet.pull(&name).stderr(), "");
 }
 
