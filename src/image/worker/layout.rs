@@ -25,6 +25,8 @@ pub(super) struct Layout<'a> {
 pub(super) struct Image {
     pub(super) found: Found,
     pub(super) names: Vec<String>,
+    /// What it is called there and cannot be called here.
+    pub(super) odd_name: Option<String>,
     pub(super) diff_ids: Vec<Digest>,
 }
 
@@ -147,9 +149,12 @@ impl Layout<'_> {
         let config = &found.manifest.config;
         let read = Config::parse(&self.manifest(config)?, found.manifest.layers.len(), self.limits);
         let read = read.map_err(|e| format!("config {}: {e}", config.digest.short()))?;
+        let name = name(entry);
+        let own = entry.annotations.get(LAYOUT_NAME).filter(|_| name.is_none());
         Ok(Image {
             found,
-            names: name(entry).into_iter().collect(),
+            odd_name: own.cloned(),
+            names: name.into_iter().collect(),
             diff_ids: read.diff_ids,
         })
     }

@@ -8,6 +8,7 @@ use super::talk::Talk;
 use crate::image::archive::Form;
 use crate::image::job::{Event, Load};
 use crate::image::store::{Kind, LayerState, Store};
+use crate::image::unpack::name_shown;
 use crate::model::Digest;
 use std::collections::BTreeSet;
 
@@ -153,6 +154,10 @@ fn name(store: &Store, image: &Image, named: bool, talk: &Talk) -> Result<Digest
             talk.note(format!("{name} was another image, {before}, until now"));
         }
         store.name(name, descriptor, None).map_err(|e| e.to_string())?;
+    }
+    if let Some(odd) = image.odd_name.as_deref().filter(|_| named) {
+        let (odd, digest) = (name_shown(odd), descriptor.digest.short());
+        talk.note(format!("`{odd}` is no name of an image: it is {digest} alone"));
     }
     if names.is_empty() {
         store.keep(descriptor).map_err(|e| e.to_string())?;

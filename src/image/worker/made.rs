@@ -52,6 +52,7 @@ pub(super) fn image(
             manifest,
         },
         names: Vec::new(),
+        odd_name: None,
         diff_ids,
     })
 }

@@ -1,6 +1,9 @@
 //! The verbs themselves.
 
+use super::made::packed;
 use super::{Shop, with_image, with_root};
+use crate::util::image::Image;
+use crate::util::tar::Entry;
 use crate::util::within;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -34,6 +37,29 @@ fn what_is_saved_is_loaded_as_the_same_image() {
             assert_eq!(from_file, format!("{loaded} localhost/tool:1"), "{format}");
             assert_eq!(other.run(["tool:1"]).ok(), "from the image");
             assert_eq!(other.run(["tool:1", "/bin/sh", "-c", "echo $A"]).ok(), "b");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_none_can_be_is_told_and_not_lost_in_silence() {
+    let image = Image::new().layer([Entry::file("x", "x")]).build();
+    for (name, told) in [
+        (
+            Some("A B\u{1b}"),
+            Some("`A B\\u{1b}` is no name of an image: it is "),
+        ),
+        (Some("fine"), None),
+        (None, None),
+    ] {
+        let shop = Shop::new();
+        shop.files.write("a.tar", packed(&image.files(name)));
+        let out = shop.sbx(["load", "-i", "a.tar"]).out();
+        let loaded = out.ok();
+        assert_eq!(loaded.contains(' '), name == Some("fine"), "{loaded}");
+        match told {
+            Some(told) => drop(out.says(told)),
+            None => assert!(!out.stderr().contains("no name"), "{}", out.stderr()),
         }
     }
 }
