@@ -4,9 +4,12 @@ mod keys;
 
 use super::report::Report;
 use crate::image::volume::Name;
+use crate::model::path::PathError;
+use crate::model::unit::UnitError;
 use crate::model::{Bytes, InRoot, Origin, Set};
 use crate::profile::schema::{Mount, MountMode, Tmpfs};
 use keys::{Asked, octal};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
 /// What the flags ask for.
@@ -50,7 +53,32 @@ impl Mounts {
         for text in tmpfs {
             all.tmpfs.push(self::tmpfs(text)?);
         }
+        all.apart()?;
         Ok(all)
+    }
+
+    /// Of two that are mounted at one place, one would be hidden without a word.
+    fn apart(&self) -> Result<(), Report> {
+        let bind = |bind: &Set<Mount>| Some((clean(bind.value.target.as_deref()?), bind.origin.clone()));
+        let binds = self.binds.iter().filter_map(bind);
+        let tmpfs = self
+            .tmpfs
+            .iter()
+            .map(|t| (t.value.target.to_string(), t.origin.clone()));
+        let named = self
+            .named
+            .iter()
+            .map(|n| (n.value.target.to_string(), n.origin.clone()));
+        let mut seen: BTreeMap<String, Origin> = BTreeMap::new();
+        for (target, origin) in binds.chain(tmpfs).chain(named) {
+            if let Some(other) = seen.get(&target) {
+                return Err(Report::usage(format!(
+                    "{origin}: {target} is the target of {other} too: each can be mounted once"
+                )));
+            }
+            seen.insert(target, origin);
+        }
+        Ok(())
     }
 
     /// `SRC:DST[:ro|rw]`, `NAME:DST[:ro|rw]`, `DST`.
@@ -76,8 +104,10 @@ impl Mounts {
             self.anonymous(target, origin);
             return Ok(());
         };
-        let mode = mode(options.unwrap_or_default()).map_err(|why| usage(&why))?;
-        if source.contains('/') || source == "." || source == "~" {
+        let mode = options.map_or(Ok(MountMode::Writable), mode);
+        let mode = mode.map_err(|why| usage(&why))?;
+        if source.contains('/') || matches!(source, "." | ".." | "~") {
+            inside(target).map_err(|e| usage(&e))?;
             self.bind(source, target, mode, origin);
             return Ok(());
         }
@@ -118,10 +148,9 @@ impl Mounts {
             true => MountMode::ReadOnly,
             false => MountMode::Writable,
         };
-        asked.fits().map_err(|why| usage(&why))?;
         match (asked.kind.as_str(), asked.source) {
             ("bind", Some(source)) if !source.is_empty() => {
-                self.bind(&source, &target.as_path().to_string_lossy(), mode, origin);
+                self.bind(&source, &target.to_string(), mode, origin);
             }
             ("bind", _) => return Err(usage(&"source is missing: add source=/PATH of the host")),
             ("tmpfs", _) => {
@@ -157,21 +186,27 @@ fn plain_tmpfs(target: InRoot) -> Tmpfs {
     }
 }
 
+/// A place inside; `~/` is the home there.
+fn inside(target: &str) -> Result<InRoot, PathError> {
+    let below = target.strip_prefix("~/").map(|rest| format!("/{rest}"));
+    InRoot::new(below.as_deref().unwrap_or(target))
+}
+
+/// A target in the one form in which two can be compared.
+fn clean(target: &str) -> String {
+    let home = if target.starts_with("~/") { "~" } else { "" };
+    inside(target).map_or_else(|_| target.to_owned(), |path| format!("{home}{path}"))
+}
+
 fn mode(options: &str) -> Result<MountMode, String> {
-    let mut mode = MountMode::Writable;
-    for option in options.split(',').filter(|o| !o.is_empty()) {
-        mode = match option {
-            "ro" => MountMode::ReadOnly,
-            "rw" => MountMode::Writable,
-            other => {
-                return Err(format!(
-                    "the option `{}` is not known; write ro or rw",
-                    other.escape_debug()
-                ));
-            }
-        };
+    match options {
+        "ro" => Ok(MountMode::ReadOnly),
+        "rw" => Ok(MountMode::Writable),
+        other => Err(format!(
+            "the option `{}` is not known; write ro or rw",
+            other.escape_debug()
+        )),
     }
-    Ok(mode)
 }
 
 /// `DST[:size=64M,mode=1777,exec]`
@@ -180,19 +215,29 @@ fn tmpfs(text: &str) -> Result<Set<Tmpfs>, Report> {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
     let target = InRoot::new(target).map_err(|e| usage(e.to_string()))?;
     let mut tmpfs = plain_tmpfs(target);
+    let mut seen: Vec<&str> = Vec::new();
     for option in options.split(',').filter(|o| !o.is_empty()) {
-        match option.split_once('=').unwrap_or((option, "")) {
-            ("size", size) => tmpfs.size = Some(size.parse::<Bytes>().map_err(|e| usage(e.to_string()))?),
-            ("mode", mode) => tmpfs.mode = Some(mode.to_owned()),
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let once = if name == "noexec" { "exec" } else { name };
+        if seen.contains(&once) {
+            return Err(usage(format!(
+                "{} is there twice: write it once",
+                once.escape_debug()
+            )));
+        }
+        seen.push(once);
+        match (name, value) {
+            ("size", size) => tmpfs.size = Some(self::size(size).map_err(usage)?),
+            ("mode", mode) => tmpfs.mode = Some(octal(mode).map_err(|why| usage(format!("mode {why}")))?),
             ("nr_inodes", number) => tmpfs.inodes = Some(inodes(number).map_err(usage)?),
             ("exec", "") => tmpfs.execute = Some(true),
             ("noexec", "") => tmpfs.execute = Some(false),
             // Every mount is writable where it is a tmpfs, and nosuid and nodev always.
             ("rw" | "nosuid" | "nodev", "") => {}
-            (other, _) => {
+            _ => {
                 return Err(usage(format!(
                     "the option `{}` is not known; write size, nr_inodes, mode, exec or noexec",
-                    other.escape_debug()
+                    option.escape_debug()
                 )));
             }
         }
@@ -201,6 +246,13 @@ fn tmpfs(text: &str) -> Result<Set<Tmpfs>, Report> {
 }
 
 /// As tmpfs(5) takes it, but for 0, which is no limit there.
+fn size(text: &str) -> Result<Bytes, String> {
+    let size: Bytes = text.parse().map_err(|e: UnitError| e.to_string())?;
+    let none = || "a size of 0 would be no limit: write how much there may be".to_owned();
+    (size.0 > 0).then_some(size).ok_or_else(none)
+}
+
+/// Likewise.
 fn inodes(text: &str) -> Result<u64, String> {
     let number = text.parse::<Bytes>().ok().filter(|n| n.0 > 0);
     number

@@ -1,5 +1,6 @@
 //! `--mount`, key by key: docker's keys and their aliases, with commas between as in CSV.
 
+use super::size;
 use crate::model::{Bytes, meant};
 
 const TYPES: [&str; 3] = ["bind", "tmpfs", "volume"];
@@ -55,6 +56,7 @@ impl Asked {
             // As docker has it.
             "volume".clone_into(&mut asked.kind);
         }
+        asked.fits()?;
         Ok(asked)
     }
 
@@ -76,8 +78,10 @@ impl Asked {
                     }
                 }
             }
-            "tmpfs-size" => self.size = Some(with()?.parse().map_err(|e| format!("tmpfs-size: {e}"))?),
-            "tmpfs-mode" => self.mode = Some(octal(with()?)?),
+            "tmpfs-size" => self.size = Some(size(with()?).map_err(|why| format!("tmpfs-size: {why}"))?),
+            "tmpfs-mode" => {
+                self.mode = Some(octal(with()?).map_err(|why| format!("tmpfs-mode {why}"))?);
+            }
             "bind-propagation" => match with()? {
                 "rprivate" => self.propagation = true,
                 other => {
@@ -95,7 +99,7 @@ impl Asked {
     }
 
     /// Keys that mean nothing for the type.
-    pub(super) fn fits(&self) -> Result<(), String> {
+    fn fits(&self) -> Result<(), String> {
         let only = |key: &str, kind: &str| Err(format!("{key} is for type={kind}: leave it out"));
         if self.kind != "tmpfs" && self.size.is_some() {
             return only("tmpfs-size", "tmpfs");
@@ -127,13 +131,14 @@ fn kind(text: &str) -> Result<String, String> {
     ))
 }
 
+/// Permission bits, without those of set-id.
 pub(super) fn octal(text: &str) -> Result<String, String> {
     let fine = u32::from_str_radix(text, 8).is_ok_and(|mode| mode <= 0o1777);
     if fine && text.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "tmpfs-mode `{}`: write octal digits up to 1777",
+        "`{}`: write octal digits up to 1777",
         text.escape_debug()
     ))
 }

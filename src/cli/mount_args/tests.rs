@@ -61,6 +61,7 @@ fn what_is_wrong_is_named() {
         ),
         ("type=tmpfs,source=/a,target=/b", "source: a tmpfs has none"),
         ("type=tmpfs,target=/b,tmpfs-size=big", "tmpfs-size: `big`"),
+        ("type=tmpfs,target=/b,tmpfs-size=0", "tmpfs-size: a size of 0"),
         ("type=tmpfs,target=/b,tmpfs-mode=999", "tmpfs-mode `999`"),
         ("type=tmpfs,target=/b,tmpfs-mode=+777", "tmpfs-mode `+777`"),
         ("type=volume,source=a/b,target=/c", "is no name of a volume"),
@@ -96,6 +97,7 @@ fn volumes_are_told_from_paths() {
         ("/a:/b", 1, 0, 0),
         ("./a:/b:ro", 1, 0, 0),
         (".:/b", 1, 0, 0),
+        ("..:/b", 1, 0, 0),
         ("~:/b", 1, 0, 0),
         ("data:/b", 0, 1, 0),
         ("/b", 0, 0, 1),
@@ -112,9 +114,72 @@ fn volumes_are_told_from_paths() {
         "data:b",
         "-x:/b",
         "/a:/b:z",
+        "/a:/b:",
+        "/a:/b:ro,rw",
+        "/a:",
+        "/a:b",
         "/a:/b:ro:x",
         "/a/../b",
     ] {
         assert!(read(text).expect_err(text).starts_with("-v `"), "{text}");
+    }
+}
+
+#[test]
+fn options_of_a_tmpfs_are_checked_where_they_are_typed() {
+    let read =
+        |text: &str| Mounts::read(&[] as &[&str], &[], &[text.to_owned()]).map_err(|report| report.message);
+    let all = read("/t:size=64m,mode=0700,nr_inodes=1k,exec,rw,nosuid").expect("a tmpfs");
+    let one = &all.tmpfs[0].value;
+    assert_eq!(
+        (one.size, one.mode.as_deref(), one.inodes, one.execute),
+        (Some(Bytes(64 << 20)), Some("0700"), Some(1024), Some(true))
+    );
+    for (text, words) in [
+        ("t", "not an absolute path"),
+        ("/t:size=0", "0 would be no limit"),
+        ("/t:size", "is not a size"),
+        ("/t:mode=888", "mode `888`: write octal"),
+        ("/t:mode=", "mode ``: write octal"),
+        ("/t:nr_inodes=0", "nr_inodes"),
+        ("/t:size=1m,size=2m", "size is there twice"),
+        ("/t:exec,noexec", "exec is there twice"),
+        ("/t:exec=1", "`exec=1` is not known"),
+        ("/t:ro", "`ro` is not known"),
+    ] {
+        let said = read(text).expect_err(text);
+        assert!(
+            said.starts_with("--tmpfs `") && said.contains(words),
+            "{text}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_place_is_mounted_once() {
+    let read = |volumes: &[&str], mounts: &[&str], tmpfs: &[&str]| {
+        let own = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Mounts::read(volumes, &own(mounts), &own(tmpfs)).map_err(|report| report.message)
+    };
+    assert!(
+        read(
+            &["/a:/x", "/a:/y", "d:/z", "/w"],
+            &["type=tmpfs,target=/v"],
+            &["/u"]
+        )
+        .is_ok()
+    );
+    assert!(read(&["/a:/x", "/a:/x/y", "/a:~/x"], &[], &[]).is_ok());
+    for (volumes, mounts, tmpfs) in [
+        (&["/a:/x", "/b:/x/"][..], &[][..], &[][..]),
+        (&["/a:~/x", "/b:~//x"], &[], &[]),
+        (&["/a:/x", "d:/x"], &[], &[]),
+        (&["/x", "d:/x"], &[], &[]),
+        (&["/a:/x"], &["type=bind,source=/b,target=/x"], &[]),
+        (&["/a:/x"], &[], &["/x:size=1m"]),
+        (&[], &[], &["/x", "/x:size=1m"]),
+    ] {
+        let said = read(volumes, mounts, tmpfs).expect_err("twice");
+        assert!(said.contains("/x is the target of the flag "), "{said}");
     }
 }
