@@ -68,9 +68,10 @@ pub(super) fn user(user: Set<UserSpec>, request: &Request) -> Set<UserSpec> {
 /// `NAME[:GROUP]`, `UID[:GID]`, or any mixture of them, by the image's own files. Here `caller` would be a name like any other.
 fn spec(text: &str) -> UserSpec {
     match text.split_once(':').unwrap_or((text, "")) {
-        ("", _) => UserSpec::Root,
+        ("", "") => UserSpec::Root,
+        // Who names a group alone stays root.
         (user, group) => UserSpec::Names {
-            user: user.to_owned(),
+            user: if user.is_empty() { "0" } else { user }.to_owned(),
             group: (!group.is_empty()).then(|| group.to_owned()),
         },
     }
@@ -105,6 +106,9 @@ pub(super) fn stop_signal(request: &Request) -> Option<Set<i32>> {
     request.flags.stop_signal.clone().or_else(of_image)
 }
 
+/// Honest images name one or two. Each is a mount and as much memory again, and whoever made the image chose how many.
+const MOST_VOLUMES: usize = 16;
+
 /// Places for data in a root that cannot be written: each gets a tmpfs, unless something was asked for there.
 pub(super) fn volumes(
     request: &Request,
@@ -113,11 +117,14 @@ pub(super) fn volumes(
     notes: &mut Vec<String>,
     (size, execute): (Bytes, bool),
 ) {
-    for place in of(request)
-        .map(|image| &image.config.volumes)
-        .into_iter()
-        .flatten()
-    {
+    let places = of(request).map_or(&[][..], |image| &image.config.volumes);
+    if places.len() > MOST_VOLUMES {
+        notes.push(format!(
+            "the image names {} volumes: only the first {MOST_VOLUMES} can be written",
+            places.len()
+        ));
+    }
+    for place in places.iter().take(MOST_VOLUMES) {
         let target = match InRoot::new(std::path::Path::new("/").join(place)) {
             Ok(target) if taken(&target).is_none() => target,
             _ => {
@@ -143,4 +150,60 @@ pub(super) fn volumes(
         }
     }
     scratch.sort_by_key(|s| s.value.target.as_path().components().count());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{HostPath, Layers};
+    use crate::policy::{Flags, ImageConfig};
+
+    #[test]
+    fn an_image_gets_a_few_volumes() {
+        let places = |count: usize| (0..count).map(|n| format!("/v{n}").into()).collect();
+        let made = |count| {
+            let config = ImageConfig {
+                volumes: places(count),
+                ..ImageConfig::default()
+            };
+            let layers = Layers::of(HostPath::new("/store").expect("a path"));
+            let name = "x".to_owned();
+            let request = Request {
+                root: Root::Image(Image { name, layers, config }),
+                entrypoint: None,
+                command: Vec::new(),
+                start_in: None,
+                current: None,
+                home: None,
+                user: None,
+                environment: Vec::new(),
+                seccomp: None,
+                profile: String::new(),
+                flags: Flags::default(),
+            };
+            let (mut scratch, mut notes) = (Vec::new(), Vec::new());
+            volumes(&request, &[], &mut scratch, &mut notes, (Bytes(1 << 20), false));
+            (scratch.len(), notes.len())
+        };
+        assert_eq!([made(2), made(MOST_VOLUMES)], [(2, 0), (MOST_VOLUMES, 0)]);
+        assert_eq!(made(100_000), (MOST_VOLUMES, 1));
+    }
+
+    #[test]
+    fn users_are_dockers() {
+        let names = |user: &str, group: Option<&str>| UserSpec::Names {
+            user: user.to_owned(),
+            group: group.map(str::to_owned),
+        };
+        for (text, expected) in [
+            ("", UserSpec::Root),
+            (":", UserSpec::Root),
+            ("caller", names("caller", None)),
+            ("1000:", names("1000", None)),
+            ("app:50", names("app", Some("50"))),
+            (":50", names("0", Some("50"))),
+        ] {
+            assert_eq!(spec(text), expected, "{text}");
+        }
+    }
 }
