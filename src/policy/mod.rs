@@ -8,6 +8,8 @@ mod limits;
 mod mounts;
 mod request;
 mod resolve;
+#[cfg(test)]
+mod tests;
 mod whole;
 
 pub use contents::{Bind, Device, Enforcement, EnvVar, Limit, Policy, Protected, Scratch, Workspace};

@@ -2,7 +2,7 @@
 
 use super::contents::{Bind, Device, Scratch, Workspace};
 use super::request::{Error, Request, home_inside, refuse};
-use crate::model::{Bytes, HostPath, InRoot, Set};
+use crate::model::{Bytes, HostPath, InRoot, Origin, Set};
 use crate::profile::Profile;
 use crate::profile::schema::{Mount, MountMode, WorkdirMode};
 use std::path::{Path, PathBuf};
@@ -13,11 +13,18 @@ pub(super) fn taken(target: &InRoot) -> Option<&'static str> {
     if *target == InRoot::root() {
         return Some("nothing can be mounted over the root: give the directory as the image instead");
     }
-    if path == Path::new("/dev") || path == Path::new("/dev/pts") {
+    if path == Path::new("/dev") || path.starts_with("/dev/pts") {
         return Some("/dev is made of the sandbox's own devices: name a place below it, or use --device");
     }
     path.starts_with("/proc")
         .then_some("/proc is the sandbox's own: nothing can be mounted there")
+}
+
+/// The same for what is no device: every program relies on these, and so does the sandbox's own init.
+pub(super) fn taken_by_devices(target: &InRoot) -> Option<&'static str> {
+    let own = ["null", "zero", "full", "random", "urandom", "tty"].map(|name| Path::new("/dev").join(name));
+    let is_own = own.iter().any(|own| target.as_path().starts_with(own));
+    taken(target).or(is_own.then_some("it is one of the sandbox's own devices: nothing else can be there"))
 }
 
 pub(super) fn host_path(text: &str, request: &Request) -> Result<HostPath, String> {
@@ -92,7 +99,7 @@ fn bind(mount: &Set<Mount>, request: &Request, execute_written: bool) -> Result<
             InRoot::new(text).or_else(|e| refuse(what(), origin, e.to_string()))?
         }
     };
-    if let Some(why) = taken(&target) {
+    if let Some(why) = taken_by_devices(&target) {
         return refuse(what(), origin, why);
     }
     let writable = value.mode == MountMode::Writable;
@@ -138,7 +145,7 @@ pub(super) fn binds(
     }
     for volume in &request.flags.volumes {
         let Set { value, origin } = volume;
-        if let Some(why) = taken(&value.target) {
+        if let Some(why) = taken_by_devices(&value.target) {
             return refuse(format!("volume at {}", value.target), origin, why);
         }
         all.retain(|old| old.value.target != value.target);
@@ -153,6 +160,28 @@ pub(super) fn binds(
     }
     all.sort_by_key(|b| b.value.target.as_path().components().count());
     Ok(all)
+}
+
+/// One place, one mount: a flag takes the place of what a profile has there. Two of a kind stand in no order that says which is meant.
+pub(super) fn apart(binds: &mut Vec<Set<Bind>>, scratch: &mut Vec<Set<Scratch>>) -> Result<(), Error> {
+    let by_flag = |origin: &Origin| matches!(origin, Origin::Flag { .. });
+    for Set { value, origin } in scratch.iter() {
+        let mut same = binds.iter().filter(|bind| bind.value.target == value.target);
+        if let Some(bind) = same.find(|bind| by_flag(&bind.origin) == by_flag(origin)) {
+            let why = format!("{} has a mount there too: leave one of them out", bind.origin);
+            return refuse(format!("tmpfs at {}", value.target), origin, why);
+        }
+    }
+    scratch.retain(|tmpfs| {
+        let hidden = |bind: &Set<Bind>| bind.value.target == tmpfs.value.target && by_flag(&bind.origin);
+        !binds.iter().any(hidden)
+    });
+    binds.retain(|bind| {
+        !scratch
+            .iter()
+            .any(|tmpfs| tmpfs.value.target == bind.value.target)
+    });
+    Ok(())
 }
 
 /// What is told of volumes without a name.
@@ -170,6 +199,27 @@ pub(super) fn vanishing(anonymous: &[InRoot], scratch: &[Set<Scratch>]) -> Optio
     ))
 }
 
+/// Permission bits without those of set-id, as octal digits and nothing else.
+fn bits(text: &str) -> Option<u32> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit());
+    let bits = u32::from_str_radix(text, 8).ok();
+    bits.filter(|bits| plain && *bits <= 0o1777)
+}
+
+/// Hidden paths. What every run is made of cannot be.
+pub(super) fn masked(profile: &Profile) -> Result<Vec<Set<InRoot>>, Error> {
+    let all = &profile.filesystem.masked;
+    let whole = ["/", "/dev"].map(Path::new);
+    match all.iter().find(|path| whole.contains(&path.value.as_path())) {
+        None => Ok(all.clone()),
+        Some(path) => refuse(
+            format!("filesystem.masked `{}`", path.value),
+            &path.origin,
+            "no command could run without it: name what is to be hidden below it",
+        ),
+    }
+}
+
 pub(super) fn scratch(
     profile: &Profile,
     size: Bytes,
@@ -178,23 +228,15 @@ pub(super) fn scratch(
     let mut all = Vec::new();
     for tmpfs in &profile.filesystem.tmpfs {
         let Set { value, origin } = tmpfs;
-        let mode = match &value.mode {
+        let mode = match value.mode.as_deref().map(|text| (text, bits(text))) {
             None => 0o1777,
-            Some(text) => u32::from_str_radix(text, 8)
-                .ok()
-                .filter(|m| *m <= 0o1777)
-                .map_or_else(
-                    || {
-                        refuse(
-                            format!("tmpfs mode `{}`", text.escape_debug()),
-                            origin,
-                            "write octal digits, for example 1777",
-                        )
-                    },
-                    Ok,
-                )?,
+            Some((_, Some(bits))) => bits,
+            Some((text, None)) => {
+                let what = format!("tmpfs mode `{}`", text.escape_debug());
+                return refuse(what, origin, "write octal digits up to 1777");
+            }
         };
-        if let Some(why) = taken(&value.target) {
+        if let Some(why) = taken_by_devices(&value.target) {
             return refuse(format!("tmpfs at {}", value.target), origin, why);
         }
         let (size, execute) = (

@@ -37,8 +37,9 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
     let workspace = workspace(profile, request, &mut notes)?;
     let execute_written = or(&profile.filesystem.execute, Execute::ReadOnlyPlaces).value == Execute::Anywhere;
     let tmp = or(&profile.filesystem.tmp, Bytes(64 << 20));
-    let binds = mounts::binds(profile, request, &workspace, execute_written)?;
+    let mut binds = mounts::binds(profile, request, &workspace, execute_written)?;
     let mut scratch = mounts::scratch(profile, tmp.value, execute_written)?;
+    mounts::apart(&mut binds, &mut scratch)?;
     if root_mode.value == RootMode::ReadOnly {
         image::volumes(
             request,
@@ -77,13 +78,13 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         tmp,
         execute_written,
         devices: mounts::devices(profile)?,
-        masked: profile.filesystem.masked.clone(),
+        masked: mounts::masked(profile)?,
         network,
         hosts: request.flags.hosts.clone(),
         dns: request.flags.dns.clone(),
         syscalls,
         limits: limits(profile)?,
-        memory: profile.limits.memory.clone(),
+        memory: whole::memory(profile)?,
         memory_high: whole::memory_high(profile)?,
         swap: whole::swap(profile, request)?,
         pids: profile.limits.pids.clone(),
@@ -92,7 +93,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         io: whole::io(profile, request)?,
         processors: whole::processors(profile, request),
         cgroup_parent: request.flags.cgroup_parent.clone(),
-        time: profile.limits.time.clone(),
+        time: whole::time(profile)?,
         environment: environment::build(&profile.environment, request, &home),
         home: (home, home_mode),
         workspace,

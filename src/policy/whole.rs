@@ -3,9 +3,35 @@
 use super::limits::{Io, Swap};
 use super::mounts;
 use super::request::{Error, Request, refuse};
-use crate::model::{Bytes, Processors, Set};
+use crate::model::{Bytes, Processors, Set, Span};
 use crate::profile::Profile;
 use crate::profile::schema::IoLimit;
+
+/// docker's own floor: below it not even a shell starts, and what says so would be the kernel.
+const LEAST_MEMORY: Bytes = Bytes(6 << 20);
+
+pub(super) fn memory(profile: &Profile) -> Result<Option<Set<Bytes>>, Error> {
+    match &profile.limits.memory {
+        Some(memory) if memory.value < LEAST_MEMORY => refuse(
+            "limits.memory",
+            &memory.origin,
+            format!("the least is {LEAST_MEMORY}"),
+        ),
+        memory => Ok(memory.clone()),
+    }
+}
+
+/// No time at all is taken for no limit elsewhere (podman), and would be the end of every command here.
+pub(super) fn time(profile: &Profile) -> Result<Option<Set<Span>>, Error> {
+    match &profile.limits.time {
+        Some(time) if time.value.0.is_zero() => refuse(
+            "limits.time",
+            &time.origin,
+            "write how long, or leave it out for no limit",
+        ),
+        time => Ok(time.clone()),
+    }
+}
 
 /// As docker has it: of memory and swap together, so never less than the memory.
 pub(super) fn swap(profile: &Profile, request: &Request) -> Result<Option<Set<Swap>>, Error> {
