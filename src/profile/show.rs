@@ -2,7 +2,7 @@
 
 use super::schema::{Device, IoLimit, Maybe, Mount, MountMode, Profile, Tmpfs, Ulimit};
 use super::words::{KEYS, Word};
-use crate::model::{Bytes, Capability, Origin, Set};
+use crate::model::{Bytes, Capability, InRoot, Origin, Set};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -104,7 +104,7 @@ fn filesystem(p: &Profile, key: &str) -> Option<Items> {
         "mounts" => many(&f.mounts, mount),
         "tmpfs" => many(&f.tmpfs, tmpfs),
         "devices" => many(&f.devices, device),
-        _ => many(&f.masked, |path| quoted(&path.to_string())),
+        _ => many(&f.masked, place),
     }
 }
 
@@ -183,6 +183,11 @@ fn quoted(text: &str) -> String {
     out
 }
 
+/// As it is, and not as messages show it: it is to be read again.
+fn place(path: &InRoot) -> String {
+    quoted(&path.as_path().to_string_lossy())
+}
+
 fn ulimit(u: Ulimit) -> String {
     let number = |n: u64| {
         if n == u64::MAX {
@@ -221,7 +226,7 @@ fn mount(m: &Mount) -> String {
 
 fn tmpfs(t: &Tmpfs) -> String {
     fields(&[
-        ("target", Some(quoted(&t.target.to_string()))),
+        ("target", Some(place(&t.target))),
         ("size", t.size.map(|s| quoted(&s.to_string()))),
         ("inodes", t.inodes.map(|n| n.to_string())),
         ("mode", t.mode.as_deref().map(quoted)),
@@ -243,7 +248,7 @@ fn io(limit: &IoLimit) -> String {
 fn device(d: &Device) -> String {
     fields(&[
         ("source", Some(quoted(&d.source))),
-        ("target", d.target.as_ref().map(|t| quoted(&t.to_string()))),
+        ("target", d.target.as_ref().map(place)),
         ("optional", d.optional.then(|| "true".to_owned())),
     ])
 }

@@ -36,7 +36,7 @@ const VALUES: &[(&str, &str, [&str; 2])] = &[
         "tmpfs",
         [
             "[{ target = \"/t\", size = \"1M\", mode = \"0700\" }]",
-            "[{ target = \"/t\" }, { target = \"/u\", execute = true }]",
+            "[{ target = \"/t\" }, { target = \"/\u{fc}\", execute = true }]",
         ],
     ),
     (
@@ -44,13 +44,13 @@ const VALUES: &[(&str, &str, [&str; 2])] = &[
         "devices",
         [
             "[{ source = \"/dev/kvm\", optional = true }]",
-            "[{ source = \"/dev/kvm\", target = \"/dev/x\" }]",
+            "[{ source = \"/dev/kvm\", target = \"/dev/\u{e9}\" }]",
         ],
     ),
     (
         "filesystem",
         "masked",
-        ["[\"/proc/cmdline\"]", "[\"/proc/cmdline\", \"/etc/hostname\"]"],
+        ["[\"/proc/cmdline\"]", "[\"/proc/cmdline\", \"/etc/\u{fc} \\\\\"]"],
     ),
     ("filesystem", "upper-size", ["\"1M\"", "\"2G\""]),
     ("filesystem", "upper", ["\"memory\"", "\"disk\""]),
@@ -89,7 +89,7 @@ const VALUES: &[(&str, &str, [&str; 2])] = &[
     ("limits", "memory-high", ["\"1M\"", "\"2M\""]),
     ("limits", "swap", ["\"1M\"", "\"0\""]),
     ("limits", "pids", ["64", "0x100"]),
-    ("limits", "cpu", ["1.5", "\"2\""]),
+    ("limits", "cpu", ["1.5", "0x10"]),
     ("limits", "cpu-weight", ["1", "10000"]),
     ("limits", "processors", ["\"0\"", "\"0-2,5\""]),
     (
