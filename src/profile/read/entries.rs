@@ -47,7 +47,11 @@ impl<'a> At<'a> {
                 });
             }
             let fields = Fields(fields);
-            Ok((fields.optional("target", At::str_value)?, each(item, &fields)?))
+            let mut target = fields.optional("target", At::str_value)?;
+            if target.is_none() && self.key == "mounts" {
+                target = fields.optional("source", At::str_value)?;
+            }
+            Ok((target.as_deref().map(clean), each(item, &fields)?))
         })?;
         let mut seen: Vec<&str> = Vec::new();
         for (item, value) in list
@@ -95,11 +99,8 @@ impl<'a> At<'a> {
     pub(super) fn tmpfs(&self, fields: &Fields<'a>) -> Result<Tmpfs, Error> {
         Ok(Tmpfs {
             target: fields.needed(self, "target", At::path)?,
-            size: fields
-                .optional("size", At::parsed::<Bytes>)?
-                .flatten()
-                .map(|s| s.value),
-            inodes: fields.optional("inodes", |at| at.rate(at.number()?))?,
+            size: fields.optional("size", At::size)?.flatten().map(|s| s.value),
+            inodes: fields.optional("inodes", At::positive)?,
             mode: fields.optional("mode", At::str_value)?,
             execute: fields.optional("execute", At::bool)?,
         })
@@ -107,10 +108,9 @@ impl<'a> At<'a> {
 
     pub(super) fn io(&self, fields: &Fields<'a>) -> Result<IoLimit, Error> {
         let size = |key| -> Result<Option<Bytes>, Error> {
-            let found = fields.optional(key, At::parsed::<Bytes>)?.flatten();
-            found.map(|s| self.rate(s.value.0).map(Bytes)).transpose()
+            Ok(fields.optional(key, At::size)?.flatten().map(|s| s.value))
         };
-        let number = |key| fields.optional(key, |at| at.rate(at.number()?));
+        let number = |key| fields.optional(key, At::positive);
         Ok(IoLimit {
             path: fields.needed(self, "path", At::str_value)?,
             read_bps: size("read-bps")?,
@@ -120,12 +120,6 @@ impl<'a> At<'a> {
         })
     }
 
-    /// The kernel takes no 0: nothing could pass at all.
-    fn rate(&self, rate: u64) -> Result<u64, Error> {
-        let none = || self.fault(format!("`{}` cannot be 0", self.key), "leave it out for no limit");
-        (rate > 0).then_some(rate).ok_or_else(none)
-    }
-
     pub(super) fn device(&self, fields: &Fields<'a>) -> Result<Device, Error> {
         Ok(Device {
             source: fields.needed(self, "source", At::str_value)?,
@@ -133,6 +127,13 @@ impl<'a> At<'a> {
             optional: fields.optional("optional", At::bool)?.unwrap_or(false),
         })
     }
+}
+
+/// A path in the one form in which two can be compared.
+fn clean(path: &str) -> String {
+    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+    let slash = if path.starts_with('/') { "/" } else { "" };
+    format!("{slash}{}", parts.collect::<Vec<_>>().join("/"))
 }
 
 /// The fields of one entry of a list of tables.

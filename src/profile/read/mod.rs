@@ -124,7 +124,7 @@ fn put(p: &mut Profile, at: &At<'_>) -> Result<(), Error> {
             p.syscalls.socket_families = Some(at.set(families));
         }
         ("limits", _) => return put_limits(p, at),
-        ("environment", "pass") => p.environment.pass = at.texts()?,
+        ("environment", "pass") => p.environment.pass = at.variables()?,
         ("environment", _) => p.environment.set = at.text_map()?,
         ("terminal", _) => p.terminal.mode = at.word()?,
         ("namespaces", "hostname") => p.namespaces.hostname = Some(at.text()?),
@@ -146,9 +146,9 @@ fn put_filesystem(p: &mut Profile, at: &At<'_>) -> Result<(), Error> {
         "workdir" => f.workdir = at.word()?,
         "home" => f.home = at.word()?,
         "proc" => f.proc = at.word()?,
-        "tmp" => f.tmp = at.parsed()?,
+        "tmp" => f.tmp = at.size()?,
         "upper" => f.upper = at.word()?,
-        "upper-size" => f.upper_size = at.parsed()?,
+        "upper-size" => f.upper_size = at.size()?,
         "without-overlay" => f.without_overlay = at.word()?,
         "execute" => f.execute = at.word()?,
         "mounts" => f.mounts = at.tables(MOUNT, At::mount)?,
@@ -162,16 +162,16 @@ fn put_filesystem(p: &mut Profile, at: &At<'_>) -> Result<(), Error> {
 fn put_limits(p: &mut Profile, at: &At<'_>) -> Result<(), Error> {
     let l = &mut p.limits;
     match at.key {
-        "memory" => l.memory = at.parsed()?,
-        "memory-high" => l.memory_high = at.parsed()?,
+        "memory" => l.memory = at.size()?,
+        "memory-high" => l.memory_high = at.size()?,
         "swap" => l.swap = at.parsed()?,
-        "pids" => l.pids = Some(at.set(at.number()?)),
+        "pids" => l.pids = Some(at.set(at.positive()?)),
         "cpu" => l.cpu = Some(at.set(at.processors()?)),
         "cpu-weight" => l.cpu_weight = Some(at.set(at.weight()?)),
         "processors" => l.processors = at.parsed()?,
         "io" => l.io = at.tables(IO, At::io)?,
-        "time" => l.time = at.parsed()?,
-        "open-files" => l.open_files = Some(at.set(at.number()?)),
+        "time" => l.time = at.time()?,
+        "open-files" => l.open_files = Some(at.set(at.positive()?)),
         "file-size" => l.file_size = at.parsed()?,
         "locked-memory" => l.locked_memory = at.parsed()?,
         _ => l.ulimits = at.ulimits()?,

@@ -1,7 +1,7 @@
 //! One value of a profile, read as what its key takes.
 
 use crate::model::processors::hundredths;
-use crate::model::{Capability, InRoot, Set, meant};
+use crate::model::{Bytes, Capability, InRoot, Set, Span, meant};
 use crate::profile::diagnostic::{Error, Source};
 use crate::profile::schema::Maybe;
 use crate::profile::words::Word;
@@ -107,6 +107,35 @@ impl<'a> At<'a> {
         })
     }
 
+    /// The kernel has a meaning of its own for 0, and never that of nothing: a tmpfs of 0 bytes has no limit.
+    fn above_zero(&self, number: u64) -> Result<u64, Error> {
+        let zero = || {
+            self.fault(
+                format!("`{}` cannot be 0", self.key),
+                "write more, or leave it out",
+            )
+        };
+        (number > 0).then_some(number).ok_or_else(zero)
+    }
+
+    pub(super) fn positive(&self) -> Result<u64, Error> {
+        self.above_zero(self.number()?)
+    }
+
+    pub(super) fn size(&self) -> Result<Maybe<Bytes>, Error> {
+        let size = self.parsed::<Bytes>()?;
+        size.iter()
+            .try_for_each(|s| self.above_zero(s.value.0).map(drop))?;
+        Ok(size)
+    }
+
+    pub(super) fn time(&self) -> Result<Maybe<Span>, Error> {
+        let time = self.parsed::<Span>()?;
+        let none = time.as_ref().is_some_and(|time| time.value.0.is_zero());
+        self.above_zero(u64::from(!none))?;
+        Ok(time)
+    }
+
     /// As cpu.weight of a cgroup takes it.
     pub(super) fn weight(&self) -> Result<u64, Error> {
         let bad = || {
@@ -129,10 +158,11 @@ impl<'a> At<'a> {
     /// Hundredths of a processor, from `2`, `1.5` or `"1.5"`.
     pub(super) fn processors(&self) -> Result<u64, Error> {
         let value = self.value.get_ref();
-        let text = match (value.as_integer(), value.as_float(), value.as_str()) {
-            (Some(integer), ..) => integer.as_str(),
-            (_, Some(float), _) => float.as_str(),
-            (.., Some(text)) => text,
+        let text = match (value.as_float(), value.as_str()) {
+            // An integer may be written in another base.
+            _ if value.is_integer() => &self.number()?.to_string(),
+            (Some(float), _) => float.as_str(),
+            (_, Some(text)) => text,
             _ => return Err(self.wrong_type("a number of processors, for example 1.5")),
         };
         hundredths(text).ok_or_else(|| {
@@ -164,6 +194,21 @@ impl<'a> At<'a> {
 
     pub(super) fn texts(&self) -> Result<Vec<Set<String>>, Error> {
         self.list(|item| Ok(item.str("texts in quotes")?.to_owned()))
+    }
+
+    /// Names of variables, or how they begin: a `*` anywhere else would be a letter like any other, and pass nothing.
+    pub(super) fn variables(&self) -> Result<Vec<Set<String>>, Error> {
+        self.list(|item| {
+            let text = item.str("names of variables in quotes")?;
+            let name = text.strip_suffix('*').unwrap_or(text);
+            if text.is_empty() || name.contains(['*', '=']) {
+                return Err(item.fault(
+                    format!("`{}` is no name of a variable", text.escape_debug()),
+                    "write NAME, or NAME* for all that begin so",
+                ));
+            }
+            Ok(text.to_owned())
+        })
     }
 
     pub(super) fn texts_or_one(&self) -> Result<Vec<Set<String>>, Error> {
