@@ -130,7 +130,7 @@ impl Library {
             if circle || chain.len() >= DEEPEST {
                 let message = format!(
                     "`extends` runs in a circle or too deep: {} -> {}",
-                    chain.join(" -> "),
+                    chain.join(" -> ").escape_debug(),
                     base.value.escape_debug()
                 );
                 return Err(Error::whole(
@@ -159,6 +159,7 @@ impl Library {
     /// When it is missing, no regular file, too large, not UTF-8, or others could have written it.
     pub fn file(&self, path: &Path) -> Result<Source, Error> {
         let name = path.display().to_string();
+        let shown = name.escape_debug();
         let fail = |message: String, help: Option<String>| Error::whole(&name, message, help);
         let unread = |why: Unread| match why {
             Unread::TooLarge(_) => fail(
@@ -171,7 +172,7 @@ impl Library {
         let meta = file.metadata().map_err(|e| fail(e.to_string(), None))?;
         if meta.uid() != self.uid && meta.uid() != 0 {
             let help = format!(
-                "only your own and root's profiles are used: copy it, or chown {} {name}",
+                "only your own and root's profiles are used: copy it, or chown {} {shown}",
                 self.uid
             );
             return Err(fail(format!("it belongs to uid {}", meta.uid()), Some(help)));
@@ -179,7 +180,7 @@ impl Library {
         if meta.mode() & 0o022 != 0 {
             return Err(fail(
                 "others may write it".into(),
-                Some(format!("chmod go-w {name}")),
+                Some(format!("chmod go-w {shown}")),
             ));
         }
         let bytes = small::contents(file, LARGEST).map_err(unread)?;
