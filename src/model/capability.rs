@@ -1,5 +1,6 @@
 //! Capabilities by name (capabilities(7)).
 
+use super::reference::shown;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -135,7 +136,7 @@ impl FromStr for Capability {
         place
             .and_then(|n| u8::try_from(n).ok())
             .map(Self)
-            .ok_or_else(|| UnknownCapability(text.escape_debug().to_string()))
+            .ok_or_else(|| UnknownCapability(shown(text)))
     }
 }
 
@@ -185,6 +186,11 @@ mod tests {
             Ok(40)
         );
         assert!("ROOT".parse::<Capability>().is_err());
+        let long = "x\u{1b}".repeat(1000);
+        assert!(
+            long.parse::<Capability>()
+                .is_err_and(|e| e.to_string().len() < 1000)
+        );
         let set: CapabilitySet = Capability::all().collect();
         assert_eq!(set.0, (1 << 41) - 1);
     }

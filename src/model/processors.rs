@@ -1,5 +1,6 @@
 //! Processors: a list of them, as cpuset(7) writes it, and a part of their time.
 
+use super::reference::shown;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -11,16 +12,8 @@ pub struct Processors(Vec<u32>);
 
 /// Why a list was not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no list of processors: write numbers below {}, for example 0-2,5", shown(.0), Processors::MOST)]
+#[error("`{0}` is no list of processors: write numbers below {most}, for example 0-2,5", most = Processors::MOST)]
 pub struct NotProcessors(String);
-
-fn shown(text: &str) -> String {
-    text.chars()
-        .take(64)
-        .collect::<String>()
-        .escape_debug()
-        .to_string()
-}
 
 impl Processors {
     /// How many the kernel's masks have room for here.
@@ -46,7 +39,7 @@ impl FromStr for Processors {
     type Err = NotProcessors;
 
     fn from_str(text: &str) -> Result<Self, NotProcessors> {
-        let bad = || NotProcessors(text.to_owned());
+        let bad = || NotProcessors(shown(text));
         let number = |text: &str| -> Result<u32, NotProcessors> {
             let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
             let number = plain.then(|| text.parse().ok()).flatten();

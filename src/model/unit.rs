@@ -76,7 +76,9 @@ impl FromStr for Span {
             let (unit, next) = after.split_at(letters);
             let millis: u64 = match unit {
                 "ms" => 1,
-                "" | "s" => 1000,
+                "s" => 1000,
+                // Alone: behind hours it would be taken for minutes.
+                "" if rest.len() == text.len() => 1000,
                 "m" | "min" => 60_000,
                 "h" => 3_600_000,
                 "d" => 86_400_000,
@@ -170,7 +172,17 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "m", "10x", "-5s", "1.5h", "99999999999999999999s", "ms10"] {
+        for text in [
+            "",
+            "m",
+            "10x",
+            "-5s",
+            "1.5h",
+            "99999999999999999999s",
+            "ms10",
+            "1h30",
+            "1m30",
+        ] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
         assert_eq!(
