@@ -102,8 +102,8 @@ fn is_name(name: &str) -> bool {
 /// The ranges of a subuid(5) file that belong to a user, by name or by number, in the file's order.
 ///
 /// A range that overlaps an earlier one of the same user is passed over: a map that held an id twice would be refused whole. So is
-/// one that holds id 0 or the user's own, as newuidmap would refuse it too, or one that runs past the last id.
-pub(super) fn sub_ids(file: &[u8], name: Option<&str>, id: u32) -> Vec<IdRange> {
+/// one that holds id 0 or `own`, the user's own uid or gid, as newuidmap would refuse it too, or one that runs past the last id.
+pub(super) fn sub_ids(file: &[u8], name: Option<&str>, id: u32, own: u32) -> Vec<IdRange> {
     let mut found: Vec<IdRange> = Vec::new();
     for line in lines(file) {
         let fields: Vec<&[u8]> = line.split(|b| *b == b':').collect();
@@ -120,7 +120,7 @@ pub(super) fn sub_ids(file: &[u8], name: Option<&str>, id: u32) -> Vec<IdRange> 
         let Some(range) = range(first, count) else {
             continue;
         };
-        if holds(&range, 0) || holds(&range, id) || found.iter().any(|f| overlap(f, &range)) {
+        if holds(&range, 0) || holds(&range, own) || found.iter().any(|f| overlap(f, &range)) {
             continue;
         }
         found.push(range);
@@ -129,8 +129,8 @@ pub(super) fn sub_ids(file: &[u8], name: Option<&str>, id: u32) -> Vec<IdRange> 
 }
 
 /// Whose entries of a subuid(5) file overlap those of a user: both could change each other's files.
-pub(super) fn shared(file: &[u8], name: Option<&str>, id: u32) -> Vec<String> {
-    let own = sub_ids(file, name, id);
+pub(super) fn shared(file: &[u8], name: Option<&str>, id: u32, own: u32) -> Vec<String> {
+    let own = sub_ids(file, name, id, own);
     let mut found: Vec<String> = lines(file)
         .filter_map(|line| {
             let fields: Vec<&[u8]> = line.split(|b| *b == b':').collect();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn ranges(file: &str) -> Vec<(u32, u32)> {
-        sub_ids(file.as_bytes(), Some("ann"), 1000)
+        sub_ids(file.as_bytes(), Some("ann"), 1000, 1000)
             .iter()
             .map(|r| (r.host, r.count))
             .collect()
@@ -267,15 +267,23 @@ mod tests {
         }
     }
 
+    /// /etc/subgid has users before its ranges, and groups in them.
+    #[test]
+    fn a_range_of_groups_may_hold_the_users_number_and_not_its_group() {
+        let found = |file: &[u8], own| sub_ids(file, Some("ann"), 1000, own).len();
+        assert_eq!((found(b"ann:1000:5", 1000), found(b"ann:1000:5", 100)), (0, 1));
+        assert_eq!(found(b"ann:100:5", 100), 0);
+    }
+
     #[test]
     fn a_user_without_a_name_is_found_by_number_only() {
-        assert_eq!(sub_ids(b":7:5\n", None, 1000), []);
-        assert_eq!(sub_ids(b"1000:7:5\n", None, 1000).len(), 1);
+        assert_eq!(sub_ids(b":7:5\n", None, 1000, 1000), []);
+        assert_eq!(sub_ids(b"1000:7:5\n", None, 1000, 1000).len(), 1);
     }
 
     #[test]
     fn entries_of_others_that_overlap() {
-        let others = |file: &str| shared(file.as_bytes(), Some("ann"), 1000);
+        let others = |file: &str| shared(file.as_bytes(), Some("ann"), 1000, 1000);
         let none: [String; 0] = [];
         assert_eq!(others("ann:100000:65536\nbert:165536:65536\n"), none);
         assert_eq!(others("bert:100000:65536\ncarl:100000:65536\n"), none);
@@ -325,7 +333,7 @@ mod tests {
         ) {
             let mut file: Vec<u8> = lines.iter().flat_map(|(o, a, b)| format!("{o}:{a}:{b}\n").into_bytes()).collect();
             file.extend(noise);
-            let found = sub_ids(&file, Some("ann"), 1000);
+            let found = sub_ids(&file, Some("ann"), 1000, 1000);
             for (i, a) in found.iter().enumerate() {
                 prop_assert!(a.count > 0 && a.host.checked_add(a.count).is_some());
                 prop_assert!(!holds(a, 0) && !holds(a, 1000) && !holds(a, u32::MAX));

@@ -58,13 +58,13 @@ pub(super) fn look(caller: &Caller, program: Option<&Path>) -> Around {
             variable("XDG_DATA_HOME").map(PathBuf::from),
             caller.home.as_deref(),
         ),
-        shared_sub_ids: ["/etc/subuid", "/etc/subgid"]
-            .iter()
-            .flat_map(|file| {
+        shared_sub_ids: [("/etc/subuid", caller.uid), ("/etc/subgid", caller.gid)]
+            .into_iter()
+            .flat_map(|(file, own)| {
                 let text = files::read(Path::new(file)).unwrap_or_default();
-                accounts::shared(&text, caller.name.as_deref(), caller.uid)
+                accounts::shared(&text, caller.name.as_deref(), caller.uid, own)
                     .into_iter()
-                    .map(|owner| ((*file).to_owned(), owner))
+                    .map(|owner| (file.to_owned(), owner))
             })
             .collect(),
         own_cgroup: own.lines().find_map(|l| l.strip_prefix("0::")).map(str::to_owned),

@@ -35,9 +35,9 @@ pub fn look_for_id_helpers(host: &mut Host) {
 
 /// Looks for the helpers, and reads `/etc/subuid` and `/etc/subgid`.
 pub(super) fn id_helpers(caller: &Caller) -> IdHelpers {
-    let ranges = |file: &str| {
+    let ranges = |file: &str, own| {
         let text = files::read(Path::new(file)).unwrap_or_default();
-        accounts::sub_ids(&text, caller.name.as_deref(), caller.uid)
+        accounts::sub_ids(&text, caller.name.as_deref(), caller.uid, own)
     };
     // Root has what the helpers would give it.
     let barred = caller.uid != 0 && nix::sys::prctl::get_no_new_privs().unwrap_or(false);
@@ -48,8 +48,8 @@ pub(super) fn id_helpers(caller: &Caller) -> IdHelpers {
     IdHelpers {
         newuidmap: helper("newuidmap"),
         newgidmap: helper("newgidmap"),
-        subuid: ranges("/etc/subuid"),
-        subgid: ranges("/etc/subgid"),
+        subuid: ranges("/etc/subuid", caller.uid),
+        subgid: ranges("/etc/subgid", caller.gid),
     }
 }
 
