@@ -88,10 +88,11 @@ fn word_of(text: &str) -> Result<String, String> {
 
 fn exposed(port: &str) -> Result<String, String> {
     let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-    let right = number.parse::<u16>().is_ok_and(|number| number > 0);
-    match ["tcp", "udp", "sctp"].contains(&protocol) && right {
-        true => Ok(format!("{number}/{protocol}")),
-        false => Err("a port is 1 to 65535, perhaps with /tcp, /udp or /sctp".to_owned()),
+    let plain = number.bytes().all(|b| b.is_ascii_digit());
+    let number = number.parse::<u16>().ok().filter(|number| plain && *number > 0);
+    match number.filter(|_| ["tcp", "udp", "sctp"].contains(&protocol)) {
+        Some(number) => Ok(format!("{number}/{protocol}")),
+        None => Err("a port is 1 to 65535, perhaps with /tcp, /udp or /sctp".to_owned()),
     }
 }
 
@@ -110,20 +111,16 @@ fn env(config: &mut Config, text: &str) -> Result<(), String> {
 
 fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let all = words(text)?;
-    if let Some((name, value)) = text.split_once([' ', '\t'])
-        && !name.contains('=')
+    if let [name, value @ ..] = all.as_slice()
+        && !(value.is_empty() || name.contains('='))
     {
-        return Ok(vec![(name.to_owned(), words_joined(value)?)]);
+        return Ok(vec![(name.clone(), value.join(" "))]);
     }
     let pair = |word: String| match word.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("`{}` is no NAME=VALUE", word.escape_debug())),
     };
     all.into_iter().map(pair).collect()
-}
-
-fn words_joined(text: &str) -> Result<String, String> {
-    Ok(words(text)?.join(" "))
 }
 
 /// Words as a shell splits them, without anything that a shell replaces.
@@ -176,6 +173,11 @@ mod tests {
             (&["USER=1:2"], r#"{"User":"1:2"}"#),
             (&["LABEL a=b \"c d\"=e"], r#"{"Labels":{"a":"b","c d":"e"}}"#),
             (
+                &["LABEL \"c d\"=\"e f\" g=h"],
+                r#"{"Labels":{"c d":"e f","g":"h"}}"#,
+            ),
+            (&["LABEL a 'b  c'"], r#"{"Labels":{"a":"b  c"}}"#),
+            (
                 &["EXPOSE 80 53/udp"],
                 r#"{"ExposedPorts":{"53/udp":{},"80/tcp":{}}}"#,
             ),
@@ -196,6 +198,7 @@ mod tests {
             "LABEL x",
             "EXPOSE 0",
             "EXPOSE 70000",
+            "EXPOSE +80",
             "EXPOSE 1/x",
             "CMD [1]",
             "CMD [\"a]",
