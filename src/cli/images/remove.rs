@@ -15,6 +15,8 @@ use clap::Args;
 By a name, the name goes, and the image with its last one; by an id, the image with all its names. An image that a running sandbox uses
 stays, and so does its last name, whatever is said.
 
+Exit codes: 0, 1 one of several could not be removed, 2 the command line is wrong, 125 sbx failed.
+
 Examples:
   sbx rmi debian:12           this name, and the image if it had no other
   sbx rmi -f 3f2a9c01b7de     this image, whatever it is called
@@ -28,10 +30,10 @@ pub struct RmiArgs {
     images: Vec<String>,
 }
 
-/// Removes each; one that fails does not keep the others.
+/// Removes each; one that stays does not keep the others.
 ///
 /// # Errors
-/// With what the last one that failed says.
+/// With what the last one says that is no image's name, or for which the store failed.
 pub fn rmi(args: &RmiArgs) -> Result<u8, Report> {
     let mut remover = Remover::new()?;
     let mut failed: Option<Report> = None;
@@ -49,14 +51,22 @@ pub fn rmi(args: &RmiArgs) -> Result<u8, Report> {
     failed.map_or(Ok(u8::from(!whole)), Err)
 }
 
-/// Whether everything of it could be removed.
+/// Whether everything of it could be removed; else why is said.
 fn one(text: &str, force: bool, remover: &mut Remover) -> Result<bool, Report> {
     let found = match existing()? {
         Some(store) => named::look_up(&store, text)?.map(|found| (store, found)),
         None => None,
     };
+    let stays = |report: Report| {
+        out::words(report);
+        Ok(false)
+    };
     let Some((store, found)) = found else {
-        return if force { Ok(true) } else { Err(named::absent(text)) };
+        return if force {
+            Ok(true)
+        } else {
+            stays(named::absent(text))
+        };
     };
     let (image, mut say) = (found.image, waiting());
     let mut remove = |kind: &_, entries: &[String]| remover.remove(&store, kind, entries);
@@ -64,7 +74,7 @@ fn one(text: &str, force: bool, remover: &mut Remover) -> Result<bool, Report> {
         Some(name) => store.remove_name(name, Wait::Saying(&mut say), &mut remove),
         None if image.names.len() > 1 && !force => {
             let names = image.names.join(", ");
-            return Err(Report::sbx(format!(
+            return stays(Report::sbx(format!(
                 "image {} has several names ({}): remove it by one of them, or all with -f",
                 named::called(&image),
                 names.escape_debug()
@@ -74,9 +84,10 @@ fn one(text: &str, force: bool, remover: &mut Remover) -> Result<bool, Report> {
     };
     match freed {
         Ok(freed) => told(&freed, &image),
-        Err(Error::InUse(_)) => Err(in_use(&store, &image)),
+        Err(Error::InUse(_)) => stays(in_use(&store, &image)),
         // Another process was faster.
         Err(Error::NoSuchImage(_)) if force => Ok(true),
+        Err(Error::NoSuchImage(_)) => stays(named::absent(text)),
         Err(error) => Err(Report::sbx(error)),
     }
 }

@@ -85,12 +85,12 @@ fn a_name_goes_and_the_last_one_takes_the_image_along() {
         place.ok(&["run", "--quiet", "--pull", "never", &two]),
         "this is two"
     );
-    place.out(&["rmi", &one]).code(125).says("not in the store");
+    place.out(&["rmi", &one]).code(1).says("not in the store");
     place.ok(&["rmi", "-f", &one]);
     // One that fails keeps no other.
     place
         .out(&["rmi", "nothing-a", &two, "nothing-b"])
-        .code(125)
+        .code(1)
         .says("nothing-a")
         .says("nothing-b");
     assert_eq!((place.layers(), place.names("blobs/sha256")), (vec![], vec![]));
@@ -105,7 +105,7 @@ fn by_its_id_an_image_goes_with_all_its_names() {
     let id = place.ok(&["images", "-q"]);
     place
         .out(&["rmi", &id])
-        .code(125)
+        .code(1)
         .says("has several names")
         .says(&again);
     let said = place.ok(&["rmi", "-f", &id]);
@@ -114,7 +114,7 @@ fn by_its_id_an_image_goes_with_all_its_names() {
         "{said}"
     );
     assert_eq!(place.ok(&["images", "-q"]), "");
-    place.out(&["rmi", &id]).code(125).says("not in the store");
+    place.out(&["rmi", &id]).code(1).says("not in the store");
     place.ok(&["rmi", "-f", &id]);
 }
 
@@ -129,7 +129,7 @@ fn what_a_sandbox_runs_on_stays_until_it_ends() {
         let refused = [force, &[again.as_str()]].concat();
         place
             .out(&refused)
-            .code(125)
+            .code(1)
             .says("in use by the running sandbox of")
             .says(&process)
             .says(&again);
@@ -140,7 +140,7 @@ fn what_a_sandbox_runs_on_stays_until_it_ends() {
         .to_owned();
     place
         .out(&["rmi", "-f", &id])
-        .code(125)
+        .code(1)
         .says("in use")
         .says(&process);
     let (short, before) = (
