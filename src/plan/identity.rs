@@ -1,6 +1,7 @@
 //! Which ids the sandbox has, and who writes the maps.
 
 use super::Facts;
+use super::generated::{NOBODY, TTY};
 use super::loss::Refusal;
 use super::step::MapWriter;
 use super::userns;
@@ -117,9 +118,10 @@ fn wanted(
             let why = match &facts.user {
                 Some(Ok(user)) => return Ok((user.uid, user.gid)),
                 Some(Err(why)) => why.clone(),
-                // A root without a passwd of its own knows its caller.
-                None if group.is_none() && host.caller.name.as_ref() == Some(user) => return Ok(own),
-                None => "no such name in this root; write a number, root or caller".into(),
+                None => match in_generated(policy, host, (user, group.as_deref()), own) {
+                    Ok(ids) => return Ok(ids),
+                    Err(why) => why,
+                },
             };
             Err(Refusal::Value {
                 what: format!("user `{}`", user.escape_debug()),
@@ -128,6 +130,38 @@ fn wanted(
             })
         }
     }
+}
+
+/// Where a root has no passwd and no group file of its own: what is written for it names few, and the caller is known everywhere.
+fn in_generated(
+    policy: &Policy,
+    host: &Host,
+    (user, group): (&str, Option<&str>),
+    own: (u32, u32),
+) -> Result<(u32, u32), String> {
+    let is_host = matches!(policy.root, Root::Host);
+    let known = |name: &str| host.caller.name.as_deref() == Some(name);
+    let (uid, gid) = match user {
+        "root" => (0, 0),
+        _ if known(user) => own,
+        "nobody" if is_host => (NOBODY, NOBODY),
+        _ => match user.parse() {
+            Ok(uid) => (uid, 0),
+            Err(_) => return Err("no such name in this root; write a number, root or caller".into()),
+        },
+    };
+    let Some(group) = group else { return Ok((uid, gid)) };
+    let gid = match group {
+        "root" => 0,
+        _ if known(group) => own.1,
+        "tty" if is_host => TTY,
+        "nogroup" if is_host => NOBODY,
+        _ => group.parse().map_err(|_| {
+            let group = group.escape_debug();
+            format!("no group `{group}` in this root; write a number")
+        })?,
+    };
+    Ok((uid, gid))
 }
 
 pub(super) fn caller(host: &Host, uid: u32, gid: u32, drop_groups: bool) -> Identity {
