@@ -48,28 +48,6 @@ pub struct Left {
 }
 
 impl Freed {
-    fn count(&self, of: impl Fn(&Part) -> bool) -> usize {
-        self.parts.iter().filter(|(part, _)| of(part)).count()
-    }
-
-    /// How many blobs.
-    #[must_use]
-    pub fn blobs(&self) -> usize {
-        self.count(|part| matches!(part, Part::Blob(_)))
-    }
-
-    /// How many layers.
-    #[must_use]
-    pub fn layers(&self) -> usize {
-        self.count(|part| matches!(part, Part::Layer(..)))
-    }
-
-    /// How many blobs that had been fetched in part.
-    #[must_use]
-    pub fn partials(&self) -> usize {
-        self.count(|part| matches!(part, Part::Partial(_)))
-    }
-
     /// Bytes on the disk.
     #[must_use]
     pub fn bytes(&self) -> u64 {

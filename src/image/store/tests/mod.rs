@@ -137,3 +137,25 @@ pub(super) fn tree_of(dir: &Path) -> Vec<String> {
     found.sort();
     found
 }
+
+/// How much of each kind has gone.
+impl Freed {
+    fn count(&self, of: impl Fn(&Part) -> bool) -> usize {
+        self.parts.iter().filter(|(part, _)| of(part)).count()
+    }
+
+    /// How many blobs.
+    pub(super) fn blobs(&self) -> usize {
+        self.count(|part| matches!(part, Part::Blob(_)))
+    }
+
+    /// How many layers.
+    pub(super) fn layers(&self) -> usize {
+        self.count(|part| matches!(part, Part::Layer(..)))
+    }
+
+    /// How many blobs that had been fetched in part.
+    pub(super) fn partials(&self) -> usize {
+        self.count(|part| matches!(part, Part::Partial(_)))
+    }
+}
