@@ -87,7 +87,10 @@ pub fn widening<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> 
         .or_else(|| rank("filesystem.home", &b.filesystem.home, &l.filesystem.home))
         .or_else(|| rank("filesystem.proc", &b.filesystem.proc, &l.filesystem.proc))
         .or_else(|| rank("filesystem.execute", &b.filesystem.execute, &l.filesystem.execute))
-        .or_else(|| above("filesystem.tmp", &b.filesystem.tmp, &l.filesystem.tmp))
+        .or_else(|| {
+            let held = Some(Set::new(tmp(&b.filesystem), Origin::Default));
+            above("filesystem.tmp", &held, &l.filesystem.tmp)
+        })
         .or_else(|| rank("filesystem.upper", &b.filesystem.upper, &l.filesystem.upper))
         .or_else(|| larger_upper(&b.filesystem, &l.filesystem))
         .or_else(|| {
@@ -167,17 +170,26 @@ fn more_of<'a, T: PartialEq>(
     (!local.value.iter().all(held)).then_some((key, &local.origin))
 }
 
-/// Where nothing is said, a layer in memory holds as much as `tmp`, and one on the disk has no limit that could be passed.
+fn tmp(of: &Filesystem) -> Bytes {
+    of.tmp.as_ref().map_or(LEAST_TMP, |tmp| tmp.value)
+}
+
+/// Where nothing is said, a layer in memory holds as much as `tmp`, and one on the disk has no limit that could be passed. What may go
+/// to the disk may not go to memory instead, which is scarcer.
 fn larger_upper<'a>(base: &Filesystem, local: &'a Filesystem) -> Option<Widening<'a>> {
-    let new = local.upper_size.as_ref()?;
-    let disk = base.upper.as_ref().is_some_and(|u| u.value == UpperPlace::Disk);
-    let tmp = base.tmp.as_ref().map_or(LEAST_TMP, |t| t.value);
-    let held = base
-        .upper_size
-        .as_ref()
-        .map(|s| s.value)
-        .or((!disk).then_some(tmp))?;
-    (new.value > held).then_some(("filesystem.upper-size", &new.origin))
+    let disk = |upper: &Maybe<UpperPlace>| upper.as_ref().is_some_and(|u| u.value == UpperPlace::Disk);
+    let held = base.upper_size.as_ref().map(|size| size.value);
+    match (disk(&base.upper), &local.upper, &local.upper_size) {
+        (true, Some(upper), size) if upper.value == UpperPlace::Memory => {
+            let new = size.as_ref().map(|size| size.value).or(held)?;
+            (new > tmp(base)).then_some(("filesystem.upper", &upper.origin))
+        }
+        (disk, _, Some(new)) => {
+            let held = held.or((!disk).then_some(tmp(base)))?;
+            (new.value > held).then_some(("filesystem.upper-size", &new.origin))
+        }
+        _ => None,
+    }
 }
 
 fn limits<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> {

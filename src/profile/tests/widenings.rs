@@ -122,6 +122,17 @@ const TABLE: &[(&str, &str, &str)] = &[
         "[filesystem]\nupper-size = \"2G\"",
     ),
     (
+        "[filesystem]\nupper = \"disk\"",
+        "[filesystem]\nupper = \"memory\"\nupper-size = \"64M\"",
+        "[filesystem]\nupper-size = \"65M\"\nupper = \"memory\"",
+    ),
+    (
+        "[filesystem]\nupper = \"disk\"\nupper-size = \"1G\"\ntmp = \"1M\"",
+        "[filesystem]\nupper = \"memory\"\nupper-size = \"1M\"",
+        "[filesystem]\nupper = \"memory\"",
+    ),
+    ("", "[filesystem]\ntmp = \"64M\"", "[filesystem]\ntmp = \"65M\""),
+    (
         "[limits]\nmemory-high = \"1G\"",
         "[limits]\nmemory-high = \"1M\"",
         "[limits]\nmemory-high = \"2G\"",
