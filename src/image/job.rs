@@ -162,6 +162,19 @@ pub struct Ping {
     pub limits: Limits,
 }
 
+/// On what terms an image is brought into the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Terms {
+    /// What it is to run on: which image of an index is taken.
+    pub platform: Platform,
+    /// How much is read.
+    pub limits: Limits,
+    /// Whose the unpacked files are.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+}
+
 /// Where the worker finds what the caller names on the command line: a file or a directory, read-only.
 pub const GIVEN: &str = "/given";
 
@@ -177,13 +190,8 @@ pub struct Load {
     pub wanted: Option<String>,
     /// Whether all of them are loaded, under the names that they have there; else one, under its digest alone.
     pub all: bool,
-    /// Which image of an index.
-    pub platform: Platform,
-    /// How much is read.
-    pub limits: Limits,
-    /// Whose the unpacked files are.
-    #[serde(with = "as_text")]
-    pub kind: Kind,
+    /// On what terms.
+    pub terms: Terms,
 }
 
 /// A root file system that becomes an image of one layer.
@@ -196,13 +204,8 @@ pub struct Import {
     pub name: Option<String>,
     /// Its config, without `rootfs`.
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// What it runs on.
-    pub platform: Platform,
-    /// How much is read.
-    pub limits: Limits,
-    /// Whose the unpacked files are.
-    #[serde(with = "as_text")]
-    pub kind: Kind,
+    /// On what terms; it is made for their platform.
+    pub terms: Terms,
 }
 
 /// An image of the store, to be sent.
@@ -248,15 +251,10 @@ pub struct Pull {
     pub digest: Option<Digest>,
     /// Tried one after another: mirrors, then the registry itself.
     pub endpoints: Vec<Endpoint>,
-    /// Which image of an index.
-    pub platform: Platform,
     /// How the network is reached.
     pub transport: Transport,
-    /// How much is read.
-    pub limits: Limits,
-    /// Whose the unpacked files are.
-    #[serde(with = "as_text")]
-    pub kind: Kind,
+    /// On what terms.
+    pub terms: Terms,
 }
 
 /// What has a text of its own, as that text.

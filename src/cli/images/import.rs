@@ -11,7 +11,7 @@ use crate::cli::workers::start;
 use crate::host;
 use crate::image::archive::Owners as Packed;
 use crate::image::descriptor::Platform;
-use crate::image::job::{Import, Job};
+use crate::image::job::{Import, Job, Terms};
 use crate::image::source::Source;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -76,9 +76,11 @@ pub fn import(args: &ImportArgs) -> Result<u8, Report> {
         at: given.inside(),
         name,
         config,
-        platform,
-        limits,
-        kind: owners.kind,
+        terms: Terms {
+            platform,
+            limits,
+            kind: owners.kind,
+        },
     }));
     let digest =
         start::work_with(&job, &store, &owners, false, given.mount(), &mut progress).map_err(about)?;

@@ -11,7 +11,7 @@ use crate::cli::workers::{Owners, start};
 use crate::host;
 use crate::image::archive::Form;
 use crate::image::descriptor::Platform;
-use crate::image::job::{Job, Load};
+use crate::image::job::{Job, Load, Terms};
 use crate::image::limits::Limits;
 use crate::image::source::Source;
 use crate::model::Digest;
@@ -122,9 +122,11 @@ fn work(wanted: &Wanted<'_>, owners: &Owners, shown: &mut Shown) -> Result<Diges
         form: form(wanted, &given),
         wanted: wanted.name.clone(),
         all: wanted.all,
-        platform: wanted.platform.clone().unwrap_or_else(Platform::host),
-        limits: wanted.limits.clone(),
-        kind: owners.kind,
+        terms: Terms {
+            platform: wanted.platform.clone().unwrap_or_else(Platform::host),
+            limits: wanted.limits.clone(),
+            kind: owners.kind,
+        },
     }));
     start::work_with(&job, &store, owners, false, given.mount(), shown)
 }

@@ -11,7 +11,7 @@ use crate::host;
 use crate::image::credentials::Accounts;
 use crate::image::descriptor::Platform;
 use crate::image::endpoints::endpoints;
-use crate::image::job::{Job, Pull};
+use crate::image::job::{Job, Pull, Terms};
 use crate::image::registries::files as registries;
 use crate::image::source::{Named, Source, SourceError};
 use crate::image::transport;
@@ -141,10 +141,12 @@ fn one(name: &Reference, how: &How<'_>) -> Result<Digest, Report> {
         tag: name.tag().map(str::to_owned),
         digest: name.digest(),
         endpoints,
-        platform: how.platform.clone().unwrap_or_else(Platform::host),
         transport: transport::transport(&lookup).map_err(|e| about(&e))?,
-        limits: how.limits.clone(),
-        kind: how.owners.kind,
+        terms: Terms {
+            platform: how.platform.clone().unwrap_or_else(Platform::host),
+            limits: how.limits.clone(),
+            kind: how.owners.kind,
+        },
     }));
     let store = open(how.owners)?;
     let mut shown = Shown::new(how.quiet);

@@ -43,16 +43,14 @@ pub(super) fn pull(store: &Store, job: &Pull, talk: &Arc<Talk>) -> Result<Digest
 fn from(store: &Store, job: &Pull, endpoint: &Endpoint, talk: &Arc<Talk>) -> Result<Digest, String> {
     let text = |e: registry::Error| e.to_string();
     let resolve: Arc<dyn registry::Resolve> = talk.clone();
-    let client = Client::new(endpoint, &job.transport, &job.limits, resolve).map_err(text)?;
+    let client = Client::new(endpoint, &job.transport, &job.terms.limits, resolve).map_err(text)?;
     if let Some(there) = unchanged(store, job, &client)? {
         return Ok(there);
     }
     let (source, found) = look_up(job, &client)?;
     let into = Target {
         store,
-        kind: job.kind,
-        limits: &job.limits,
-        platform: &job.platform,
+        terms: &job.terms,
         talk,
     };
     bring(&client, &found, &into)?;
@@ -70,7 +68,7 @@ fn unchanged(store: &Store, job: &Pull, client: &Client) -> Result<Option<Digest
     if image
         .platform
         .as_ref()
-        .is_some_and(|platform| *platform != job.platform)
+        .is_some_and(|platform| *platform != job.terms.platform)
     {
         return Ok(None);
     }
@@ -86,7 +84,7 @@ fn unchanged(store: &Store, job: &Pull, client: &Client) -> Result<Option<Digest
         return Ok(None);
     };
     for (layer, diff_id) in manifest.layers.iter().zip(&config.diff_ids) {
-        let ready = matches!(store.layer(&job.kind, diff_id), Ok(LayerState::Ready(_)));
+        let ready = matches!(store.layer(&job.terms.kind, diff_id), Ok(LayerState::Ready(_)));
         if !ready || !store.has_blob(&layer.descriptor.digest).unwrap_or(false) {
             return Ok(None);
         }
@@ -103,13 +101,13 @@ fn look_up(job: &Pull, client: &Client) -> Result<(Digest, Found), String> {
     };
     let first = client.manifest(&asked).map_err(|e| e.to_string())?;
     let announced = Descriptor::new(first.media_type, first.digest, first.bytes.len() as u64);
-    let found = match origin::parse(&first.bytes, &announced, &job.limits)? {
+    let found = match origin::parse(&first.bytes, &announced, &job.terms.limits)? {
         Document::Manifest(manifest) => Found {
             descriptor: announced,
             bytes: first.bytes,
             manifest,
         },
-        Document::Index(index) => origin::choose(client, &index, &job.platform, &job.limits)?,
+        Document::Index(index) => origin::choose(client, &index, &job.terms.platform, &job.terms.limits)?,
     };
     Ok((first.digest, found))
 }

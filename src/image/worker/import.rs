@@ -57,9 +57,7 @@ fn try_import(store: &Store, job: &Import, talk: &Talk, fresh: &mut Fresh) -> Re
     let _kept = origin::kept(store, talk)?;
     let into = Target {
         store,
-        kind: job.kind,
-        limits: &job.limits,
-        platform: &job.platform,
+        terms: &job.terms,
         talk,
     };
     fresh.note(store, &into, &image)?;
@@ -78,14 +76,14 @@ fn image(file: File, job: &Import, talk: &Talk) -> Result<(Tar, Image), String> 
     let compression = packing(whole()?)?;
     let layer = made::layer(compression, shelf::digest(whole()?)?, whole()?.size);
     let tick = talk.ticker(&layer, Stage::Transfer);
-    let diff_id = unpack::diff_id(whole()?, compression, &job.limits, &mut |bytes| tick(bytes));
+    let diff_id = unpack::diff_id(whole()?, compression, &job.terms.limits, &mut |bytes| tick(bytes));
     let diff_id = diff_id.map_err(|e| e.to_string())?;
     let config = config(job, &diff_id)?;
     let image = made::image(
         &made::config(&config),
         std::slice::from_ref(&layer),
         vec![diff_id],
-        &job.limits,
+        &job.terms.limits,
     )?;
     Ok((Tar { file, config }, image))
 }
@@ -96,7 +94,7 @@ fn config(job: &Import, diff_id: &Digest) -> Result<Vec<u8>, String> {
     let rootfs = json!({ "type": "layers", "diff_ids": [diff_id.to_string()] });
     config.insert("rootfs".to_owned(), rootfs);
     let bytes = serde_json::to_vec(&Value::Object(config)).map_err(|e| e.to_string())?;
-    let checked = document::Config::parse(&bytes, 1, &job.limits);
+    let checked = document::Config::parse(&bytes, 1, &job.terms.limits);
     checked.map_err(|e| format!("the config that is asked for: {e}"))?;
     Ok(bytes)
 }

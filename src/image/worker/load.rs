@@ -30,7 +30,9 @@ impl Fresh {
             }
         }
         for diff_id in &image.diff_ids {
-            let state = store.layer(&into.kind, diff_id).map_err(|e| e.to_string())?;
+            let state = store
+                .layer(&into.terms.kind, diff_id)
+                .map_err(|e| e.to_string())?;
             if state == LayerState::Absent {
                 self.layers.insert(*diff_id);
             }
@@ -76,7 +78,7 @@ pub(super) fn load(store: &Store, job: &Load, talk: &Talk) -> Result<Digest, Str
 }
 
 fn try_load(store: &Store, job: &Load, talk: &Talk, fresh: &mut Fresh) -> Result<Digest, String> {
-    let shelf = Shelf::open(&job.at, store, &job.limits)?;
+    let shelf = Shelf::open(&job.at, store, &job.terms.limits)?;
     let form = shelf.form()?;
     if job.form.is_some_and(|said| said != form && !holds(&shelf, said)) {
         return Err(match job.form {
@@ -88,14 +90,14 @@ fn try_load(store: &Store, job: &Load, talk: &Talk, fresh: &mut Fresh) -> Result
         }
         .to_owned());
     }
-    let (wanted, limits) = (job.wanted.as_deref(), &job.limits);
+    let (wanted, limits) = (job.wanted.as_deref(), &job.terms.limits);
     match job.form.unwrap_or(form) {
         Form::Layout | Form::OciArchive => {
             let layout = Layout {
                 shelf: &shelf,
                 limits,
             };
-            let images = layout.images(wanted, job.all, &job.platform)?;
+            let images = layout.images(wanted, job.all, &job.terms.platform)?;
             if job.form.is_none() {
                 docker::agrees(&shelf, limits, &images)?;
             }
@@ -125,9 +127,7 @@ fn bring(
     let _kept = origin::kept(store, talk)?;
     let into = Target {
         store,
-        kind: job.kind,
-        limits: &job.limits,
-        platform: &job.platform,
+        terms: &job.terms,
         talk,
     };
     for image in images {

@@ -4,10 +4,10 @@ use super::layers;
 use super::talk::Talk;
 use crate::image::descriptor::{Descriptor, Platform};
 use crate::image::document::{self, Config, Document, Index, Manifest};
-use crate::image::job::Stage;
+use crate::image::job::{Stage, Terms};
 use crate::image::limits::Limits;
 use crate::image::platform;
-use crate::image::store::{Kind, Lock, Partial, Store, Wait};
+use crate::image::store::{Lock, Partial, Store, Wait};
 use std::collections::BTreeMap;
 use std::fs::File;
 
@@ -32,9 +32,7 @@ pub(super) struct Found {
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) store: &'a Store,
-    pub(super) kind: Kind,
-    pub(super) limits: &'a Limits,
-    pub(super) platform: &'a Platform,
+    pub(super) terms: &'a Terms,
     pub(super) talk: &'a Talk,
 }
 
@@ -85,7 +83,7 @@ pub(super) fn choose(
 /// Brings an image's config, layers and manifest into the store, and unpacks it. It has no name yet.
 pub(super) fn bring(origin: &dyn Origin, found: &Found, into: &Target<'_>) -> Result<Config, String> {
     let config = config(origin, &found.manifest, into)?;
-    if let Some(note) = other_platform(&config, into.platform) {
+    if let Some(note) = other_platform(&config, &into.terms.platform) {
         into.talk.note(note);
     }
     let wanted: Vec<_> = found
@@ -95,7 +93,14 @@ pub(super) fn bring(origin: &dyn Origin, found: &Found, into: &Target<'_>) -> Re
         .zip(config.diff_ids.iter().copied())
         .collect();
     let fetch = |layer: &document::Layer| blob(origin, &layer.descriptor, into);
-    layers::all(into.store, &wanted, into.kind, into.limits, &fetch, into.talk)?;
+    layers::all(
+        into.store,
+        &wanted,
+        into.terms.kind,
+        &into.terms.limits,
+        &fetch,
+        into.talk,
+    )?;
     into.store.put_blob(&found.bytes).map_err(|e| e.to_string())?;
     Ok(config)
 }
@@ -103,18 +108,18 @@ pub(super) fn bring(origin: &dyn Origin, found: &Found, into: &Target<'_>) -> Re
 fn config(origin: &dyn Origin, manifest: &Manifest, into: &Target<'_>) -> Result<Config, String> {
     let wanted = &manifest.config;
     let about = |why: String| format!("config {}: {why}", wanted.digest.short());
-    if wanted.size > into.limits.document.0 {
+    if wanted.size > into.terms.limits.document.0 {
         return Err(about(format!(
             "it has {} bytes, and at most {} are read",
-            wanted.size, into.limits.document
+            wanted.size, into.terms.limits.document
         )));
     }
     fetch(origin, into.store, wanted, &|_| ())?;
     let bytes = into
         .store
-        .document(&wanted.digest, into.limits)
+        .document(&wanted.digest, &into.terms.limits)
         .map_err(|e| about(e.to_string()))?;
-    Config::parse(&bytes, manifest.layers.len(), into.limits).map_err(|e| about(e.to_string()))
+    Config::parse(&bytes, manifest.layers.len(), &into.terms.limits).map_err(|e| about(e.to_string()))
 }
 
 fn other_platform(config: &Config, wanted: &Platform) -> Option<String> {
