@@ -9,6 +9,7 @@ pub mod copy;
 pub mod credentials;
 pub mod descriptor;
 pub mod document;
+pub mod dropped;
 pub mod endpoints;
 pub mod environment;
 pub mod job;

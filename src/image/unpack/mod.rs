@@ -6,7 +6,6 @@
 
 mod archive;
 mod contents;
-mod dropped;
 mod error;
 mod ledger;
 mod name;
@@ -21,11 +20,11 @@ mod tree;
 mod writer;
 
 use super::descriptor::Compression;
+pub use super::dropped::Dropped;
 use super::job::Ownership;
 use super::limits::Limits;
 use super::owner::Owner;
 use crate::model::Digest;
-pub use dropped::Dropped;
 pub use error::Error;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
