@@ -37,14 +37,14 @@ guest() {
   fi
   mkdir -p "$stage/guest/bin"
   cp -l "$stage"/bin/{it,sbx,sbx-image,attacker} "$stage/guest/bin"
-  cp -r "$stage/profiles" scripts/vm.d/{tests,rungs} "$stage/guest"
+  cp -r "$stage/profiles" scripts/vm.d/{tests,rung,rungs} "$stage/guest"
   if [ "$GUEST" = light ]; then
     printf 'guest-whole\twhat takes long was left out, and root; GUEST=whole runs all\n' >>"$stage/ignored"
     guest_as root sbxtest --session no -- ./rungs none:limits::,-escape:: part:limits::,-escape:: delegated:limits::,-escape:: \
       "session:$(one "${light_tests[@]}" "${light_skips[@]/#/-}")"
   else
     guest_as root sbxtest --session no -- ./rungs none:limits:: part:limits:: delegated:limits:: "session:$(one "${guest_tests[@]}")"
-    guest_as root root -- ./tests "${guest_tests[@]}"
+    guest_as root root -- ./rung session ./tests "${guest_tests[@]}"
   fi
   # What strict must refuse: a kernel that was started without Landlock.
   guest_as root root-without-landlock --kernel lsm=yama -- ./tests escape::losses
