@@ -15,6 +15,8 @@ use wire::{Call, Message, Value};
 /// How long systemd may take. It answers in a few milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 const TOP: &str = "/sys/fs/cgroup";
+/// Where a systemd listens itself, in the directory of what runs: root's, whose bus is elsewhere, is asked here only.
+const MANAGER: &str = "systemd/private";
 
 /// Moves this process into a scope of its own. Where that is.
 pub(super) fn enter(bus: &HostPath) -> Result<HostPath, Errno> {
@@ -30,11 +32,19 @@ pub(super) fn enter(bus: &HostPath) -> Result<HostPath, Errno> {
 /// The manager itself where its own socket is, as systemctl(1) does it: half of the way is left out, and a bus that is somebody else's.
 /// With it, what is to be said there.
 fn reached(bus: &HostPath, unit: &str) -> Result<(UnixStream, Vec<u8>), Errno> {
-    let manager = bus.as_path().with_file_name("systemd/private");
-    if let Ok(socket) = UnixStream::connect(manager) {
-        return Ok((socket, words(&[start(unit)])));
+    let given = bus.as_path();
+    let alone = given.ends_with(MANAGER);
+    let manager = if alone {
+        given.to_owned()
+    } else {
+        given.with_file_name(MANAGER)
+    };
+    match UnixStream::connect(manager) {
+        Ok(socket) => return Ok((socket, words(&[start(unit)]))),
+        Err(error) if alone => return Err(errno(error)),
+        Err(_) => {}
     }
-    let socket = UnixStream::connect(bus.as_path()).map_err(errno)?;
+    let socket = UnixStream::connect(given).map_err(errno)?;
     let [hello, listen] = introduction();
     Ok((socket, words(&[hello, listen, start(unit)])))
 }

@@ -3,9 +3,10 @@
 use super::held::cgroup_below;
 use super::{PLAIN, limits_of, plan, planned};
 use crate::started::Started;
-use crate::util::{Sbx, is_root, skip, within};
+use crate::util::{Sbx, binary, is_root, skip, within};
 use nix::sys::signal::Signal;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 /// Elsewhere every test finds what there is, and skips itself where there is nothing. Here that would hide what is to be shown.
@@ -17,8 +18,8 @@ fn the_rung_is_the_one_that_was_made_ready() {
     let memory = planned(&["-m", "100m", "--pids-limit", "50"]);
     let place = match (rung.as_str(), is_root()) {
         ("none", _) => "watched from outside".to_owned(),
-        ("session", false) => "cgroup in a scope of the user's systemd (/run/user/".to_owned(),
-        ("session", true) => "cgroup in /sys/fs/cgroup/".to_owned(),
+        ("session", false) => "cgroup in a scope of systemd (/run/user/".to_owned(),
+        ("session", true) => "cgroup in a scope of systemd (/run/systemd/private)".to_owned(),
         ("delegated" | "part", _) => {
             let at = std::env::var("SBX_TEST_CGROUP").expect("a place");
             format!("cgroup in {at}: ")
@@ -50,7 +51,7 @@ fn the_rung_is_the_one_that_was_made_ready() {
 
 /// Whether a scope is what a run asks for; where not, the test is skipped.
 pub(super) fn scopes() -> bool {
-    let there = planned(&["-m", "100m"]).contains("scope of the user's systemd");
+    let there = planned(&["-m", "100m"]).contains("scope of systemd");
     if !there {
         skip("cgroup-scope", "no systemd of the user gives scopes here");
     }
@@ -107,4 +108,74 @@ fn each_run_has_a_scope_of_its_own() {
         run.signal(Signal::SIGTERM);
         run.end().code(143);
     }
+}
+
+/// Has the systemd that these tests run under do something.
+fn systemd(words: &[&str]) -> String {
+    let (program, words) = words.split_first().expect("a program");
+    let mut command = Command::new(program);
+    let user = (!is_root()).then_some("--user");
+    let out = command
+        .args(user)
+        .args(words)
+        .output()
+        .expect("systemd's own tools");
+    assert!(out.status.success(), "{out:?}");
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// What systemd has not given away it writes anew, and limits of others with it: no place for a cgroup.
+#[test]
+fn only_a_unit_that_is_delegated_is_taken() {
+    if !scopes() {
+        return;
+    }
+    let sbx = binary();
+    let sbx = sbx.to_str().expect("a path");
+    let plan = [
+        sbx,
+        "plan",
+        "--profile",
+        "strict",
+        "-m",
+        "100m",
+        "host",
+        "--",
+        "true",
+    ];
+    let whole = format!("{}; true", plan.join(" "));
+    let shell = ["sh", "-c", &whole];
+    for (more, command, expected) in [
+        (&[][..], &plan[..], "cgroup in a scope of systemd"),
+        (&[], &shell, "cgroup in a scope of systemd"),
+        (&["-p", "Delegate=yes"], &plan, "cgroup in /sys/fs/cgroup/"),
+        // What is alone in it may give it on; what is not has systemd give it another.
+        (&["-p", "Delegate=yes"], &shell, "cgroup in a scope of systemd"),
+    ] {
+        let run = ["systemd-run", "--quiet", "--scope"];
+        let said = systemd(&[&run, more, command].concat());
+        assert!(said.contains(expected), "{more:?} {command:?}: {said}");
+    }
+}
+
+#[test]
+fn limits_outlive_a_reload_of_systemd() {
+    let ours = plan(&["-m", "100m", "--cpus", "0.5"]);
+    let counted = ours.code == Some(0) && ours.stdout().contains("cgroup in");
+    if !counted || std::env::var("SBX_TEST_RUNG").is_err() {
+        return skip("cgroup-scope", "no systemd of one's own to reload");
+    }
+    let sbx = Sbx::run("default")
+        .args(PLAIN)
+        .args(["-m", "100m", "--cpus", "0.5"]);
+    let run = Started::new(sbx.args(["host", "--", "sh", "-c", "echo ready; exec sleep 100"]));
+    let own = cgroup_below(run.child.id());
+    systemd(&["systemctl", "daemon-reload"]);
+    systemd(&["systemd-run", "--quiet", "--scope", "true"]);
+    for (file, value) in [("memory.max", "104857600"), ("cpu.max", "50000 100000")] {
+        let text = std::fs::read_to_string(own.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+        assert_eq!(text.trim(), value, "{file}");
+    }
+    run.signal(Signal::SIGTERM);
+    run.end().code(143);
 }
