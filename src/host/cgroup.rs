@@ -50,11 +50,11 @@ fn unified(directory: &Path) -> bool {
     found.is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::CGROUP2_SUPER_MAGIC)
 }
 
-/// The nearest place that is surely the caller's; else a scope; else, of a systemd before 251, one that may be.
+/// The nearest place that is surely the caller's; else a scope; else one that may be.
 fn at_or_above(own: &Path) -> Cgroup {
-    nearest(own, given_away)
+    nearest(own, |unit| given_away(unit, own))
         .or_else(manager)
-        .or_else(|| nearest(own, |unit| !marks_what_is_given_away(unit)))
+        .or_else(|| nearest(own, |unit| !is_marked(unit)))
         .unwrap_or(Cgroup::NotDelegated)
 }
 
@@ -73,15 +73,15 @@ fn is(directory: &Path, kinds: &[&str]) -> bool {
     kind.is_some_and(|kind| kinds.contains(&kind))
 }
 
-/// Whether systemd (251) says of a unit that it has `Delegate=`.
-fn given_away(unit: &Path) -> bool {
-    path_has_attribute(unit, c"user.delegate").unwrap_or(false)
+/// Whether a unit has `Delegate=`. Where its systemd does not say so (before 251, and that of a user in 252), whoever has made a cgroup
+/// in it knew.
+fn given_away(unit: &Path, own: &Path) -> bool {
+    path_has_attribute(unit, c"user.delegate").unwrap_or(false) || (unit != own && !is_marked(unit))
 }
 
-/// Whether there is one that would say so: it says more of what lies above.
-fn marks_what_is_given_away(unit: &Path) -> bool {
-    let mut all = unit.ancestors().take_while(|a| a.starts_with(TOP));
-    all.any(|a| path_has_attribute(a, c"user.invocation_id").unwrap_or(false))
+/// Whether the systemd of a unit writes on it what it is.
+fn is_marked(unit: &Path) -> bool {
+    path_has_attribute(unit, c"user.invocation_id").unwrap_or(false)
 }
 
 /// What has processes gives no controllers on: but for the root of all cgroups, and for one that this process can leave empty.

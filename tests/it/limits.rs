@@ -201,6 +201,9 @@ fn what_only_a_cgroup_can_do_is_refused_without_one() {
         (&["--device-write-iops", "/:10"], "io"),
         (&["-m", "100m", "--memory-swap", "200m"], "memory"),
     ] {
+        if protection == "memory" && counted_by_a_cgroup() {
+            continue;
+        }
         let out = run(flags, "echo ran");
         out.code(125)
             .says(&format!("{protection} is required (the flag "));
@@ -223,6 +226,9 @@ fn what_only_a_cgroup_can_do_is_refused_without_one() {
         "cpu: the share of the processors is everybody's",
         "io: disks are as fast as they are",
     ] {
+        if words.starts_with("memory") && counted_by_a_cgroup() {
+            continue;
+        }
         out.says(words);
     }
     assert_eq!(out.ok(), "1");

@@ -2,7 +2,7 @@
 
 use super::{PLAIN, delegated, held_by, record, run};
 use crate::started::Started;
-use crate::util::{Dir, Out, Sbx};
+use crate::util::{Dir, Out, Sbx, within};
 use nix::sys::signal::Signal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -84,7 +84,7 @@ fn every_file_holds_what_was_asked_for() {
         ),
         (&["--pids-limit", "50"], &[("pids.max", "51")]),
         (&["--cpus", "0.5"], &[("cpu.max", "50000 100000")]),
-        (&["--cpu-shares", "2048"], &[("cpu.weight", "79")]),
+        (&["--cpu-shares", "2048"], &[("cpu.weight", "174")]),
         (&["--cpuset-cpus", "0"], &[("cpuset.cpus.effective", "0")]),
         (&["--device-write-bps", &disk], &[("io.max", "wbps=3145728")]),
     ];
@@ -124,17 +124,25 @@ fn whoever_uses_more_than_memory_high_is_slowed_down() {
         return;
     }
     let dir = Dir::new();
-    let slowed = |high: &str| {
+    let sbx = |high: &str| {
         let text = format!("extends = \"strict\"\n[limits]\nmemory-high = \"{high}\"\n");
         let profile = dir.write("mine.toml", text);
-        let sbx = Sbx::new(["run", "--quiet", "--json", "--timeout", "8s", "--profile"]).args([&profile]);
-        let script = "head -c 44M /dev/zero | tail -c 44M | wc -c";
-        let out = sbx.args(PLAIN).args(["host", "--", "sh", "-c", script]).out();
-        let r = record(&out);
-        (r["whole"]["memory_slowed"].as_u64().expect("a number"), out.code)
+        let script = "echo ready; head -c 44M /dev/zero | tail -c 44M | wc -c";
+        let sbx = Sbx::new(["run", "--quiet", "--json", "--profile"]).args([&profile]);
+        sbx.args(PLAIN).args(["host", "--", "sh", "-c", script])
     };
-    assert!(slowed("30M").0 > 0);
-    assert_eq!(slowed("200M"), (0, Some(0)));
+    let run = Started::new(sbx("30M"));
+    let own = cgroup_below(run.child.id());
+    let slowed = || {
+        let events = std::fs::read_to_string(own.join("memory.events")).unwrap_or_default();
+        !events.contains("\nhigh 0\n")
+    };
+    within(Duration::from_secs(20), "it is slowed down", slowed);
+    run.signal(Signal::SIGTERM);
+    assert!(record(&run.end())["whole"]["memory_slowed"].as_u64() > Some(0));
+    let out = sbx("200M").out();
+    assert_eq!(out.ok(), "ready\n46137344");
+    assert_eq!(record(&out)["whole"]["memory_slowed"], 0);
 }
 
 /// How long a command takes that goes past the page cache, with flags. The emulated disk moves some ten megabytes a second.
