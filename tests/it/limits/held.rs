@@ -12,9 +12,9 @@ fn memory_is_counted_by_a_cgroup() {
     if !delegated(&["-m", "100m"], "memory.max") {
         return;
     }
-    let script = "for i in 1 2 3; do (head -c 60M /dev/zero; sleep 3) | tail -c 60M >/dev/null & done; wait";
-    let out = run(&["-m", "100m", "--json"], script);
-    out.code(137).says("out of memory: the limit of 100M");
+    let script = "for i in 1 2 3; do (head -c 30M /dev/zero; sleep 3) | tail -c 30M >/dev/null & done; wait";
+    let out = run(&["-m", "50m", "--json"], script);
+    out.code(137).says("out of memory: the limit of 50M");
     let r = record(&out);
     assert_eq!(
         (r["reason"].as_str(), r["whole"]["by"].as_str()),
@@ -22,7 +22,7 @@ fn memory_is_counted_by_a_cgroup() {
         "{r}"
     );
     assert!(r["whole"]["oom_kills"].as_u64() > Some(0), "{r}");
-    run(&["-m", "100m", "--enforce", "memory=off"], script).code(0);
+    run(&["-m", "50m", "--enforce", "memory=off"], script).code(0);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn whoever_uses_more_than_memory_high_is_slowed_down() {
     let sbx = |high: &str| {
         let text = format!("extends = \"strict\"\n[limits]\nmemory-high = \"{high}\"\n");
         let profile = dir.write("mine.toml", text);
-        let script = "echo ready; head -c 44M /dev/zero | tail -c 44M | wc -c";
+        let script = "echo ready; dd if=/dev/zero of=/tmp/x bs=1M count=44 2>/dev/null; wc -c </tmp/x";
         let sbx = Sbx::new(["run", "--quiet", "--json", "--profile"]).args([&profile]);
         sbx.args(PLAIN).args(["host", "--", "sh", "-c", script])
     };

@@ -80,9 +80,10 @@ fn directory() -> Option<Parent> {
     let tops = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(PathBuf::from);
     let top = tops.into_iter().find(|top| top.join("cgroup.procs").exists());
     let delegated = std::env::var_os("SBX_TEST_CGROUP").map(PathBuf::from);
+    // A name that no run takes for a leftover.
     let at = delegated.or(top.filter(|_| is_root())).map(|top| {
         top.join(format!(
-            "sbx-test-{}-{:?}",
+            "tests-{}-{:?}",
             std::process::id(),
             std::thread::current().id()
         ))
