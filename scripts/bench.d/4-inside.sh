@@ -3,7 +3,7 @@ echo 'bench: work inside' >&2
 # inside NAME COMMAND... --- COMMAND...: what runs inside a sandbox, and the same outside.
 inside() {
   local mine other ratio
-  read -r mine other ratio < <("${as[@]}" "$stage/pairs" "${REPEATS:-5}" "${@:2}" 3>/dev/null)
+  read -r mine other ratio < <("${as[@]}" "$stage/pairs" "${REPEATS:-15}" "${@:2}" 3>/dev/null)
   row "$1" "$ratio" '<= 1.03' "$mine µs, $other µs"
 }
 inside 'ten million calls, beside outside' "${sbx[@]}" "$stage/root" -- /bin/calls --- "$stage/calls"

@@ -2,8 +2,8 @@
 . "$here/5-image.sh"
 [ -n "$image" ] || return 0
 echo 'bench: pulling images' >&2
-pull=("${as[@]}" env "XDG_DATA_HOME=$fresh" "$stage/sbx" pull --quiet "$image")
-pull_sbx() { "${pull[@]}"; }
+pull() { "$@" "${as[@]}" env "XDG_DATA_HOME=$fresh" "$stage/sbx" pull --quiet "$image"; }
+pull_sbx() { pull; }
 pull_podman() { podman --root "$fresh/root" --runroot "$fresh/run" pull -q --tls-verify=false "$image"; }
 # Nothing is written: no pull that checks what it unpacks can be faster on two processors.
 pull_floor() { find "$layout/blobs" -size +1M -print0 | xargs -0 -P2 -I{} sh -c 'gzip -dc {} | sha256sum'; }
@@ -39,8 +39,8 @@ for peer in "${peers[@]}"; do said+=", $peer $(seconds "$at") s"; at=$((at + 1))
 [ ${#peers[@]} = 0 ] || row 'pull, beside the faster of its peers' "$(fastest 3)" '<= 0.5' "$(seconds 1) s$said"
 
 anew
-row 'pull, memory of its largest process, KiB' "$("$stage/peak" "${pull[@]}" | tail -n 1)" '<= 65536' 'maxrss'
+row 'pull, memory of its largest process, KiB' "$(pull "$stage/peak" | tail -n 1)" '<= 65536' 'maxrss'
 : >"$registry_log"
-for _ in {1..100}; do "${pull[@]}" >/dev/null; done
+for _ in {1..100}; do pull >/dev/null; done
 row '100 pulls of what is there, blobs asked for' "$(grep -c '"GET /v2/[^ ]*/blobs/' "$registry_log" || true)" '<= 0' \
   "$(grep -c '" 200 ' "$registry_log" || true) answers"

@@ -60,21 +60,24 @@ pub fn lines(text: &str) -> String {
     lines.join("\n")
 }
 
+/// Whether a terminal would act on it, or it turns the direction of writing.
+fn acts(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Text from outside (a profile, an image, a file name) with everything escaped that a terminal would act on, and what turns the
 /// direction of writing, so that a name is read as it is.
 #[must_use]
 pub fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let turns =
-                matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if c.is_control() || turns {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
 }
 
 /// JSON for people to read and programs to take.
@@ -92,7 +95,7 @@ pub fn numbered(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         // Line ends are the only ones that stand outside of strings.
-        if c == '\n' || escaped(c.encode_utf8(&mut [0; 4])).starts_with(c) {
+        if c == '\n' || !acts(c) {
             safe.push(c);
         } else {
             let mut units = [0; 2];
@@ -116,7 +119,7 @@ mod tests {
         let text = json(&[EVIL]).expect("JSON");
         assert!(
             text.chars()
-                .all(|c| c == '\n' || escaped(&c.to_string()).starts_with(c)),
+                .all(|c| c == '\n' || escaped(&c.to_string()) == c.to_string()),
             "{text:?}"
         );
         let back: Vec<String> = serde_json::from_str(&text).expect("JSON");

@@ -86,7 +86,7 @@ fn gid(open: Open<'_>, group: &str) -> Result<u32, String> {
     }
     let why = |_| {
         format!(
-            "`{}`: the root has no /etc/group: write a number",
+            "`{}`: this root has no group file of its own: write a number",
             group.escape_debug()
         )
     };

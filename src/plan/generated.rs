@@ -3,15 +3,20 @@
 use super::identity::Identity;
 use crate::model::{Host, InRoot};
 use crate::policy::Policy;
+use crate::profile::schema::UserSpec;
+
+/// The user `nobody` and the group `nogroup`.
+pub(super) const NOBODY: u32 = 65534;
+/// The group of terminals.
+pub(super) const TTY: u32 = 5;
 
 /// `/etc` files by name and content.
 pub(super) fn etc(policy: &Policy, host: &Host, identity: &Identity) -> Vec<(&'static str, Vec<u8>)> {
-    let name = host
-        .caller
-        .name
-        .as_deref()
-        .filter(|_| !host.caller.writes_maps)
-        .unwrap_or("user");
+    let own = host.caller.name.as_deref().filter(|_| !host.caller.writes_maps);
+    let name = match &policy.user.value {
+        UserSpec::Names { user, .. } if user == "nobody" => user,
+        _ => own.unwrap_or("user"),
+    };
     let home = &policy.home.0;
     let hostname = &policy.hostname.value;
     let mut all = vec![
@@ -54,17 +59,19 @@ fn passwd(name: &str, home: &InRoot, identity: &Identity) -> String {
             identity.uid, identity.gid
         ));
     }
-    if identity.uid != 65534 {
-        out.push_str("nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
+    if identity.uid != NOBODY {
+        out.push_str(&format!(
+            "nobody:x:{NOBODY}:{NOBODY}:nobody:/nonexistent:/usr/sbin/nologin\n"
+        ));
     }
     out
 }
 
 fn group(name: &str, identity: &Identity) -> String {
-    let mut out = String::from("root:x:0:\ntty:x:5:\n");
-    if !matches!(identity.gid, 0 | 5 | 65534) {
+    let mut out = format!("root:x:0:\ntty:x:{TTY}:\n");
+    if !matches!(identity.gid, 0 | TTY | NOBODY) {
         out.push_str(&format!("{name}:x:{}:\n", identity.gid));
     }
-    out.push_str("nogroup:x:65534:\n");
+    out.push_str(&format!("nogroup:x:{NOBODY}:\n"));
     out
 }

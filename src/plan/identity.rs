@@ -1,12 +1,15 @@
 //! Which ids the sandbox has, and who writes the maps.
 
+mod who;
+
+use self::who::wanted;
 use super::Facts;
 use super::loss::Refusal;
 use super::step::MapWriter;
 use super::userns;
 use crate::model::{Host, IdMap, IdRange, Origin};
 use crate::policy::{Policy, Root, Userns};
-use crate::profile::schema::{MapKind, UserSpec};
+use crate::profile::schema::MapKind;
 
 /// The range for sbx run as root when `/etc/subuid` names none for it: far from people, services and other container tools
 /// (systemd's UIDS-GIDS document leaves everything from 0x70000000 unused).
@@ -76,58 +79,6 @@ fn refuse<T>(policy: &Policy, why: &str) -> Result<T, Refusal> {
         origin: policy.map.origin.clone(),
         why: why.into(),
     })
-}
-
-fn wanted(
-    policy: &Policy,
-    host: &Host,
-    facts: &Facts,
-    chosen: Option<&(IdMap, IdMap)>,
-) -> Result<(u32, u32), Refusal> {
-    // Whoever chooses a map and puts itself into it means to be that.
-    let placed = chosen.and_then(|(uids, gids)| {
-        let uid = uids.to_inside(host.caller.uid)?;
-        Some((uid, gids.to_inside(host.caller.gid)?))
-    });
-    // A range has ids that own nothing on the host: the command runs as one of them unless told.
-    let own = if let Some(own) = placed {
-        own
-    } else if host.caller.writes_maps || policy.map.value == MapKind::Range {
-        (UID_FOR_ROOT, UID_FOR_ROOT)
-    } else {
-        (host.caller.uid, host.caller.gid)
-    };
-    if let (Root::Image(_), UserSpec::Image | UserSpec::Root | UserSpec::Ids { .. }, Some(found)) =
-        (&policy.root, &policy.user.value, &facts.user)
-    {
-        return match found {
-            Ok(user) => Ok((user.uid, user.gid)),
-            Err(why) => Err(Refusal::Value {
-                what: "the user".into(),
-                origin: policy.user.origin.clone(),
-                why: why.clone(),
-            }),
-        };
-    }
-    match &policy.user.value {
-        UserSpec::Image | UserSpec::Caller => Ok(own),
-        UserSpec::Root => Ok((0, 0)),
-        UserSpec::Ids { uid, gid } => Ok((*uid, gid.unwrap_or(0))),
-        UserSpec::Names { user, group } => {
-            let why = match &facts.user {
-                Some(Ok(user)) => return Ok((user.uid, user.gid)),
-                Some(Err(why)) => why.clone(),
-                // A root without a passwd of its own knows its caller.
-                None if group.is_none() && host.caller.name.as_ref() == Some(user) => return Ok(own),
-                None => "no such name in this root; write a number, root or caller".into(),
-            };
-            Err(Refusal::Value {
-                what: format!("user `{}`", user.escape_debug()),
-                origin: policy.user.origin.clone(),
-                why,
-            })
-        }
-    }
 }
 
 pub(super) fn caller(host: &Host, uid: u32, gid: u32, drop_groups: bool) -> Identity {

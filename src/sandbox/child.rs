@@ -2,16 +2,17 @@
 //!
 //! Nothing here may allocate, lock or unwind: the memory is a copy of a process that did not expect to be copied.
 
-use super::fresh::{MINIMAL, fresh, fresh_tmpfs, overlay};
+mod mounts;
+
+use super::fresh::fresh_tmpfs;
 use super::init;
 use super::message::Message;
-use super::operation::{Lower, Operation, Place, Scratch, TmpfsOptions};
+use super::operation::{Operation, Place};
 use crate::plan::{Access, Holder};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
 use crate::sys::{Errno, Result, cred, net, process, seccomp, signal, tty};
 use landlock::{ABI, Access as _, AccessFs, BitFlags, PathBeneath, RulesetCreated, RulesetCreatedAttr};
-use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What the child carries from operation to operation. All of it was allocated before the clone.
@@ -143,190 +144,6 @@ impl Child<'_> {
             .get_mut(slot)
             .and_then(Option::take)
             .ok_or(Errno::EBADF)
-    }
-
-    fn open(&mut self, slot: usize, path: &CStr, attributes: Attributes) -> Result<()> {
-        let tree = mount::open_tree(fs::open_without_links(path, libc::O_PATH)?.as_fd())?;
-        mount::set_attributes(tree.as_fd(), attributes, true)?;
-        *self.slots.get_mut(slot).ok_or(Errno::EBADF)? = Some(tree);
-        Ok(())
-    }
-
-    /// Puts the new root on top of the old one, where no path needs to exist and no name can be swapped.
-    fn attach_root(&mut self, tree: OwnedFd) -> Result<()> {
-        let old = fs::open(c"/", libc::O_PATH | libc::O_DIRECTORY)?;
-        mount::move_mount(tree.as_fd(), old.as_fd())?;
-        self.root = Some(tree);
-        Ok(())
-    }
-
-    fn root_tmpfs(&mut self, options: &TmpfsOptions) -> Result<()> {
-        let tree = fresh_tmpfs(options, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
-        self.attach_root(tree)
-    }
-
-    /// Opened in this user namespace: the kernel takes no other for a mount of it.
-    fn open_fuse(&mut self, slot: usize) -> Result<()> {
-        let device = fs::open_without_links(c"/dev/fuse", libc::O_RDWR)?;
-        *self.slots.get_mut(slot).ok_or(Errno::EBADF)? = Some(device);
-        Ok(())
-    }
-
-    /// The supervisor starts the program. Nobody but that program may have the device: its end then ends every wait for it.
-    fn root_fuse(&mut self, slot: usize, ids: (&CStr, &CStr)) -> Result<()> {
-        let attributes = Attributes(Attributes::NO_SUID | Attributes::NO_DEV);
-        let device = self.take(slot)?;
-        let tree = mount::fuse(device.as_fd(), ids, attributes)?;
-        Message::Fuse.send(self.control, Some(device.as_fd()))?;
-        drop(device);
-        self.attach_root(tree)?;
-        // Answered by the program, once it is there.
-        fs::open_beneath(
-            self.root()?,
-            c".",
-            libc::O_RDONLY | libc::O_DIRECTORY,
-            0,
-            Resolve::BENEATH_NO_LINKS,
-        )
-        .map(drop)
-    }
-
-    /// The upper layer needs a mount of this namespace to stand on: on top of the old root, for as long as the overlay is made.
-    fn root_overlay(&mut self, lower: &Lower, scratch: &Scratch) -> Result<()> {
-        let attributes = Attributes(Attributes::NO_SUID | Attributes::NO_DEV);
-        let staging = match scratch {
-            Scratch::Tmpfs(options) => fresh_tmpfs(options, attributes)?,
-            Scratch::Slot(slot) => self.take(*slot)?,
-        };
-        self.attach_root(staging)?;
-        let staging = self.root.take().ok_or(Errno::EBADF)?;
-        let (tree, _) = overlay(staging.as_fd(), (lower, self.take(lower.slot)?), attributes)?;
-        // Overlay has its own mount of it. Left there, it would be what the pivot detaches, and the host's tree would stay above the root.
-        fs::change_directory(staging.as_fd())?;
-        mount::detach_here()?;
-        self.attach_root(tree)
-    }
-
-    fn workspace_overlay(
-        &mut self,
-        lower: &Lower,
-        at: &Place,
-        scratch: &TmpfsOptions,
-        attributes: Attributes,
-    ) -> Result<()> {
-        let staging = fresh_tmpfs(scratch, Attributes(Attributes::NO_SUID | Attributes::NO_DEV))?;
-        // Mounted at the very place that the overlay hides, because overlay takes no detached upper layer before Linux 6.15.
-        self.attach(&staging, at, Resolve::IN_ROOT)?;
-        let (tree, upper) = overlay(staging.as_fd(), (lower, self.take(lower.slot)?), attributes)?;
-        Message::Upper.send(self.control, Some(upper.as_fd()))?;
-        mount::move_mount(tree.as_fd(), staging.as_fd())
-    }
-
-    /// The directory that holds a place. Links in a hostile root lead nowhere but inside it.
-    fn holder(&self, at: &Place) -> Result<Option<OwnedFd>> {
-        match &at.parent {
-            None => Ok(None),
-            Some(parent) => {
-                let flags = libc::O_PATH | libc::O_DIRECTORY;
-                fs::open_beneath(self.root()?, parent, flags, 0, Resolve::IN_ROOT).map(Some)
-            }
-        }
-    }
-
-    fn clear(&self, at: &Place) -> Result<()> {
-        let holder = self.holder(at)?;
-        let holder = holder.as_ref().map_or(self.root()?, AsFd::as_fd);
-        match fs::unlink(holder, &at.name) {
-            Err(Errno::ENOENT | Errno::EISDIR) => Ok(()),
-            other => other,
-        }
-    }
-
-    fn directory(&self, at: &Place, mode: u32) -> Result<()> {
-        let holder = self.holder(at)?;
-        let holder = holder.as_ref().map_or(self.root()?, AsFd::as_fd);
-        fs::make_directory(holder, &at.name, mode)
-    }
-
-    fn link(&self, at: &Place, target: &CStr) -> Result<()> {
-        let holder = self.holder(at)?;
-        let holder = holder.as_ref().map_or(self.root()?, AsFd::as_fd);
-        match fs::make_link(target, holder, &at.name) {
-            Err(Errno::EEXIST) => Ok(()),
-            other => other,
-        }
-    }
-
-    fn file(&self, at: &Place, bytes: &[u8]) -> Result<()> {
-        let flags = libc::O_WRONLY | libc::O_CREAT;
-        let file = fs::open_beneath(self.root()?, &at.path, flags, 0o644, Resolve::IN_ROOT)?;
-        fs::write_all(file.as_fd(), bytes)
-    }
-
-    fn attach(&self, tree: &OwnedFd, at: &Place, resolve: Resolve) -> Result<()> {
-        let target = fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, resolve)?;
-        mount::move_mount(tree.as_fd(), target.as_fd())
-    }
-
-    fn proc(&self, at: &Place, own_processes: bool) -> Result<()> {
-        const OWN: [(&CStr, &CStr); 2] = [(c"hidepid", c"4"), (c"subset", c"pid")];
-        let options: &[(&CStr, &CStr)] = if own_processes { &OWN } else { &[] };
-        let tree = fresh(c"proc", options, MINIMAL)?;
-        self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
-    }
-
-    fn devpts(&self, at: &Place) -> Result<()> {
-        let attributes = Attributes(Attributes::NO_SUID | Attributes::NO_EXEC);
-        let tree = fresh(c"devpts", &[(c"ptmxmode", c"666"), (c"mode", c"620")], attributes)?;
-        self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
-    }
-
-    fn mask(&self, at: &Place) -> Result<()> {
-        let target = match fs::open_beneath(
-            self.root()?,
-            &at.path,
-            libc::O_PATH | libc::O_NOFOLLOW,
-            0,
-            Resolve::IN_ROOT,
-        ) {
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return Ok(()),
-            other => other?,
-        };
-        let mode = fs::kind(target.as_fd())?;
-        if mode & libc::S_IFMT == libc::S_IFDIR {
-            let attributes = Attributes(MINIMAL.0 | Attributes::READ_ONLY);
-            let empty = fresh(c"tmpfs", &[(c"size", c"4k"), (c"mode", c"555")], attributes)?;
-            return mount::move_mount(empty.as_fd(), target.as_fd());
-        }
-        // Before the pivot this is the host's, whatever the root has under that name (CVE-2025-31133).
-        let null = mount::open_tree(fs::open_without_links(c"/dev/null", libc::O_PATH)?.as_fd())?;
-        let attributes = Attributes(Attributes::NO_SUID | Attributes::NO_EXEC);
-        mount::set_attributes(null.as_fd(), attributes, true)?;
-        mount::move_mount(null.as_fd(), target.as_fd())
-    }
-
-    /// A mount point itself is changed; anything else is covered by a read-only view of itself.
-    fn read_only(&self, at: &Place) -> Result<()> {
-        let target =
-            match fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, Resolve::IN_ROOT_NO_LINKS) {
-                Err(Errno::ENOENT) => return Ok(()),
-                other => other?,
-            };
-        let attributes = Attributes(Attributes::READ_ONLY | Attributes::NO_SUID);
-        match mount::set_attributes(target.as_fd(), attributes, false) {
-            Err(Errno::EINVAL) => {
-                let view = mount::open_tree(target.as_fd())?;
-                mount::set_attributes(view.as_fd(), attributes, true)?;
-                mount::move_mount(view.as_fd(), target.as_fd())
-            }
-            other => other,
-        }
-    }
-
-    fn pivot(&self) -> Result<()> {
-        fs::change_directory(self.root()?)?;
-        mount::pivot_root_here()?;
-        mount::detach_here()
     }
 
     fn terminal(&mut self) -> Result<()> {

@@ -6,6 +6,9 @@
 //! A run that stands in a pipeline or in the background leaves the terminal to its neighbours; its command starts behind its own
 //! terminal, so that the kernel stops it (SIGTTIN, SIGTTOU) when it asks for keys, which is when it becomes attended.
 
+mod buffer;
+
+use self::buffer::Buffer;
 use super::operation::Streams;
 use crate::sys::signal::{self, Arrived};
 use crate::sys::socket::{self, Watch};
@@ -13,79 +16,6 @@ use crate::sys::tty::{self, Modes};
 use crate::sys::{Errno, fs};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-
-/// Bytes on their way. The first place is kept free for a carriage return that was held back.
-struct Buffer {
-    /// On the heap: on the stack of a supervisor, even one without a terminal would touch their pages.
-    bytes: Box<[u8]>,
-    start: usize,
-    end: usize,
-}
-
-impl Buffer {
-    fn new() -> Self {
-        Self {
-            bytes: vec![0; 4096].into_boxed_slice(),
-            start: 0,
-            end: 0,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.start == self.end
-    }
-
-    fn waiting(&self) -> &[u8] {
-        self.bytes.get(self.start..self.end).unwrap_or_default()
-    }
-
-    /// Reads when nothing is waiting. The number of bytes; 0 is the end.
-    fn fill(&mut self, from: BorrowedFd<'_>) -> Result<usize, Errno> {
-        let got = nix::unistd::read(from, self.bytes.get_mut(1..).unwrap_or_default())?;
-        (self.start, self.end) = (1, got + 1);
-        Ok(got)
-    }
-
-    fn drain(&mut self, to: BorrowedFd<'_>) -> Result<(), Errno> {
-        self.start += nix::unistd::write(to, self.waiting())?;
-        Ok(())
-    }
-
-    /// Puts one byte in front of what was just read.
-    fn precede(&mut self, byte: u8) {
-        if self.is_empty() {
-            (self.start, self.end) = (1, 1);
-        }
-        self.start = 0;
-        self.set(0, byte);
-    }
-
-    /// Takes the carriage return from before each newline. Whether one was held back at the end, since what follows is not known.
-    fn fold_newlines(&mut self) -> bool {
-        let mut to = self.start;
-        let mut held = false;
-        for from in self.start..self.end {
-            let byte = self.bytes.get(from).copied().unwrap_or_default();
-            if held && byte != b'\n' {
-                self.set(to, b'\r');
-                to += 1;
-            }
-            held = byte == b'\r';
-            if !held {
-                self.set(to, byte);
-                to += 1;
-            }
-        }
-        self.end = to;
-        held
-    }
-
-    fn set(&mut self, at: usize, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(at) {
-            *place = byte;
-        }
-    }
-}
 
 /// The number of the stream that keys come from.
 fn keys(streams: Streams, own: Streams) -> RawFd {
@@ -387,36 +317,5 @@ pub(super) fn let_go() {
         for stream in [0, 1] {
             let _ = fs::duplicate_onto(null.as_fd(), stream);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folded(parts: &[&str]) -> String {
-        let (mut buffer, mut held, mut out) = (Buffer::new(), false, Vec::new());
-        for part in parts {
-            (buffer.start, buffer.end) = (1, 1 + part.len());
-            for (at, byte) in (1..).zip(part.bytes()) {
-                buffer.set(at, byte);
-            }
-            if held {
-                buffer.precede(b'\r');
-            }
-            held = buffer.fold_newlines();
-            out.extend_from_slice(buffer.waiting());
-        }
-        String::from_utf8(out).expect("ASCII") + if held { "|" } else { "" }
-    }
-
-    #[test]
-    fn newlines_are_folded_wherever_a_read_ends() {
-        assert_eq!(folded(&["a\r\nb\r\n"]), "a\nb\n");
-        assert_eq!(folded(&["a\r", "\nb"]), "a\nb");
-        assert_eq!(folded(&["1%\r", "2%\r"]), "1%\r2%|");
-        assert_eq!(folded(&["a\r\r\n"]), "a\r\n", "the command's own stays");
-        assert_eq!(folded(&["\r", "\r", "\n", "\r"]), "\r\n|");
-        assert_eq!(folded(&["\n\r\n"]), "\n\n");
     }
 }

@@ -39,6 +39,22 @@ fn names_are_those_of_the_root_and_not_of_the_host() {
 }
 
 #[test]
+fn the_hosts_root_knows_the_names_that_are_written_for_it() {
+    let ids = |user: &str| {
+        Sbx::run("default")
+            .args(["--user", user, "host", "--", "sh", "-c", "id -u; id -g; id -un"])
+            .out()
+    };
+    assert_eq!(ids("nobody").ok(), "65534\n65534\nnobody");
+    assert_eq!(ids("root:nogroup").ok(), "0\n65534\nroot");
+    assert_eq!(ids("7:tty").ok().lines().take(2).collect::<Vec<_>>(), ["7", "5"]);
+    ids("nobody:games")
+        .code(125)
+        .says("no group `games` in this root; write a number");
+    ids("games").code(125).says("no such name in this root");
+}
+
+#[test]
 fn root_is_told_that_the_command_cannot_write_what_is_roots() {
     let dir = Dir::new();
     let out = Sbx::new(["run", "--profile", "build", "host", "--", "true"])
