@@ -3,6 +3,9 @@
 packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,uidmap,busybox-static,python3,strace,procps,kmod,iproute2
 packages+=,libcap2-bin,bsdutils,make
 
+# What apt says of a mirror that is not there.
+unreachable='Could not (resolve|connect|wait)|Temporary failure resolving|Unable to connect|Connection (failed|timed out|refused)|Network is unreachable'
+
 lacks() { printf 'vm: %s\n' "$1" >&2; exit 77; }
 
 build() {
@@ -19,8 +22,10 @@ build() {
   VM_OUT=$work mmdebstrap --quiet --variant=minbase --include="$packages" --customize-hook="$PWD/scripts/vm.d/rootfs" \
     --format=null bookworm /dev/null >"$work/log" 2>&1 || {
     tail -n 20 "$work/log" >&2
+    ! grep -qE "$unreachable" "$work/log" || { rm -rf "$work"; lacks 'no Debian mirror can be reached'; }
     rm -rf "$work"
-    lacks 'the guest could not be built: is there a Debian mirror?'
+    echo 'vm: the guest could not be built' >&2
+    exit 1
   }
   mkdir -p $vm
   for file in kernel version initramfs root; do cp --sparse=always "$work/$file" "$vm/$file"; done

@@ -1,9 +1,10 @@
 # Sourced by scripts/vm: what is asked for, and the disk that tells the guest.
 parse() {
-  user=sbxtest time=300 accel=$(acceleration) out='' words='' inputs=()
+  user=sbxtest session=yes time=300 accel=$(acceleration) out='' words='' inputs=()
   while [ $# != 0 ] && [ "$1" != -- ]; do
     case "$1" in
       --user) user=$2 ;;
+      --session) session=$2 ;;
       --in) inputs+=("$2") ;;
       --out) out=$2 ;;
       --time) time=$2 ;;
@@ -24,6 +25,7 @@ pack() {
   mkdir "$work/vm"
   install -m 755 scripts/vm.d/guest "$work/vm/"
   echo "$user" >"$work/vm/user"
+  [ "$session" != no ] || : >"$work/vm/bare"
   if [ "$1" = shell ]; then
     : >"$work/vm/terminal"
   else

@@ -3,6 +3,7 @@
 use super::files;
 use crate::model::HostPath;
 use crate::model::host::Cgroup;
+use crate::sys::fs::path_has_attribute;
 use nix::unistd::{AccessFlags, access};
 use std::path::{Component, Path, PathBuf};
 
@@ -17,6 +18,8 @@ enum Found {
 }
 
 const TOP: &str = "/sys/fs/cgroup";
+/// The machine's own systemd, for root.
+const MACHINE: &str = "/run/systemd/private";
 
 /// Where a run makes a cgroup: below the directory that is given, else at the nearest place that is the caller's own, else in a scope of
 /// the user's systemd. Asked by every run with limits, so it costs one system call where there is no such place.
@@ -39,9 +42,7 @@ pub(super) fn place(given: Option<&HostPath>) -> Cgroup {
     let Some(own) = own else {
         return Cgroup::NotDelegated;
     };
-    nearest(&Path::new(TOP).join(own))
-        .or_else(user_manager)
-        .unwrap_or(Cgroup::NotDelegated)
+    at_or_above(&Path::new(TOP).join(own))
 }
 
 fn unified(directory: &Path) -> bool {
@@ -49,10 +50,38 @@ fn unified(directory: &Path) -> bool {
     found.is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::CGROUP2_SUPER_MAGIC)
 }
 
-/// This process's own cgroup when it is alone there, else the nearest above it.
-fn nearest(own: &Path) -> Option<Cgroup> {
-    let above = own.ancestors().take_while(|a| a.starts_with(TOP));
-    above.take_while(|a| writable(a)).find_map(below)
+/// The nearest place that is surely the caller's; else a scope; else one that may be.
+fn at_or_above(own: &Path) -> Cgroup {
+    nearest(own, |unit| given_away(unit, own))
+        .or_else(manager)
+        .or_else(|| nearest(own, |unit| !is_marked(unit)))
+        .unwrap_or(Cgroup::NotDelegated)
+}
+
+/// This process's own cgroup when it is alone there, else the nearest above it. No slice, and nothing above one: it is systemd's to
+/// write, which takes controllers back that nobody else has asked it for, at the next `daemon-reload` and with all limits in them.
+fn nearest(own: &Path, given: impl Fn(&Path) -> bool) -> Option<Cgroup> {
+    let above = own
+        .ancestors()
+        .take_while(|a| a.starts_with(TOP) && !is(a, &["slice"]));
+    let mut units = above.take_while(|a| writable(a) && (!is(a, &["service", "scope"]) || given(a)));
+    units.find_map(below)
+}
+
+fn is(directory: &Path, kinds: &[&str]) -> bool {
+    let kind = directory.extension().and_then(|kind| kind.to_str());
+    kind.is_some_and(|kind| kinds.contains(&kind))
+}
+
+/// Whether a unit has `Delegate=`. Where its systemd does not say so (before 251, and that of a user in 252), whoever has made a cgroup
+/// in it knew.
+fn given_away(unit: &Path, own: &Path) -> bool {
+    path_has_attribute(unit, c"user.delegate").unwrap_or(false) || (unit != own && !is_marked(unit))
+}
+
+/// Whether the systemd of a unit writes on it what it is.
+fn is_marked(unit: &Path) -> bool {
+    path_has_attribute(unit, c"user.invocation_id").unwrap_or(false)
 }
 
 /// What has processes gives no controllers on: but for the root of all cgroups, and for one that this process can leave empty.
@@ -75,31 +104,40 @@ fn below(directory: &Path) -> Option<Cgroup> {
     }
 }
 
-/// A session of the user's own, by its socket.
-fn user_manager() -> Option<Cgroup> {
+/// A systemd that makes scopes for the caller, by its socket: for root the machine's, which listens without a bus.
+fn manager() -> Option<Cgroup> {
     use std::os::unix::fs::FileTypeExt;
     let uid = nix::unistd::geteuid();
-    let directory = std::env::var_os("XDG_RUNTIME_DIR")
-        .map_or_else(|| PathBuf::from(format!("/run/user/{uid}")), PathBuf::from);
-    let bus = directory.join("bus");
-    let socket = bus.metadata().is_ok_and(|m| m.file_type().is_socket());
-    // The manager's own socket is there only while it runs; a bus may be somebody else's.
-    let manager = directory.join("systemd/private").exists();
-    (socket && manager && !uid.is_root())
-        .then(|| HostPath::new(bus).ok())
-        .flatten()
-        .map(|bus| Cgroup::Systemd {
-            bus,
-            controllers: delegated_to(uid.as_raw()),
-        })
+    let is_socket = |path: &Path| path.metadata().is_ok_and(|m| m.file_type().is_socket());
+    let (socket, controllers) = if uid.is_root() {
+        let top = files::text(&Path::new(TOP).join("cgroup.controllers"));
+        (PathBuf::from(MACHINE), top)
+    } else {
+        let directory = std::env::var_os("XDG_RUNTIME_DIR")
+            .map_or_else(|| PathBuf::from(format!("/run/user/{uid}")), PathBuf::from);
+        // The manager's own socket is there only while it runs; a bus may be somebody else's.
+        let runs = directory.join("systemd/private").exists();
+        let socket = Some(directory.join("bus")).filter(|_| runs);
+        (socket?, delegated_to(uid.as_raw()))
+    };
+    let bus = HostPath::new(socket)
+        .ok()
+        .filter(|bus| is_socket(bus.as_path()))?;
+    Some(Cgroup::Systemd {
+        bus,
+        controllers: controllers.split_whitespace().map(str::to_owned).collect(),
+    })
 }
 
 /// What the administrator delegates to the user's systemd; memory and pids where nothing else is said.
-fn delegated_to(uid: u32) -> Vec<String> {
+fn delegated_to(uid: u32) -> String {
     let own = format!("user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers");
     let text = files::text(&Path::new(TOP).join(own));
-    let text = if text.is_empty() { "memory pids" } else { &text };
-    text.split_whitespace().map(str::to_owned).collect()
+    if text.is_empty() {
+        "memory pids".into()
+    } else {
+        text
+    }
 }
 
 pub(super) fn look() -> Cgroup {
@@ -108,9 +146,7 @@ pub(super) fn look() -> Cgroup {
         Found::Absent => Cgroup::Absent,
         Found::Legacy => Cgroup::Legacy,
         Found::Elsewhere => Cgroup::NotDelegated,
-        Found::Unified(directory) => nearest(&directory)
-            .or_else(user_manager)
-            .unwrap_or(Cgroup::NotDelegated),
+        Found::Unified(directory) => at_or_above(&directory),
     }
 }
 

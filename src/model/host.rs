@@ -212,9 +212,9 @@ pub enum Cgroup {
         /// to move into a leaf first.
         own: bool,
     },
-    /// cgroup v2, nothing delegated, but a systemd of the user's own that makes scopes with `Delegate=yes`.
+    /// cgroup v2, nothing delegated, but a systemd that makes scopes with `Delegate=yes` for the caller.
     Systemd {
-        /// Its D-Bus socket.
+        /// Its D-Bus socket, or the one where it listens itself.
         bus: HostPath,
         /// The controllers that it has to give on.
         controllers: Vec<String>,

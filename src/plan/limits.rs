@@ -41,7 +41,7 @@ impl Group {
     /// Where it is made, in words.
     pub(super) fn place(&self) -> String {
         match &self.scope {
-            Some(bus) => format!("a scope of the user's systemd ({bus})"),
+            Some(bus) => format!("a scope of systemd ({bus})"),
             None => self.parent.to_string(),
         }
     }

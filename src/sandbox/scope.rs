@@ -6,7 +6,7 @@ mod wire;
 
 use crate::model::HostPath;
 use crate::sys::Errno;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,28 +15,54 @@ use wire::{Call, Message, Value};
 /// How long systemd may take. It answers in a few milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 const TOP: &str = "/sys/fs/cgroup";
+/// Where a systemd listens itself, in the directory of what runs: root's, whose bus is elsewhere, is asked here only.
+const MANAGER: &str = "systemd/private";
 
 /// Moves this process into a scope of its own. Where that is.
 pub(super) fn enter(bus: &HostPath) -> Result<HostPath, Errno> {
-    let until = Instant::now() + PATIENCE;
-    let mut socket = UnixStream::connect(bus.as_path()).map_err(errno)?;
-    socket.set_read_timeout(Some(PATIENCE)).map_err(errno)?;
-    authenticate(&mut socket)?;
     // Its number alone is taken again by a later process while systemd still removes the scope of the earlier.
     let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |t| t.subsec_nanos());
     // And a name that `cgroup::sweep` does not take for what a run has left: a later cgroup may lie beside this scope.
     let unit = format!("run-sbx-{}-{nanos:08x}.scope", std::process::id());
-    for (serial, call) in (1..).zip(calls(&unit)) {
-        socket.write_all(&call.bytes(serial)).map_err(errno)?;
+    let (socket, said) = reached(bus, &unit)?;
+    ask(&socket, &said, &unit, PATIENCE)?;
+    here(&unit)
+}
+
+/// The manager itself where its own socket is, as systemctl(1) does it: half of the way is left out, and a bus that is somebody else's.
+/// With it, what is to be said there.
+fn reached(bus: &HostPath, unit: &str) -> Result<(UnixStream, Vec<u8>), Errno> {
+    let given = bus.as_path();
+    let alone = given.ends_with(MANAGER);
+    let manager = if alone {
+        given.to_owned()
+    } else {
+        given.with_file_name(MANAGER)
+    };
+    match UnixStream::connect(manager) {
+        Ok(socket) => return Ok((socket, words(&[start(unit)]))),
+        Err(error) if alone => return Err(errno(error)),
+        Err(_) => {}
     }
+    let socket = UnixStream::connect(given).map_err(errno)?;
+    let [hello, listen] = introduction();
+    Ok((socket, words(&[hello, listen, start(unit)])))
+}
+
+/// Says it, and waits until the scope is there.
+fn ask(socket: &UnixStream, said: &[u8], unit: &str, patience: Duration) -> Result<(), Errno> {
+    let until = Instant::now() + patience;
+    socket.set_read_timeout(Some(patience)).map_err(errno)?;
+    { socket }.write_all(said).map_err(errno)?;
+    let mut answers = BufReader::new(socket);
+    authenticated(&mut answers)?;
     while Instant::now() < until {
-        let message = receive(&mut socket)?;
-        match message {
+        match receive(&mut answers)? {
             // No systemd behind the bus, or one that refuses: there is no scope to wait for.
             Message::Error => return Err(Errno::EPERM),
             Message::JobRemoved { unit: of, result } if of == unit => {
                 return if result == "done" {
-                    here()
+                    Ok(())
                 } else {
                     Err(Errno::EPERM)
                 };
@@ -54,67 +80,67 @@ fn errno(error: std::io::Error) -> Errno {
     }
 }
 
-/// The D-Bus specification, "Authentication Protocol": the kernel tells the other side who we are.
-fn authenticate(socket: &mut UnixStream) -> Result<(), Errno> {
+/// The D-Bus specification, "Authentication Protocol": the kernel tells the other side who we are, so nothing is waited for in between.
+fn words(calls: &[Call]) -> Vec<u8> {
     let uid = nix::unistd::geteuid().to_string();
     let hex: String = uid.bytes().map(|b| format!("{b:02x}")).collect();
-    socket
-        .write_all(format!("\0AUTH EXTERNAL {hex}\r\n").as_bytes())
-        .map_err(errno)?;
+    let mut said = format!("\0AUTH EXTERNAL {hex}\r\nBEGIN\r\n").into_bytes();
+    for (serial, call) in (1..).zip(calls) {
+        said.extend(call.bytes(serial));
+    }
+    said
+}
+
+fn authenticated(answers: &mut BufReader<&UnixStream>) -> Result<(), Errno> {
     let mut line = Vec::new();
-    // Byte for byte: what comes after the line belongs to somebody else.
-    while !line.ends_with(b"\r\n") && line.len() < 1024 {
-        let mut byte = [0];
-        socket.read_exact(&mut byte).map_err(errno)?;
-        line.extend(byte);
-    }
-    if !line.starts_with(b"OK ") {
-        return Err(Errno::EACCES);
-    }
-    socket.write_all(b"BEGIN\r\n").map_err(errno)
+    answers
+        .by_ref()
+        .take(1024)
+        .read_until(b'\n', &mut line)
+        .map_err(errno)?;
+    line.starts_with(b"OK ").then_some(()).ok_or(Errno::EACCES)
 }
 
-fn calls(unit: &str) -> [Call; 3] {
+/// What only a bus wants to hear: who speaks, and that the ends of jobs are to be told.
+fn introduction() -> [Call; 2] {
     const DBUS: &str = "org.freedesktop.DBus";
-    const SYSTEMD: &str = "org.freedesktop.systemd1";
-    const MANAGER: &str = "org.freedesktop.systemd1.Manager";
-    let pid = std::process::id();
-    let words = format!("sbx {pid}");
-    let rule = format!("type='signal',interface='{MANAGER}',member='JobRemoved'");
-    let to = |destination, path, interface, member| Call::new([destination, path, interface, member]);
-    [
-        to(DBUS, "/org/freedesktop/DBus", DBUS, "Hello"),
-        to(DBUS, "/org/freedesktop/DBus", DBUS, "AddMatch").with("s", &[Value::Text(&rule)]),
-        to(
-            SYSTEMD,
-            "/org/freedesktop/systemd1",
-            MANAGER,
-            "StartTransientUnit",
-        )
-        .with(
-            "ssa(sv)a(sa(sv))",
-            &[
-                Value::Text(unit),
-                Value::Text("fail"),
-                Value::Properties(&[
-                    ("Description", Value::Text(&words)),
-                    ("Delegate", Value::Bool(true)),
-                    ("PIDs", Value::Numbers(&[pid])),
-                    // A scope that failed is kept until somebody asks why, which nobody will.
-                    ("CollectMode", Value::Text("inactive-or-failed")),
-                ]),
-                Value::None,
-            ],
-        ),
-    ]
+    const RULE: &str = "type='signal',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
+    let to = |member| Call::new([DBUS, "/org/freedesktop/DBus", DBUS, member]);
+    [to("Hello"), to("AddMatch").with("s", &[Value::Text(RULE)])]
 }
 
-fn receive(socket: &mut UnixStream) -> Result<Message, Errno> {
+fn start(unit: &str) -> Call {
+    let pid = std::process::id();
+    let description = format!("sbx {pid}");
+    Call::new([
+        "org.freedesktop.systemd1",
+        "/org/freedesktop/systemd1",
+        "org.freedesktop.systemd1.Manager",
+        "StartTransientUnit",
+    ])
+    .with(
+        "ssa(sv)a(sa(sv))",
+        &[
+            Value::Text(unit),
+            Value::Text("fail"),
+            Value::Properties(&[
+                ("Description", Value::Text(&description)),
+                ("Delegate", Value::Bool(true)),
+                ("PIDs", Value::Numbers(&[pid])),
+                // A scope that failed is kept until somebody asks why, which nobody will.
+                ("CollectMode", Value::Text("inactive-or-failed")),
+            ]),
+            Value::None,
+        ],
+    )
+}
+
+fn receive(answers: &mut BufReader<&UnixStream>) -> Result<Message, Errno> {
     let mut head = [0; wire::HEAD];
-    socket.read_exact(&mut head).map_err(errno)?;
+    answers.read_exact(&mut head).map_err(errno)?;
     let (fields, body) = wire::lengths(&head).ok_or(Errno::EPROTO)?;
     let mut rest = vec![0; fields.next_multiple_of(8) + body];
-    socket.read_exact(&mut rest).map_err(errno)?;
+    answers.read_exact(&mut rest).map_err(errno)?;
     let (fields, body) = (rest.get(..fields), rest.get(fields.next_multiple_of(8)..));
     Ok(wire::message(
         &head,
@@ -123,12 +149,16 @@ fn receive(socket: &mut UnixStream) -> Result<Message, Errno> {
     ))
 }
 
-/// The cgroup that this process is in now.
-fn here() -> Result<HostPath, Errno> {
+/// The cgroup that this process is in now: that scope, or nobody has moved it.
+fn here(unit: &str) -> Result<HostPath, Errno> {
     let own = std::fs::read_to_string("/proc/self/cgroup").map_err(errno)?;
     let path = own
         .lines()
         .find_map(|line| line.strip_prefix("0::/"))
+        .filter(|path| path.ends_with(unit))
         .ok_or(Errno::ENOENT)?;
     HostPath::new(PathBuf::from(TOP).join(path)).map_err(|_| Errno::ENOENT)
 }
+
+#[cfg(test)]
+mod tests;

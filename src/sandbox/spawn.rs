@@ -32,6 +32,9 @@ pub(super) const HANDLED: [i32; 11] = [
     libc::SIGPIPE,
 ];
 
+/// What clone(2) says of a cgroup that it may not use: another's, one that gives controllers on, a threaded one, one that is gone.
+const UNUSABLE: [Errno; 4] = [Errno::EACCES, Errno::EBUSY, Errno::EOPNOTSUPP, Errno::ENODEV];
+
 /// Room for the stack of the process that becomes the command: what it still does between init and execve needs little.
 const STACK: usize = 64 << 10;
 
@@ -109,8 +112,7 @@ impl Prepared {
         let into = group.as_ref().map(|(_, group)| group.fd());
         let side = match (process::clone_into(self.namespaces, into), group) {
             (Ok(side), group) => (side, group.map(|(_, group)| group)),
-            // What clone(2) says of a cgroup that it may not use.
-            (Err(errno @ (Errno::EACCES | Errno::EBUSY | Errno::EOPNOTSUPP)), Some((step, group))) => {
+            (Err(errno), Some((step, group))) if UNUSABLE.contains(&errno) => {
                 group.remove();
                 return Err(StartError::Step { step, errno });
             }

@@ -1,6 +1,6 @@
 //! A terminal with somebody at it: a pseudo-terminal whose keys a test presses and whose screen it reads.
 
-use crate::util::Dir;
+use crate::util::{Dir, patient};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
@@ -95,7 +95,7 @@ impl Terminal {
                 return;
             }
             assert!(
-                start.elapsed() < LIMIT && self.more(Duration::from_millis(100)) != Some(false),
+                start.elapsed() < patient(LIMIT) && self.more(Duration::from_millis(100)) != Some(false),
                 "`{text}` is not on the screen:\n{}\n(all of it: {:?})",
                 self.shown(),
                 String::from_utf8_lossy(&self.screen)
@@ -163,7 +163,7 @@ impl Terminal {
                 break status;
             }
             assert!(
-                start.elapsed() < LIMIT,
+                start.elapsed() < patient(LIMIT),
                 "it does not end; on the screen:\n{}",
                 self.screen()
             );

@@ -31,7 +31,16 @@ impl Started {
             stdout,
             _home: home,
         };
-        assert_eq!(started.line(), "ready\n");
+        let line = started.line();
+        if line != "ready\n" {
+            let mut said = String::new();
+            let stderr = started
+                .child
+                .stderr
+                .take()
+                .map(|mut e| e.read_to_string(&mut said));
+            panic!("{line:?} and not ready: {said} {stderr:?}");
+        }
         started
     }
 

@@ -248,9 +248,18 @@ impl Out {
     }
 }
 
+/// A time that is enough on any machine, and as many times that as `$SBX_TEST_PATIENCE` says where an emulator is slow.
+pub fn patient(limit: Duration) -> Duration {
+    let factor = std::env::var("SBX_TEST_PATIENCE")
+        .ok()
+        .and_then(|n| n.parse::<u32>().ok());
+    limit * factor.unwrap_or(1)
+}
+
 /// Waits until something holds, looking every 5 ms.
 pub fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
+    let limit = patient(limit);
     while !holds() {
         assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
         std::thread::sleep(Duration::from_millis(5));

@@ -19,7 +19,7 @@ pub(super) fn cgroup(survey: &Survey) -> Finding {
             path, controllers, ..
         } => delegated(&path.to_string(), controllers),
         Cgroup::Systemd { bus, controllers } => {
-            delegated(&format!("a scope of the user's systemd ({bus})"), controllers)
+            delegated(&format!("a scope of systemd ({bus})"), controllers)
         }
         Cgroup::NotDelegated => {
             Finding::missing("cgroup", "cgroup v2, but no directory of it is yours", WITHOUT)

@@ -1,7 +1,7 @@
 //! fuse-overlayfs(1) as what shows an image where the kernel refuses overlay.
 
 use super::shop::{LOOK, NOBODY_ELSE, Shop, everybody, root_of};
-use crate::util::{Out, is_root, processes, skip, within};
+use crate::util::{Out, is_root, patient, processes, skip, within};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -403,7 +403,7 @@ fn a_server_that_hangs_is_no_way_round_a_limit_of_time() {
     kill(daemon(&shop), nix::sys::signal::Signal::SIGSTOP);
     let out: Out = run.wait_with_output_of().into();
     out.code(137).says("the time of 3s was up");
-    assert!(start.elapsed() < Duration::from_secs(20));
+    assert!(start.elapsed() < patient(Duration::from_secs(20)));
     within(PATIENCE, "its end", || servers(&shop).is_empty());
 }
 
@@ -435,7 +435,7 @@ fn a_server_that_never_answers_is_no_way_round_it_either() {
         .expect("it starts");
     let start = Instant::now();
     while run.try_wait().expect("a child").is_none() {
-        if start.elapsed() > Duration::from_secs(20) {
+        if start.elapsed() > patient(Duration::from_secs(20)) {
             for pid in servers(&shop) {
                 kill(pid, nix::sys::signal::Signal::SIGKILL);
             }

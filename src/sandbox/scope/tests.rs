@@ -1,0 +1,117 @@
+//! What is said to a bus, and each way in which it may not do it.
+
+use super::*;
+
+const UNIT: &str = "run-sbx-7-00000001.scope";
+const OK: &[u8] = b"OK 0123456789abcdef0123456789abcdef\r\n";
+
+/// The end of a conversation in which the other side has said all this, and then nothing, or nothing any more.
+fn asked(answers: &[&[u8]], gone: bool) -> (Result<(), Errno>, Vec<u8>) {
+    let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+    theirs.write_all(&answers.concat()).expect("written");
+    if gone {
+        theirs.shutdown(std::net::Shutdown::Write).expect("shut");
+    }
+    let ended = ask(&ours, b"said", UNIT, Duration::from_millis(50));
+    drop(ours);
+    let mut said = Vec::new();
+    theirs.read_to_end(&mut said).expect("read");
+    (ended, said)
+}
+
+/// The D-Bus specification, "Message Protocol", with no field but the one that is looked for.
+fn message(kind: u8, fields: &[u8], body: &[u8]) -> Vec<u8> {
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("short").to_le_bytes();
+    let mut out = vec![b'l', kind, 0, 1];
+    out.extend(length(body));
+    out.extend(7_u32.to_le_bytes());
+    out.extend(length(fields));
+    out.extend(fields);
+    out.resize(out.len().next_multiple_of(8), 0);
+    out.extend(body);
+    out
+}
+
+fn removed(unit: &str, result: &str) -> Vec<u8> {
+    let mut body = 1_u32.to_le_bytes().to_vec();
+    for text in ["/job/1", unit, result] {
+        body.resize(body.len().next_multiple_of(4), 0);
+        body.extend(u32::try_from(text.len()).expect("short").to_le_bytes());
+        body.extend(text.as_bytes());
+        body.push(0);
+    }
+    message(4, b"\x03\x01s\0\x0a\0\0\0JobRemoved\0", &body)
+}
+
+#[test]
+fn each_end_of_a_conversation() {
+    let (done, other) = (removed(UNIT, "done"), removed("other.scope", "failed"));
+    let (failed, canceled) = (removed(UNIT, "failed"), removed(UNIT, "canceled"));
+    let (error, reply) = (message(3, b"", b""), message(2, b"\x05\x01u\0\x01\0\0\0", b""));
+    for (answers, gone, expected) in [
+        (&[OK, &reply, &reply, &done][..], false, Ok(())),
+        (&[OK, &other, &done], false, Ok(())),
+        (&[OK, &reply, &error, &done], false, Err(Errno::EPERM)),
+        (&[OK, &failed], false, Err(Errno::EPERM)),
+        (&[OK, &canceled], false, Err(Errno::EPERM)),
+        (&[b"REJECTED EXTERNAL\r\n"], false, Err(Errno::EACCES)),
+        (&[], true, Err(Errno::EACCES)),
+        (&[b"OK"], true, Err(Errno::EACCES)),
+        (&[OK], true, Err(Errno::EPROTO)),
+        (&[OK, &done[..done.len() - 1]], true, Err(Errno::EPROTO)),
+        // Another byte order, and no message at all.
+        (
+            &[OK, b"B\x04\0\x01\0\0\0\0\0\0\0\0\0\0\0\0"],
+            false,
+            Err(Errno::EPROTO),
+        ),
+        (&[OK, b"garbage that is long enough"], false, Err(Errno::EPROTO)),
+        (&[&[b'x'; 4096]], false, Err(Errno::EACCES)),
+        // Somebody else's end, and silence: not for ever.
+        (&[OK, &other], false, Err(Errno::ETIMEDOUT)),
+        (&[], false, Err(Errno::ETIMEDOUT)),
+    ] {
+        let (ended, said) = asked(answers, gone);
+        assert_eq!(
+            ended,
+            expected,
+            "{:?}",
+            answers.concat().escape_ascii().to_string()
+        );
+        assert_eq!(said, b"said");
+    }
+}
+
+#[test]
+fn a_bus_is_introduced_to_and_a_manager_is_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let bus = HostPath::new(dir.path().join("bus")).expect("a path");
+    assert_eq!(reached(&bus, UNIT).map(drop), Err(Errno::ENOENT));
+    let listen =
+        |name: &str| std::os::unix::net::UnixListener::bind(dir.path().join(name)).expect("a socket");
+    let said = || {
+        let (_, said) = reached(&bus, UNIT).expect("a socket");
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    let _bus = listen("bus");
+    let told = said();
+    assert!(
+        told.starts_with("\0AUTH EXTERNAL 3") && told.contains("\r\nBEGIN\r\nl\x01"),
+        "{told:?}"
+    );
+    for word in ["Hello", "AddMatch", "StartTransientUnit", UNIT, "Delegate"] {
+        assert!(told.contains(word), "{word}: {told:?}");
+    }
+    std::fs::create_dir(dir.path().join("systemd")).expect("a directory");
+    let manager = listen("systemd/private");
+    let told = said();
+    assert!(told.contains("StartTransientUnit") && !told.contains("Hello") && !told.contains("AddMatch"));
+    // One that is dead has left its socket.
+    drop(manager);
+    assert!(said().contains("Hello"));
+}
+
+#[test]
+fn a_job_that_is_done_has_moved_this_process() {
+    assert_eq!(here(UNIT), Err(Errno::ENOENT));
+}
