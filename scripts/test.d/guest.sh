@@ -17,8 +17,7 @@ guest_as() {
   [ ! -e "$out/skips" ] || sed 's/^SKIP(/SKIP(guest-/' "$out/skips" >"$stage/skips-guest-$2"
 }
 
-# Joins words with commas: one FILTER...
-one() { local IFS=,; printf '%s' "$*"; }
+one() { local IFS=,; printf '%s' "$*"; } # its words, with commas
 
 guest() {
   local code=0
