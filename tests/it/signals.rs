@@ -220,7 +220,8 @@ fn time_that_is_up_kills_everything() {
 fn time_counts_while_the_command_is_stopped() {
     let run = Started::new(Sbx::run("default").args([
         "--timeout",
-        "500ms",
+        // Long enough that it is ready before: what is tried is whether the time goes on afterwards.
+        "3s",
         "host",
         "--",
         "sh",
