@@ -7,7 +7,7 @@ cp scripts/vm.d/{rung,costs} "$stage/guest"
 chmod -R a+rX "$stage/guest"
 
 # costs RUNG: what scripts/vm.d/costs prints there.
-costs() { scripts/vm run --in "$stage/guest" --time 300 -- ./rung "$1" ./costs "${RUNS:-60}" 2>"$stage/vm.log"; }
+costs() { scripts/vm run --in "$stage/guest" --time 300 -- ./rung "$1" ./costs "${RUNS:-60}" 2>"$stage/vm.log" | grep '^[0-9]'; }
 
 if read -r with without ratio < <(costs delegated); then
   row 'rung a, a cgroup beside none' "$ratio" '<= 1.05' "$with µs, $without µs, $(tail -n 1 "$stage/vm.log")"
