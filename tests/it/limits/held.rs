@@ -7,6 +7,9 @@ use nix::sys::signal::Signal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// Flags.
+type Words<'a> = &'a [&'a str];
+
 #[test]
 fn memory_is_counted_by_a_cgroup() {
     if !delegated(&["-m", "100m"], "memory.max") {
@@ -72,7 +75,7 @@ fn every_file_holds_what_was_asked_for() {
     let text = "extends = \"strict\"\n[limits]\nmemory-high = \"70M\"\n";
     let profile = dir.write("mine.toml", text);
     // Swap is forbidden without being asked for, and our own init is one process more.
-    let all: &[(&[&str], &[(&str, &str)])] = &[
+    let all: &[(Words<'_>, &[(&str, &str)])] = &[
         (
             &["-m", "100m"],
             &[
