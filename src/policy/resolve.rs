@@ -87,7 +87,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         memory: whole::memory(profile)?,
         memory_high: whole::memory_high(profile)?,
         swap: whole::swap(profile, request)?,
-        pids: profile.limits.pids.clone(),
+        pids: whole::pids(profile),
         cpu: profile.limits.cpu.clone(),
         cpu_weight: profile.limits.cpu_weight.clone(),
         io: whole::io(profile, request)?,

@@ -3,7 +3,7 @@
 use super::{Error, Flags, Policy, Request, Root, Volume, resolve};
 use crate::model::{HostPath, InRoot, Origin, Set};
 use crate::profile::read::read;
-use crate::profile::schema::Tmpfs;
+use crate::profile::schema::{Tmpfs, Ulimit};
 use crate::profile::{Profile, Source};
 
 fn profile(text: &str) -> Profile {
@@ -133,4 +133,25 @@ fn what_would_mean_nothing_or_end_everything_is_refused() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn as_many_processes_as_one_may_have_are_counted_by_no_cgroup() {
+    let pids = |text: &str, by_flag: bool| {
+        let mut profile = profile(text);
+        let unlimited = Ulimit {
+            soft: u64::MAX,
+            hard: u64::MAX,
+        };
+        let flag = Origin::flag("--ulimit nproc=unlimited");
+        let ulimits = &mut profile.limits.ulimits;
+        ulimits.insert("nproc".into(), Set::new(unlimited, flag));
+        if by_flag {
+            profile.limits.pids = Some(Set::new(7, Origin::flag("--pids-limit 7")));
+        }
+        let policy = resolve(&profile, &request(Flags::default())).expect("a policy");
+        policy.pids.map(|pids| pids.value)
+    };
+    assert_eq!(pids("[limits]\npids = 5", false), None);
+    assert_eq!(pids("[limits]\npids = 5", true), Some(7));
 }

@@ -3,7 +3,7 @@
 use super::limits::{Io, Swap};
 use super::mounts;
 use super::request::{Error, Request, refuse};
-use crate::model::{Bytes, Processors, Set, Span};
+use crate::model::{Bytes, Origin, Processors, Set, Span};
 use crate::profile::Profile;
 use crate::profile::schema::IoLimit;
 
@@ -19,6 +19,16 @@ pub(super) fn memory(profile: &Profile) -> Result<Option<Set<Bytes>>, Error> {
         ),
         memory => Ok(memory.clone()),
     }
+}
+
+/// As many processes as the caller may have is said by `--ulimit nproc=unlimited`, which lifts what a profile says of them: a cgroup would
+/// go on counting.
+pub(super) fn pids(profile: &Profile) -> Option<Set<u64>> {
+    let by_flag = |origin: &Origin| matches!(origin, Origin::Flag { .. });
+    let nproc = profile.limits.ulimits.get("nproc");
+    let lifted = nproc.is_some_and(|nproc| nproc.value.hard == u64::MAX && by_flag(&nproc.origin));
+    let pids = profile.limits.pids.clone();
+    pids.filter(|pids| !lifted || by_flag(&pids.origin))
 }
 
 /// No time at all is taken for no limit elsewhere (podman), and would be the end of every command here.
