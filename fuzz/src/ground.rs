@@ -3,7 +3,7 @@
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{FileStat, Mode, lstat};
 use sbx::image::descriptor::Compression;
-use sbx::image::job::Ownership;
+use sbx::image::owner::Ownership;
 use sbx::image::limits::Limits;
 use sbx::image::remove::remove_tree;
 use sbx::image::unpack::{Options, Unpacked, unpack};

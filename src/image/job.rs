@@ -65,16 +65,6 @@ pub struct Transport {
     pub authorities: String,
 }
 
-/// Whose the files of unpacked layers are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ownership {
-    /// The caller's, all of them; the owners that the layer names are kept beside it.
-    Single,
-    /// Each its own, by the id map that the worker runs in.
-    Mapped,
-}
-
 /// What the worker is to do. The store is at [`STORE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -307,7 +307,7 @@ mod tests {
         let into = std::fs::File::open(dir.path()).expect("a directory");
         let options = crate::image::unpack::Options {
             compression: Compression::None,
-            ownership: crate::image::job::Ownership::Single,
+            ownership: crate::image::owner::Ownership::Single,
             limits: &crate::image::limits::Limits::default(),
         };
         let unpacked = crate::image::unpack::unpack(bytes.as_slice(), into.as_fd(), &options, &mut |_| {});

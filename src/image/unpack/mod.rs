@@ -20,10 +20,9 @@ mod tree;
 mod writer;
 
 use super::descriptor::Compression;
-pub use super::dropped::Dropped;
-use super::job::Ownership;
+use super::dropped::Dropped;
 use super::limits::Limits;
-use super::owner::Owner;
+use super::owner::{Owner, Ownership};
 use crate::model::Digest;
 pub use error::Error;
 use std::io::Read;

@@ -10,7 +10,7 @@ use super::pax::Time;
 use super::tree::{Spot, Tree, is, look};
 use super::{Dropped, Options, Unpacked};
 use crate::image::attribute::is_kept;
-use crate::image::job::Ownership;
+use crate::image::owner::Ownership;
 use crate::model::Digest;
 use crate::sys::{Errno, fs, tree};
 use nix::fcntl::{AtFlags, OFlag, openat};

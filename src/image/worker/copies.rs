@@ -3,7 +3,8 @@
 use super::talk::Talk;
 use crate::image::copy::{self, Keep};
 use crate::image::descriptor::Descriptor;
-use crate::image::job::{Copy, Ownership, Stage};
+use crate::image::job::{Copy, Stage};
+use crate::image::owner::Ownership;
 use crate::image::store::Store;
 use crate::sys::Errno;
 use std::os::fd::{AsFd, OwnedFd};

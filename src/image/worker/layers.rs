@@ -3,10 +3,11 @@
 use super::talk::Talk;
 use super::{origin, several};
 use crate::image::document::Layer;
+use crate::image::dropped::Dropped;
 use crate::image::job::{Stage, Unpack};
 use crate::image::limits::Limits;
 use crate::image::store::{Claim, Kind, Store, Wait};
-use crate::image::unpack::{self, Dropped, Options};
+use crate::image::unpack::{self, Options};
 use crate::model::Digest;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

@@ -2,8 +2,8 @@
 
 use super::archive::{Tar, head};
 use super::{Room, said};
-use crate::image::job::Ownership;
 use crate::image::limits::Limits;
+use crate::image::owner::Ownership;
 use crate::model::Bytes;
 use std::fs;
 

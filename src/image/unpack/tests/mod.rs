@@ -8,8 +8,8 @@ mod streams;
 
 use super::{Error, Options, Unpacked, unpack};
 use crate::image::descriptor::Compression;
-use crate::image::job::Ownership;
 use crate::image::limits::Limits;
+use crate::image::owner::Ownership;
 use archive::Tar;
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,8 +2,8 @@
 
 use super::Room;
 use super::archive::{Tar, head};
-use crate::image::job::Ownership;
 use crate::image::limits::Limits;
+use crate::image::owner::Ownership;
 use crate::image::owner::{Device, Owner};
 use crate::sys::tree::attribute;
 use std::fs;

@@ -3,8 +3,8 @@
 use super::archive::{Tar, gzip, head, zstd};
 use super::{Room, said};
 use crate::image::descriptor::Compression;
-use crate::image::job::Ownership;
 use crate::image::limits::Limits;
+use crate::image::owner::Ownership;
 use crate::image::unpack::{Options, Unpacked, unpack};
 use crate::model::{Bytes, Digest};
 use std::io::{self, Read};
