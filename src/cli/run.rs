@@ -12,7 +12,7 @@ use crate::model::host::Fact;
 use crate::plan::{self, Plan, Step};
 use crate::policy::Policy;
 use crate::profile::schema::{TerminalMode, WorkdirMode};
-use crate::sandbox::{self, StartError, Streams, SuperviseError, Supervised, workspace};
+use crate::sandbox::{self, Counts, StartError, Streams, SuperviseError, Supervised, workspace};
 use clap::Args;
 use std::mem::ManuallyDrop;
 
@@ -190,7 +190,12 @@ fn start(
             );
         }
     }
-    let running = prepared.spawn(streams, own)?;
+    let counts = if args.records() {
+        Counts::All
+    } else {
+        Counts::Limits
+    };
+    let running = prepared.counting(counts).spawn(streams, own)?;
     if args.records() {
         // The child is at work meanwhile: hashing takes as long as several of its mounts.
         record.profile(asked);

@@ -1,10 +1,11 @@
 //! Whether the caller has a cgroup of its own, from `/proc/self/cgroup` and `/proc/self/mountinfo`.
 
-use super::files;
 use crate::model::HostPath;
 use crate::model::host::Cgroup;
 use crate::sys::fs::path_has_attribute;
 use nix::unistd::{AccessFlags, access};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 /// What the two files say, before the directory itself is looked at.
@@ -25,16 +26,16 @@ const MACHINE: &str = "/run/systemd/private";
 /// the user's systemd. Asked by every run with limits, so it costs one system call where there is no such place.
 pub(super) fn place(given: Option<&HostPath>) -> Cgroup {
     if let Some(given) = given {
-        return if unified(given.as_path()) {
-            below(given.as_path()).unwrap_or(Cgroup::NotDelegated)
-        } else {
-            Cgroup::Absent
-        };
+        let given = given.as_path();
+        if !unified(given) {
+            return Cgroup::Absent;
+        }
+        return usable(given).unwrap_or(Cgroup::NotDelegated);
     }
     if !unified(Path::new(TOP)) {
         return Cgroup::Legacy;
     }
-    let own = files::text(Path::new("/proc/self/cgroup"));
+    let own = text(Path::new("/proc/self/cgroup"));
     let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
     let own = own
         .map(Path::new)
@@ -43,6 +44,17 @@ pub(super) fn place(given: Option<&HostPath>) -> Cgroup {
         return Cgroup::NotDelegated;
     };
     at_or_above(&Path::new(TOP).join(own))
+}
+
+/// A file that the kernel makes: nobody can have put there what is no file, or what has no end.
+fn text(path: &Path) -> String {
+    let mut bytes = Vec::with_capacity(4 << 10);
+    // What was read before an error is not the whole.
+    let read = File::open(path).and_then(|file| file.take(1 << 20).read_to_end(&mut bytes));
+    read.map_or_else(
+        |_| String::new(),
+        |_| String::from_utf8_lossy(&bytes).into_owned(),
+    )
 }
 
 fn unified(directory: &Path) -> bool {
@@ -84,24 +96,24 @@ fn is_marked(unit: &Path) -> bool {
     path_has_attribute(unit, c"user.invocation_id").unwrap_or(false)
 }
 
+fn usable(directory: &Path) -> Option<Cgroup> {
+    writable(directory).then(|| below(directory)).flatten()
+}
+
 /// What has processes gives no controllers on: but for the root of all cgroups, and for one that this process can leave empty.
 fn below(directory: &Path) -> Option<Cgroup> {
-    let inside = files::text(&directory.join("cgroup.procs"));
+    let inside = text(&directory.join("cgroup.procs"));
     let alone = inside.trim_end() == std::process::id().to_string();
     let root = || !directory.join("cgroup.type").exists();
     if !(inside.is_empty() || alone || root()) {
         return None;
     }
-    match delegated(directory) {
-        Cgroup::Delegated {
-            path, controllers, ..
-        } => Some(Cgroup::Delegated {
-            path,
-            controllers,
-            own: alone,
-        }),
-        _ => None,
-    }
+    let controllers = text(&directory.join("cgroup.controllers"));
+    Some(Cgroup::Delegated {
+        path: HostPath::new(directory).ok()?,
+        controllers: controllers.split_whitespace().map(str::to_owned).collect(),
+        own: alone,
+    })
 }
 
 /// A systemd that makes scopes for the caller, by its socket: for root the machine's, which listens without a bus.
@@ -110,7 +122,7 @@ fn manager() -> Option<Cgroup> {
     let uid = nix::unistd::geteuid();
     let is_socket = |path: &Path| path.metadata().is_ok_and(|m| m.file_type().is_socket());
     let (socket, controllers) = if uid.is_root() {
-        let top = files::text(&Path::new(TOP).join("cgroup.controllers"));
+        let top = text(&Path::new(TOP).join("cgroup.controllers"));
         (PathBuf::from(MACHINE), top)
     } else {
         let directory = std::env::var_os("XDG_RUNTIME_DIR")
@@ -132,17 +144,13 @@ fn manager() -> Option<Cgroup> {
 /// What the administrator delegates to the user's systemd; memory and pids where nothing else is said.
 fn delegated_to(uid: u32) -> String {
     let own = format!("user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers");
-    let text = files::text(&Path::new(TOP).join(own));
-    if text.is_empty() {
-        "memory pids".into()
-    } else {
-        text
-    }
+    let all = text(&Path::new(TOP).join(own));
+    if all.is_empty() { "memory pids".into() } else { all }
 }
 
 pub(super) fn look() -> Cgroup {
-    let text = |path: &str| files::text(Path::new(path));
-    match find(&text("/proc/self/cgroup"), &text("/proc/self/mountinfo")) {
+    let of_this = |name: &str| text(&Path::new("/proc/self").join(name));
+    match find(&of_this("cgroup"), &of_this("mountinfo")) {
         Found::Absent => Cgroup::Absent,
         Found::Legacy => Cgroup::Legacy,
         Found::Elsewhere => Cgroup::NotDelegated,
@@ -150,24 +158,11 @@ pub(super) fn look() -> Cgroup {
     }
 }
 
+/// cgroups(7), "Delegation": the directory and these two files are what the delegatee must be able to write.
 fn writable(directory: &Path) -> bool {
     ["", "cgroup.procs", "cgroup.subtree_control"]
         .iter()
         .all(|name| access(&directory.join(name), AccessFlags::W_OK).is_ok())
-}
-
-/// cgroups(7), "Delegation": the directory and these two files are what the delegatee must be able to write.
-fn delegated(directory: &Path) -> Cgroup {
-    let writable = writable(directory);
-    let controllers = files::text(&directory.join("cgroup.controllers"));
-    match HostPath::new(directory) {
-        Ok(path) if writable => Cgroup::Delegated {
-            path,
-            controllers: controllers.split_whitespace().map(str::to_owned).collect(),
-            own: false,
-        },
-        _ => Cgroup::NotDelegated,
-    }
 }
 
 fn find(own: &str, mountinfo: &str) -> Found {
@@ -278,7 +273,7 @@ mod tests {
     #[test]
     fn a_directory_is_delegated_when_all_three_can_be_written() {
         let dir = tempfile::tempdir().expect("a directory");
-        assert_eq!(delegated(dir.path()), Cgroup::NotDelegated);
+        assert_eq!(usable(dir.path()), None);
         for (name, text) in [
             ("cgroup.procs", ""),
             ("cgroup.subtree_control", ""),
@@ -287,12 +282,12 @@ mod tests {
             std::fs::write(dir.path().join(name), text).expect("write");
         }
         assert_eq!(
-            delegated(dir.path()),
-            Cgroup::Delegated {
+            usable(dir.path()),
+            Some(Cgroup::Delegated {
                 path: HostPath::new(dir.path()).expect("a path"),
                 controllers: vec!["memory".into(), "pids".into()],
                 own: false,
-            }
+            })
         );
     }
 }

@@ -4,11 +4,14 @@
 
 mod counted;
 
+pub use counted::Counts;
+
 use super::outcome::Whole;
 use crate::plan::Group;
 use crate::sys::{Errno, fs, socket, tree};
-use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::fcntl::{AtFlags, Flock, FlockArg};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::Read;
@@ -27,34 +30,40 @@ pub(super) struct Cgroup {
     directory: Flock<File>,
     /// The leaf that this process has moved to, out of `parent`.
     leaf: Option<CString>,
+    /// Whether `parent` is a scope: systemd removes it with all that is left in it when this process ends.
+    scope: bool,
     controllers: Vec<&'static str>,
+    counts: Counts,
 }
 
 impl Cgroup {
     /// Makes it, with all its limits.
-    pub(super) fn make(group: &Group) -> Result<Self, Errno> {
-        let scope = group.scope.as_ref().map(super::scope::enter).transpose()?;
+    pub(super) fn make(group: &Group, counts: Counts) -> Result<Self, Errno> {
+        let counting: &[&str] = if counts == Counts::All {
+            &group.counting
+        } else {
+            &[]
+        };
+        let controllers: Vec<&str> = group.controllers.iter().chain(counting).copied().collect();
+        let enter = |bus| super::scope::enter(bus, &controllers);
+        let scope = group.scope.as_ref().map(enter).transpose()?;
         let parent = scope.as_ref().unwrap_or(&group.parent);
         let path = CString::new(parent.as_path().as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
         let parent = fs::open(&path, libc::O_RDONLY | libc::O_DIRECTORY)?;
-        sweep(parent.as_fd());
         let leaf = group.own.then(|| into_leaf(parent.as_fd())).transpose()?;
-        let mut controllers = group.controllers.clone();
-        give_on(parent.as_fd(), &controllers)?;
-        for controller in &group.counting {
-            if give_on(parent.as_fd(), &[controller]).is_ok() {
-                controllers.push(controller);
-            }
-        }
+        give_on(parent.as_fd(), &controllers, &group.controllers)?;
         let (name, directory) = fresh(parent.as_fd())?;
         let made = Self {
             parent,
             name,
             directory,
             leaf,
+            scope: scope.is_some(),
             controllers,
+            counts,
         };
-        for (file, value) in &group.files {
+        // What is new has no limit, so that none need be lifted.
+        for (file, value) in group.files.iter().filter(|(_, value)| value != "max") {
             let file = CString::new(*file).map_err(|_| Errno::EINVAL)?;
             match write(made.fd(), &file, value) {
                 // A kernel without swap accounting has no such file, and nothing to forbid.
@@ -77,7 +86,7 @@ impl Cgroup {
     /// What the supervisor still needs when it gives up its rights: to remove in the first, and to write there too when it has to go
     /// back to where it was; to read and write in the second.
     pub(super) fn places(&self) -> (BorrowedFd<'_>, bool, BorrowedFd<'_>) {
-        (self.parent.as_fd(), self.leaf.is_some(), self.fd())
+        (self.parent.as_fd(), self.leaf.is_some() && !self.scope, self.fd())
     }
 
     /// Stops everything in it, or lets it go on. `false`: the kernel cannot (before 5.2).
@@ -87,20 +96,25 @@ impl Cgroup {
 
     /// What was counted.
     pub(super) fn counted(&self) -> Whole {
-        counted::of(|file| read(self.fd(), file))
+        counted::of(self.counts, |file| read(self.fd(), file))
+    }
+
+    /// Removes what runs that were killed have left beside it: whose lock nobody holds. A new scope has nothing in it.
+    pub(super) fn sweep(&self) {
+        if !self.scope {
+            sweep(self.parent.as_fd());
+        }
     }
 
     /// Kills what is left in it and removes it.
     pub(super) fn remove(self) {
         end(self.parent.as_fd(), self.fd(), &self.name);
-        let Some(leaf) = &self.leaf else {
+        let Some(leaf) = self.leaf.as_ref().filter(|_| !self.scope) else {
             return;
         };
         // Back to where this process was, so that nothing of ours is left: a cgroup that gives controllers on takes no process.
-        let given_on: Vec<String> = self.controllers.iter().map(|c| format!("-{c}")).collect();
-        for controller in given_on {
-            let _ = write(self.parent.as_fd(), c"cgroup.subtree_control", &controller);
-        }
+        let given_on = self.controllers.iter().map(|c| format!("-{c}"));
+        let _ = change(self.parent.as_fd(), given_on.collect());
         if write(self.parent.as_fd(), c"cgroup.procs", "0").is_ok() {
             let _ = unlinkat(self.parent.as_fd(), leaf.as_c_str(), UnlinkatFlags::RemoveDir);
         }
@@ -111,14 +125,15 @@ impl Cgroup {
 fn fresh(parent: BorrowedFd<'_>) -> Result<(CString, Flock<File>), Errno> {
     for attempt in 0..64 {
         let name = named(PREFIX, attempt)?;
-        match fs::make_directory(parent, &name, 0o755) {
+        match mkdirat(parent, name.as_c_str(), Mode::from_bits_truncate(0o755)) {
+            // What a run of this number has left: it may have processes in it.
             Err(Errno::EEXIST) => continue,
             other => other?,
         }
         // Between the two another run may take it for a leftover and remove it.
         match open(parent, &name).and_then(lock) {
-            // It may have taken it and let it go before it was ours to hold.
-            Ok(held) if read(held.as_fd(), c"cgroup.procs").is_some() => return Ok((name, held)),
+            // It may have taken it and let it go before it was ours to hold: nothing is in a directory that is gone.
+            Ok(held) if is_in(held.as_fd(), c"cgroup.procs") => return Ok((name, held)),
             Ok(_) => {}
             Err(Errno::ENOENT | Errno::EWOULDBLOCK | Errno::ENODEV) => {}
             Err(errno) => return Err(errno),
@@ -172,14 +187,29 @@ fn end(parent: BorrowedFd<'_>, directory: BorrowedFd<'_>, name: &CStr) {
     }
 }
 
-/// Gives controllers on to what lies below.
-fn give_on(parent: BorrowedFd<'_>, controllers: &[&'static str]) -> Result<(), Errno> {
+/// Gives controllers on to what lies below; without one that is not needed it goes on.
+fn give_on(parent: BorrowedFd<'_>, controllers: &[&str], needed: &[&str]) -> Result<(), Errno> {
     let given_on = read(parent, c"cgroup.subtree_control").unwrap_or_default();
-    let given = |name: &str| given_on.split_whitespace().any(|c| c == name);
-    controllers
-        .iter()
-        .filter(|name| !given(name))
-        .try_for_each(|name| write(parent, c"cgroup.subtree_control", &format!("+{name}")))
+    let missing = |of: &[&str]| -> Vec<String> {
+        let given = |name: &&&str| given_on.split_whitespace().any(|c| c == **name);
+        of.iter()
+            .filter(|name| !given(name))
+            .map(|name| format!("+{name}"))
+            .collect()
+    };
+    change(parent, missing(controllers)).or_else(|_| change(parent, missing(needed)))
+}
+
+/// All at once: each write has the kernel go through everything below.
+fn change(parent: BorrowedFd<'_>, controllers: Vec<String>) -> Result<(), Errno> {
+    if controllers.is_empty() {
+        return Ok(());
+    }
+    write(parent, c"cgroup.subtree_control", &controllers.join(" "))
+}
+
+fn is_in(directory: BorrowedFd<'_>, file: &CStr) -> bool {
+    faccessat(directory, file, AccessFlags::F_OK, AtFlags::empty()).is_ok()
 }
 
 /// This process goes to a leaf of its own cgroup, where it was alone.
@@ -200,7 +230,8 @@ fn write(directory: BorrowedFd<'_>, file: &CStr, text: &str) -> Result<(), Errno
 }
 
 fn read(directory: BorrowedFd<'_>, file: &CStr) -> Option<String> {
-    let mut text = String::new();
+    // Of most all, in one call.
+    let mut text = String::with_capacity(4 << 10);
     let file = fs::open_beneath(directory, file, libc::O_RDONLY, 0, fs::Resolve::IN_ROOT_NO_LINKS).ok()?;
     File::from(file)
         .take(64 << 10)

@@ -21,6 +21,7 @@ mod terminal;
 mod watch;
 pub mod workspace;
 
+pub use cgroup::Counts;
 pub use operation::Streams;
 pub use outcome::{Counter, Ended, Outcome, Whole};
 pub use prepare::{PrepareError, Prepared, prepare};

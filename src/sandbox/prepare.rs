@@ -2,6 +2,7 @@
 
 mod steps;
 
+use super::cgroup::Counts;
 use super::lower::Ids;
 use super::operation::{Operation, Place, bits};
 use super::outcome::Deadly;
@@ -34,6 +35,8 @@ pub struct Prepared {
     pub(super) stop_signal: i32,
     /// The cgroup to make, and which step asks for it.
     pub(super) group: Option<(usize, crate::plan::Group)>,
+    /// How much of what it counts is wanted.
+    pub(super) counts: Counts,
     /// What is watched where there is none.
     pub(super) watched: Option<Watched>,
     /// What a process of its own watches.
@@ -83,6 +86,7 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         init: false,
         stop_signal: plan.stop_signal.as_ref().map_or(libc::SIGTERM, |s| s.value),
         group: None,
+        counts: Counts::default(),
         watched: None,
         apart: None,
         deadly: Deadly::of(plan),

@@ -18,20 +18,20 @@ const TOP: &str = "/sys/fs/cgroup";
 /// Where a systemd listens itself, in the directory of what runs: root's, whose bus is elsewhere, is asked here only.
 const MANAGER: &str = "systemd/private";
 
-/// Moves this process into a scope of its own. Where that is.
-pub(super) fn enter(bus: &HostPath) -> Result<HostPath, Errno> {
+/// Moves this process into a scope of its own, which has these controllers. Where that is.
+pub(super) fn enter(bus: &HostPath, controllers: &[&str]) -> Result<HostPath, Errno> {
     // Its number alone is taken again by a later process while systemd still removes the scope of the earlier.
     let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |t| t.subsec_nanos());
     // And a name that `cgroup::sweep` does not take for what a run has left: a later cgroup may lie beside this scope.
     let unit = format!("run-sbx-{}-{nanos:08x}.scope", std::process::id());
-    let (socket, said) = reached(bus, &unit)?;
+    let (socket, said) = reached(bus, start(&unit, controllers))?;
     ask(&socket, &said, &unit, PATIENCE)?;
     here(&unit)
 }
 
 /// The manager itself where its own socket is, as systemctl(1) does it: half of the way is left out, and a bus that is somebody else's.
 /// With it, what is to be said there.
-fn reached(bus: &HostPath, unit: &str) -> Result<(UnixStream, Vec<u8>), Errno> {
+fn reached(bus: &HostPath, start: Call) -> Result<(UnixStream, Vec<u8>), Errno> {
     let given = bus.as_path();
     let alone = given.ends_with(MANAGER);
     let manager = if alone {
@@ -40,13 +40,13 @@ fn reached(bus: &HostPath, unit: &str) -> Result<(UnixStream, Vec<u8>), Errno> {
         given.with_file_name(MANAGER)
     };
     match UnixStream::connect(manager) {
-        Ok(socket) => return Ok((socket, words(&[start(unit)]))),
+        Ok(socket) => return Ok((socket, words(&[start]))),
         Err(error) if alone => return Err(errno(error)),
         Err(_) => {}
     }
     let socket = UnixStream::connect(given).map_err(errno)?;
     let [hello, listen] = introduction();
-    Ok((socket, words(&[hello, listen, start(unit)])))
+    Ok((socket, words(&[hello, listen, start])))
 }
 
 /// Says it, and waits until the scope is there.
@@ -109,7 +109,7 @@ fn introduction() -> [Call; 2] {
     [to("Hello"), to("AddMatch").with("s", &[Value::Text(RULE)])]
 }
 
-fn start(unit: &str) -> Call {
+fn start(unit: &str, controllers: &[&str]) -> Call {
     let pid = std::process::id();
     let description = format!("sbx {pid}");
     Call::new([
@@ -125,7 +125,9 @@ fn start(unit: &str) -> Call {
             Value::Text("fail"),
             Value::Properties(&[
                 ("Description", Value::Text(&description)),
-                ("Delegate", Value::Bool(true)),
+                // And no others: systemd gives each on from the top, and takes it back behind the scope, which has the kernel wait for
+                // every process of the user's each time.
+                ("DelegateControllers", Value::Texts(controllers)),
                 ("PIDs", Value::Numbers(&[pid])),
                 // A scope that failed is kept until somebody asks why, which nobody will.
                 ("CollectMode", Value::Text("inactive-or-failed")),

@@ -1,6 +1,6 @@
 //! clone3, and the two sides right after it.
 
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, Counts};
 use super::child::Child;
 use super::helper;
 use super::init;
@@ -87,6 +87,12 @@ pub enum StartError {
 }
 
 impl Prepared {
+    /// Says how much of what a cgroup counts is wanted at the end.
+    #[must_use]
+    pub fn counting(self, counts: Counts) -> Self {
+        Self { counts, ..self }
+    }
+
     /// Clones, and has the id maps written where that is the supervisor's part. `streams`: which streams are given to a pseudo-terminal;
     /// `own`: which of ours are terminals.
     ///
@@ -105,7 +111,7 @@ impl Prepared {
         let group = match self.group.take() {
             Some((step, group)) => Some((
                 step,
-                Cgroup::make(&group).map_err(|errno| StartError::Step { step, errno })?,
+                Cgroup::make(&group, self.counts).map_err(|errno| StartError::Step { step, errno })?,
             )),
             None => None,
         };
@@ -134,6 +140,8 @@ impl Prepared {
             Side::Parent(pidfd, pid) => {
                 drop(theirs);
                 drop(self.ruleset.take());
+                // The child is at work meanwhile.
+                side.1.iter().for_each(Cgroup::sweep);
                 // Every page that is written now is copied first, since the child has it too: what the child reads stays as it is
                 // until the end.
                 std::mem::forget((self.operations, slots));

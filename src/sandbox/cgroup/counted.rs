@@ -3,10 +3,43 @@
 use crate::sandbox::outcome::{Counter, Whole};
 use std::ffi::CStr;
 
+/// How much of what a cgroup counts is wanted at the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Counts {
+    /// Whether a limit was met, and what is said of that.
+    #[default]
+    Limits,
+    /// Everything, for a record of the run.
+    All,
+}
+
 /// What was counted. `text`: what stands in a file, `None` where the cgroup has none: without its controller, or before it was thought of.
-pub(super) fn of(text: impl Fn(&CStr) -> Option<String>) -> Whole {
+/// Each file is read once: to open one takes longer than anything that is done with it.
+pub(super) fn of(counts: Counts, text: impl Fn(&CStr) -> Option<String>) -> Whole {
+    match counts {
+        Counts::Limits => limits(&text),
+        Counts::All => all(&text),
+    }
+}
+
+fn limits(text: &dyn Fn(&CStr) -> Option<String>) -> Whole {
+    let oom_kills = text(c"memory.events").and_then(|events| flat(&events, "oom_kill"));
+    let killed = oom_kills.is_some_and(|n| n > 0);
+    Whole {
+        by: Counter::Cgroup,
+        memory_peak: killed
+            .then(|| text(c"memory.peak")?.trim().parse().ok())
+            .flatten(),
+        pids_refused: text(c"pids.events").and_then(|events| flat(&events, "max")),
+        oom_kills,
+        ..Whole::default()
+    }
+}
+
+fn all(text: &dyn Fn(&CStr) -> Option<String>) -> Whole {
     let number = |file: &CStr| text(file)?.trim().parse().ok();
-    let in_flat = |file: &CStr, name: &str| flat(&text(file)?, name);
+    let [memory, pids, cpu] = [c"memory.events", c"pids.events", c"cpu.stat"].map(text);
+    let in_flat = |file: &Option<String>, name: &str| flat(file.as_deref()?, name);
     let pressure = |file: &CStr| {
         let text = text(file).unwrap_or_default();
         ["some ", "full "].map(|kind| keyed(text.lines().find_map(|l| l.strip_prefix(kind))?, "total"))
@@ -16,14 +49,14 @@ pub(super) fn of(text: impl Fn(&CStr) -> Option<String>) -> Whole {
     Whole {
         by: Counter::Cgroup,
         memory_peak: number(c"memory.peak"),
-        memory_slowed: in_flat(c"memory.events", "high"),
+        memory_slowed: in_flat(&memory, "high"),
         swap_peak: number(c"memory.swap.peak"),
         pids_peak: number(c"pids.peak"),
-        pids_refused: in_flat(c"pids.events", "max"),
-        oom_kills: in_flat(c"memory.events", "oom_kill"),
-        cpu_user: in_flat(c"cpu.stat", "user_usec"),
-        cpu_system: in_flat(c"cpu.stat", "system_usec"),
-        cpu_throttled: in_flat(c"cpu.stat", "throttled_usec"),
+        pids_refused: in_flat(&pids, "max"),
+        oom_kills: in_flat(&memory, "oom_kill"),
+        cpu_user: in_flat(&cpu, "user_usec"),
+        cpu_system: in_flat(&cpu, "system_usec"),
+        cpu_throttled: in_flat(&cpu, "throttled_usec"),
         io_bytes: [passed("rbytes"), passed("wbytes")],
         io_times: [passed("rios"), passed("wios")],
         pressure: [c"cpu.pressure", c"memory.pressure", c"io.pressure"].map(pressure),
@@ -73,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_there_is_no_file_for_is_not_known() {
-        let whole = of(|file| {
+        let whole = of(Counts::All, |file| {
             match file.to_bytes() {
             b"memory.peak" => Some("4096\n".into()),
             b"memory.events" => Some("low 0\nhigh 3\noom_kill 0\n".into()),
@@ -105,11 +138,48 @@ mod tests {
             }
         );
         assert_eq!(
-            of(|_| None),
+            of(Counts::All, |_| None),
             Whole {
                 by: Counter::Cgroup,
                 ..Whole::default()
             }
         );
+    }
+
+    #[test]
+    fn each_file_is_read_once_and_only_what_is_wanted() {
+        let read = |counts, kills: &str| {
+            let asked = std::cell::RefCell::new(Vec::new());
+            let whole = of(counts, |file| {
+                asked.borrow_mut().push(file.to_owned());
+                match file.to_bytes() {
+                    b"memory.events" => Some(format!("high 3\noom_kill {kills}\n")),
+                    b"memory.peak" => Some("4096\n".into()),
+                    b"pids.events" => Some("max 7\n".into()),
+                    _ => None,
+                }
+            });
+            (whole, asked.into_inner())
+        };
+        let met = Whole {
+            by: Counter::Cgroup,
+            pids_refused: Some(7),
+            oom_kills: Some(0),
+            ..Whole::default()
+        };
+        let (whole, asked) = read(Counts::Limits, "0");
+        assert_eq!((whole, asked.len()), (met, 2), "{asked:?}");
+        // What is said of an end by memory says how much there was.
+        let (whole, asked) = read(Counts::Limits, "2");
+        assert_eq!(
+            (whole.oom_kills, whole.memory_peak, asked.len()),
+            (Some(2), Some(4096), 3)
+        );
+        let (whole, mut asked) = read(Counts::All, "0");
+        assert_eq!((whole.memory_slowed, whole.memory_peak), (Some(3), Some(4096)));
+        let times = asked.len();
+        asked.sort();
+        asked.dedup();
+        assert_eq!(asked.len(), times, "{asked:?}");
     }
 }

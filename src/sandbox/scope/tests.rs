@@ -86,11 +86,12 @@ fn each_end_of_a_conversation() {
 fn a_bus_is_introduced_to_and_a_manager_is_not() {
     let dir = tempfile::tempdir().expect("a directory");
     let bus = HostPath::new(dir.path().join("bus")).expect("a path");
-    assert_eq!(reached(&bus, UNIT).map(drop), Err(Errno::ENOENT));
+    let call = || start(UNIT, &["memory", "pids"]);
+    assert_eq!(reached(&bus, call()).map(drop), Err(Errno::ENOENT));
     let listen =
         |name: &str| std::os::unix::net::UnixListener::bind(dir.path().join(name)).expect("a socket");
     let said = || {
-        let (_, said) = reached(&bus, UNIT).expect("a socket");
+        let (_, said) = reached(&bus, call()).expect("a socket");
         String::from_utf8_lossy(&said).into_owned()
     };
     let _bus = listen("bus");
@@ -99,7 +100,14 @@ fn a_bus_is_introduced_to_and_a_manager_is_not() {
         told.starts_with("\0AUTH EXTERNAL 3") && told.contains("\r\nBEGIN\r\nl\x01"),
         "{told:?}"
     );
-    for word in ["Hello", "AddMatch", "StartTransientUnit", UNIT, "Delegate"] {
+    for word in [
+        "Hello",
+        "AddMatch",
+        "StartTransientUnit",
+        UNIT,
+        "DelegateControllers",
+        "pids",
+    ] {
         assert!(told.contains(word), "{word}: {told:?}");
     }
     std::fs::create_dir(dir.path().join("systemd")).expect("a directory");

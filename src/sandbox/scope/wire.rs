@@ -9,8 +9,8 @@ const LARGEST: usize = 1 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value<'a> {
     Text(&'a str),
-    Bool(bool),
     Numbers(&'a [u32]),
+    Texts(&'a [&'a str]),
     Properties(&'a [(&'a str, Value<'a>)]),
     /// An array of structures without any.
     None,
@@ -98,11 +98,18 @@ fn put(out: &mut Vec<u8>, value: Value<'_>) {
             out.extend(text.bytes());
             out.push(0);
         }
-        Value::Bool(value) => out.extend(u32::from(value).to_le_bytes()),
         Value::Numbers(numbers) => {
             let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
             out.extend(length(&bytes));
             out.extend(bytes);
+        }
+        Value::Texts(texts) => {
+            let mut all = Vec::new();
+            for text in texts {
+                put(&mut all, Value::Text(text));
+            }
+            out.extend(length(&all));
+            out.extend(all);
         }
         Value::Properties(all) => {
             let at = out.len();
@@ -131,8 +138,8 @@ fn put(out: &mut Vec<u8>, value: Value<'_>) {
 fn kind(value: Value<'_>) -> &'static str {
     match value {
         Value::Text(_) => "s",
-        Value::Bool(_) => "b",
         Value::Numbers(_) => "au",
+        Value::Texts(_) => "as",
         Value::Properties(_) => "a(sv)",
         Value::None => "a(sa(sv))",
     }
@@ -210,13 +217,24 @@ mod tests {
     #[test]
     fn properties_are_counted_without_the_gap_before_them() {
         let mut out = Vec::new();
-        put(&mut out, Value::Properties(&[("D", Value::Bool(true))]));
-        let expected = b"\x14\0\0\0\0\0\0\0\x01\0\0\0D\0\x01b\0\0\0\0\x01\0\0\0";
+        put(&mut out, Value::Properties(&[("D", Value::Numbers(&[]))]));
+        let expected = b"\x10\0\0\0\0\0\0\0\x01\0\0\0D\0\x02au\0\0\0\0\0\0";
         assert_eq!(
             out.get(8..).expect("a body").escape_ascii().to_string(),
             expected.get(8..).expect("a body").escape_ascii().to_string()
         );
         assert_eq!(number(&out, 0), Some(out.len() - 8));
+    }
+
+    #[test]
+    fn texts_are_counted_with_the_gaps_between_them() {
+        let mut out = Vec::new();
+        put(&mut out, Value::Texts(&["io", "pids"]));
+        let expected = b"\x11\0\0\0\x02\0\0\0io\0\0\x04\0\0\0pids\0";
+        assert_eq!(
+            out.escape_ascii().to_string(),
+            expected.escape_ascii().to_string()
+        );
     }
 
     #[test]
