@@ -9,7 +9,7 @@ use crate::host::findings::{self, Finding, State};
 use crate::host::{self, Survey};
 use crate::model::Host;
 use crate::plan::{Loss, Plan, Step};
-use crate::sandbox::{self, Ended, StartError, Streams, SuperviseError};
+use crate::sandbox::{self, Counts, Ended, StartError, Streams, SuperviseError};
 use crate::sys::fs;
 use crate::sys::signal::{self, SignalSet};
 use clap::Args;
@@ -131,7 +131,7 @@ fn apart<T>(body: impl FnOnce() -> T) -> T {
 
 fn start(plan: &Plan, host: &Host) -> Result<(), Report> {
     let none = Streams { terminal: [false; 3] };
-    let ended = sandbox::prepare(plan)
+    let ended = sandbox::prepare(plan, Counts::default())
         .map_err(|e| SuperviseError::from(StartError::Prepare(e.to_string())))
         .and_then(|prepared| Ok(prepared.spawn(none, none)?))
         // Standard output is still to be written, so sbx keeps its rights.

@@ -179,7 +179,12 @@ fn start(
     } else {
         own
     };
-    let prepared = sandbox::prepare(plan).map_err(|e| StartError::Prepare(e.to_string()))?;
+    let counts = if args.records() {
+        Counts::All
+    } else {
+        Counts::Limits
+    };
+    let prepared = sandbox::prepare(plan, counts).map_err(|e| StartError::Prepare(e.to_string()))?;
     if args.explain {
         out::words(super::plan::table(plan));
     } else if !args.quiet {
@@ -190,12 +195,7 @@ fn start(
             );
         }
     }
-    let counts = if args.records() {
-        Counts::All
-    } else {
-        Counts::Limits
-    };
-    let running = prepared.counting(counts).spawn(streams, own)?;
+    let running = prepared.spawn(streams, own)?;
     if args.records() {
         // The child is at work meanwhile: hashing takes as long as several of its mounts.
         record.profile(asked);

@@ -7,6 +7,7 @@ mod counted;
 pub use counted::Counts;
 
 use super::outcome::Whole;
+use super::scope;
 use crate::plan::Group;
 use crate::sys::{Errno, fs, socket, tree};
 use nix::fcntl::{AtFlags, Flock, FlockArg};
@@ -36,24 +37,48 @@ pub(super) struct Cgroup {
     counts: Counts,
 }
 
-impl Cgroup {
-    /// Makes it, with all its limits.
-    pub(super) fn make(group: &Group, counts: Counts) -> Result<Self, Errno> {
+/// A cgroup that is to be made. Where it will lie in a scope, that is asked for already.
+#[derive(Debug)]
+pub(super) struct Asked {
+    group: Group,
+    controllers: Vec<&'static str>,
+    counts: Counts,
+    scope: Option<Result<scope::Asked, Errno>>,
+}
+
+impl Asked {
+    pub(super) fn new(group: &Group, counts: Counts) -> Self {
         let counting: &[&str] = if counts == Counts::All {
             &group.counting
         } else {
             &[]
         };
-        let controllers: Vec<&str> = group.controllers.iter().chain(counting).copied().collect();
-        let enter = |bus| super::scope::enter(bus, &controllers);
-        let scope = group.scope.as_ref().map(enter).transpose()?;
+        let controllers: Vec<_> = group.controllers.iter().chain(counting).copied().collect();
+        Self {
+            group: group.clone(),
+            scope: group.scope.as_ref().map(|bus| scope::ask(bus, &controllers)),
+            controllers,
+            counts,
+        }
+    }
+
+    /// Makes it, with all its limits.
+    pub(super) fn make(self) -> Result<Cgroup, Errno> {
+        let Self {
+            group,
+            controllers,
+            counts,
+            scope,
+        } = self;
+        let entered = |asked: Result<scope::Asked, Errno>| asked?.entered();
+        let scope = scope.map(entered).transpose()?;
         let parent = scope.as_ref().unwrap_or(&group.parent);
         let path = CString::new(parent.as_path().as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
         let parent = fs::open(&path, libc::O_RDONLY | libc::O_DIRECTORY)?;
         let leaf = group.own.then(|| into_leaf(parent.as_fd())).transpose()?;
         give_on(parent.as_fd(), &controllers, &group.controllers)?;
         let (name, directory) = fresh(parent.as_fd())?;
-        let made = Self {
+        let made = Cgroup {
             parent,
             name,
             directory,
@@ -77,7 +102,9 @@ impl Cgroup {
         }
         Ok(made)
     }
+}
 
+impl Cgroup {
     /// For clone3.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
@@ -219,8 +246,9 @@ fn into_leaf(parent: BorrowedFd<'_>) -> Result<CString, Errno> {
         Err(Errno::EEXIST) => {}
         other => other?,
     }
-    let leaf = open(parent, &name)?;
-    write(leaf.as_fd(), c"cgroup.procs", "0")?;
+    let processes = [name.to_bytes(), b"/cgroup.procs"].concat();
+    let processes = CString::new(processes).map_err(|_| Errno::EINVAL)?;
+    write(parent, &processes, "0")?;
     Ok(name)
 }
 

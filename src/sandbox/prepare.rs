@@ -2,7 +2,7 @@
 
 mod steps;
 
-use super::cgroup::Counts;
+use super::cgroup::{self, Counts};
 use super::lower::Ids;
 use super::operation::{Operation, Place, bits};
 use super::outcome::Deadly;
@@ -34,7 +34,7 @@ pub struct Prepared {
     /// What the command gets in place of SIGTERM.
     pub(super) stop_signal: i32,
     /// The cgroup to make, and which step asks for it.
-    pub(super) group: Option<(usize, crate::plan::Group)>,
+    pub(super) group: Option<(usize, cgroup::Asked)>,
     /// How much of what it counts is wanted.
     pub(super) counts: Counts,
     /// What is watched where there is none.
@@ -70,11 +70,11 @@ pub enum PrepareError {
     Seccomp(#[from] crate::seccomp::CompileError),
 }
 
-/// Prepares a plan.
+/// Prepares a plan. `counts`: how much of what a cgroup counts is wanted at the end.
 ///
 /// # Errors
 /// For a plan that breaks a rule of its own, strings with NUL, and where Landlock or the filter cannot be made.
-pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
+pub fn prepare(plan: &Plan, counts: Counts) -> Result<Prepared, PrepareError> {
     plan.verify()?;
     let mut p = Prepared {
         operations: Vec::with_capacity(plan.steps.len() * 2),
@@ -86,7 +86,7 @@ pub fn prepare(plan: &Plan) -> Result<Prepared, PrepareError> {
         init: false,
         stop_signal: plan.stop_signal.as_ref().map_or(libc::SIGTERM, |s| s.value),
         group: None,
-        counts: Counts::default(),
+        counts,
         watched: None,
         apart: None,
         deadly: Deadly::of(plan),

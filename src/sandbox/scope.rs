@@ -18,15 +18,29 @@ const TOP: &str = "/sys/fs/cgroup";
 /// Where a systemd listens itself, in the directory of what runs: root's, whose bus is elsewhere, is asked here only.
 const MANAGER: &str = "systemd/private";
 
-/// Moves this process into a scope of its own, which has these controllers. Where that is.
-pub(super) fn enter(bus: &HostPath, controllers: &[&str]) -> Result<HostPath, Errno> {
+/// A scope that was asked for, which ends with this process. While systemd makes it there are other things to do.
+#[derive(Debug)]
+pub(super) struct Asked {
+    socket: UnixStream,
+    unit: String,
+}
+
+/// Asks for a scope of its own for this process, which has these controllers.
+pub(super) fn ask(bus: &HostPath, controllers: &[&str]) -> Result<Asked, Errno> {
     // Its number alone is taken again by a later process while systemd still removes the scope of the earlier.
     let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |t| t.subsec_nanos());
     // And a name that `cgroup::sweep` does not take for what a run has left: a later cgroup may lie beside this scope.
     let unit = format!("run-sbx-{}-{nanos:08x}.scope", std::process::id());
-    let (socket, said) = reached(bus, start(&unit, controllers))?;
-    ask(&socket, &said, &unit, PATIENCE)?;
-    here(&unit)
+    let (mut socket, said) = reached(bus, start(&unit, controllers))?;
+    socket.write_all(&said).map_err(errno)?;
+    Ok(Asked { socket, unit })
+}
+
+impl Asked {
+    /// Waits until this process is in it. Where that is.
+    pub(super) fn entered(self) -> Result<HostPath, Errno> {
+        wait(&self.socket, &self.unit, PATIENCE, || here(&self.unit))
+    }
 }
 
 /// The manager itself where its own socket is, as systemctl(1) does it: half of the way is left out, and a bus that is somebody else's.
@@ -49,11 +63,15 @@ fn reached(bus: &HostPath, start: Call) -> Result<(UnixStream, Vec<u8>), Errno> 
     Ok((socket, words(&[hello, listen, start])))
 }
 
-/// Says it, and waits until the scope is there.
-fn ask(socket: &UnixStream, said: &[u8], unit: &str, patience: Duration) -> Result<(), Errno> {
+/// Hears what is answered until this process has been moved, of which the manager itself tells before it tells that the job is done.
+fn wait(
+    socket: &UnixStream,
+    unit: &str,
+    patience: Duration,
+    place: impl Fn() -> Result<HostPath, Errno>,
+) -> Result<HostPath, Errno> {
     let until = Instant::now() + patience;
     socket.set_read_timeout(Some(patience)).map_err(errno)?;
-    { socket }.write_all(said).map_err(errno)?;
     let mut answers = BufReader::new(socket);
     authenticated(&mut answers)?;
     while Instant::now() < until {
@@ -62,12 +80,16 @@ fn ask(socket: &UnixStream, said: &[u8], unit: &str, patience: Duration) -> Resu
             Message::Error => return Err(Errno::EPERM),
             Message::JobRemoved { unit: of, result } if of == unit => {
                 return if result == "done" {
-                    Ok(())
+                    place()
                 } else {
                     Err(Errno::EPERM)
                 };
             }
-            _ => {}
+            _ => {
+                if let Ok(place) = place() {
+                    return Ok(place);
+                }
+            }
         }
     }
     Err(Errno::ETIMEDOUT)

@@ -1,6 +1,6 @@
 //! clone3, and the two sides right after it.
 
-use super::cgroup::{Cgroup, Counts};
+use super::cgroup::Cgroup;
 use super::child::Child;
 use super::helper;
 use super::init;
@@ -87,12 +87,6 @@ pub enum StartError {
 }
 
 impl Prepared {
-    /// Says how much of what a cgroup counts is wanted at the end.
-    #[must_use]
-    pub fn counting(self, counts: Counts) -> Self {
-        Self { counts, ..self }
-    }
-
     /// Clones, and has the id maps written where that is the supervisor's part. `streams`: which streams are given to a pseudo-terminal;
     /// `own`: which of ours are terminals.
     ///
@@ -111,7 +105,7 @@ impl Prepared {
         let group = match self.group.take() {
             Some((step, group)) => Some((
                 step,
-                Cgroup::make(&group, self.counts).map_err(|errno| StartError::Step { step, errno })?,
+                group.make().map_err(|errno| StartError::Step { step, errno })?,
             )),
             None => None,
         };

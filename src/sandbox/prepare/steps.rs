@@ -3,6 +3,7 @@
 use super::{PrepareError, Prepared, path, place, taken};
 use crate::model::{IdMap, Layers};
 use crate::plan::{LayerOption, MapWriter, ProcKind, Step, Upper};
+use crate::sandbox::cgroup;
 use crate::sandbox::command;
 use crate::sandbox::lower::Ids;
 use crate::sandbox::operation::{Operation, Scratch, TmpfsOptions, bits, mask};
@@ -46,7 +47,8 @@ impl Prepared {
                 self.namespaces = flags;
             }
             Step::Cgroup(group) => {
-                self.group = Some((usize::try_from(index).unwrap_or_default(), group.clone()))
+                let asked = cgroup::Asked::new(group, self.counts);
+                self.group = Some((usize::try_from(index).unwrap_or_default(), asked));
             }
             Step::WatchMemory(most) => self.watched = Some(Watched::new(*most)),
             Step::WatchDisk { most, at, nameless } => {

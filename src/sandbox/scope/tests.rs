@@ -5,18 +5,23 @@ use super::*;
 const UNIT: &str = "run-sbx-7-00000001.scope";
 const OK: &[u8] = b"OK 0123456789abcdef0123456789abcdef\r\n";
 
-/// The end of a conversation in which the other side has said all this, and then nothing, or nothing any more.
-fn asked(answers: &[&[u8]], gone: bool) -> (Result<(), Errno>, Vec<u8>) {
+/// The end of a conversation in which the other side has said all this, and then nothing, or nothing any more. `moved`: at which look
+/// this process is in the scope.
+fn heard(answers: &[&[u8]], gone: bool, moved: usize) -> Result<(), Errno> {
     let (ours, mut theirs) = UnixStream::pair().expect("a pair");
     theirs.write_all(&answers.concat()).expect("written");
     if gone {
         theirs.shutdown(std::net::Shutdown::Write).expect("shut");
     }
-    let ended = ask(&ours, b"said", UNIT, Duration::from_millis(50));
-    drop(ours);
-    let mut said = Vec::new();
-    theirs.read_to_end(&mut said).expect("read");
-    (ended, said)
+    let looks = std::cell::Cell::new(0);
+    let place = || {
+        looks.set(looks.get() + 1);
+        match looks.get() >= moved {
+            true => HostPath::new("/moved").map_err(|_| Errno::EINVAL),
+            false => Err(Errno::ENOENT),
+        }
+    };
+    wait(&ours, UNIT, Duration::from_millis(50), place).map(drop)
 }
 
 /// The D-Bus specification, "Message Protocol", with no field but the one that is looked for.
@@ -71,15 +76,25 @@ fn each_end_of_a_conversation() {
         (&[OK, &other], false, Err(Errno::ETIMEDOUT)),
         (&[], false, Err(Errno::ETIMEDOUT)),
     ] {
-        let (ended, said) = asked(answers, gone);
+        // At the end of the job, as a bus tells it and nothing else.
+        let last = answers.len().saturating_sub(1).max(1);
         assert_eq!(
-            ended,
+            heard(answers, gone, last),
             expected,
             "{:?}",
             answers.concat().escape_ascii().to_string()
         );
-        assert_eq!(said, b"said");
     }
+}
+
+#[test]
+fn a_process_that_is_there_waits_for_no_end_of_the_job() {
+    let (done, other) = (removed(UNIT, "done"), removed("other.scope", "failed"));
+    assert_eq!(heard(&[OK, &other], false, 1), Ok(()));
+    assert_eq!(heard(&[OK, &other, &other], false, 2), Ok(()));
+    assert_eq!(heard(&[OK, &other, &other], false, 3), Err(Errno::ETIMEDOUT));
+    // A job that is done and has moved nobody.
+    assert_eq!(heard(&[OK, &done], false, 2), Err(Errno::ENOENT));
 }
 
 #[test]
