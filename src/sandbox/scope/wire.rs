@@ -218,7 +218,7 @@ mod tests {
     fn properties_are_counted_without_the_gap_before_them() {
         let mut out = Vec::new();
         put(&mut out, Value::Properties(&[("D", Value::Numbers(&[]))]));
-        let expected = b"\x10\0\0\0\0\0\0\0\x01\0\0\0D\0\x02au\0\0\0\0\0\0";
+        let expected = b"\x10\0\0\0\0\0\0\0\x01\0\0\0D\0\x02au\0\0\0\0\0\0\0";
         assert_eq!(
             out.get(8..).expect("a body").escape_ascii().to_string(),
             expected.get(8..).expect("a body").escape_ascii().to_string()
