@@ -2,12 +2,9 @@
 
 use super::diagnostic::{Error, Source};
 use super::read::read;
-use super::schema::{Filesystem, IoLimit, Maybe, Profile, UpperPlace};
+use super::schema::{Filesystem, IoLimit, Maybe, Profile, TMP, UpperPlace};
 use super::words::Word;
 use crate::model::{Bytes, Level, Origin, Processors, Set};
-
-/// What `tmp` is when nobody says it.
-const LEAST_TMP: Bytes = Bytes(64 << 20);
 
 /// A widening: which key, what it would become, who says so.
 type Widening<'a> = (&'static str, &'a Origin);
@@ -171,7 +168,7 @@ fn more_of<'a, T: PartialEq>(
 }
 
 fn tmp(of: &Filesystem) -> Bytes {
-    of.tmp.as_ref().map_or(LEAST_TMP, |tmp| tmp.value)
+    of.tmp.as_ref().map_or(TMP, |tmp| tmp.value)
 }
 
 /// Where nothing is said, a layer in memory holds as much as `tmp`, and one on the disk has no limit that could be passed. What may go
