@@ -2,6 +2,7 @@
 //!
 //! `prepare` allocates everything; `spawn` clones; `child` and `init` run on the other side and never allocate; `supervise` waits.
 
+mod buffer;
 mod cgroup;
 mod child;
 mod command;

@@ -6,9 +6,7 @@
 //! A run that stands in a pipeline or in the background leaves the terminal to its neighbours; its command starts behind its own
 //! terminal, so that the kernel stops it (SIGTTIN, SIGTTOU) when it asks for keys, which is when it becomes attended.
 
-mod buffer;
-
-use self::buffer::Buffer;
+use super::buffer::Buffer;
 use super::operation::Streams;
 use crate::sys::signal::{self, Arrived};
 use crate::sys::socket::{self, Watch};
