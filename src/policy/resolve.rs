@@ -94,6 +94,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         processors: whole::processors(profile, request),
         cgroup_parent: request.flags.cgroup_parent.clone(),
         time: whole::time(profile)?,
+        output: whole::output(profile)?,
         environment: environment::build(&profile.environment, request, &home),
         home: (home, home_mode),
         workspace,

@@ -206,6 +206,7 @@ fn limits<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> {
         .or_else(|| other_processors(b.processors.as_ref(), l.processors.as_ref()))
         .or_else(|| faster(&b.io, &l.io))
         .or_else(|| above("limits.time", &b.time, &l.time))
+        .or_else(|| above("limits.output", &b.output, &l.output))
         .or_else(|| above("limits.open-files", &b.open_files, &l.open_files))
         .or_else(|| above("limits.file-size", &b.file_size, &l.file_size))
         .or_else(|| above("limits.locked-memory", &b.locked_memory, &l.locked_memory))

@@ -51,12 +51,7 @@ pub(super) fn serve(control: BorrowedFd<'_>, terminal: Option<OwnedFd>, command:
             let _ = ended.send(control, None);
             process::exit_now(0);
         }
-        let watch = |fd| Watch {
-            fd,
-            write: false,
-            ready: false,
-        };
-        let mut watches = [watch(control.as_raw_fd()), watch(signals.as_raw_fd())];
+        let mut watches = [Watch::read(control.as_raw_fd()), Watch::read(signals.as_raw_fd())];
         socket::poll(&mut watches, patience)?;
         if patience > 0 && !watches.iter().any(|w| w.ready) {
             memory::release_unused();

@@ -14,6 +14,7 @@ mod lower;
 mod message;
 mod operation;
 mod outcome;
+mod output;
 mod prepare;
 mod scope;
 mod spawn;

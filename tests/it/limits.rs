@@ -2,6 +2,7 @@
 
 mod bus;
 mod held;
+mod output;
 mod places;
 mod rungs;
 

@@ -48,6 +48,10 @@ impl Prepared {
             Step::Cgroup(group) => {
                 self.group = Some((usize::try_from(index).unwrap_or_default(), group.clone()))
             }
+            Step::Deadline(time) => self.time = Some(time.0),
+            Step::CountOutput(most) => {
+                self.output = Some((usize::try_from(index).unwrap_or_default(), *most))
+            }
             Step::WatchMemory(most) => self.watched = Some(Watched::new(*most)),
             Step::WatchDisk { most, at, nameless } => {
                 self.apart = Some(Apart::of_disk(index, *most, at, *nameless)?);
@@ -229,6 +233,8 @@ impl Prepared {
             Step::Clone(_)
             | Step::Cgroup(_)
             | Step::WatchMemory(_)
+            | Step::Deadline(_)
+            | Step::CountOutput(_)
             | Step::MapIds { .. }
             | Step::TimeNamespace
             | Step::NoNestedNamespaces

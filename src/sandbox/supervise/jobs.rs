@@ -33,7 +33,7 @@ impl Running {
                     self.tell(libc::SIGSTOP, true);
                 }
                 if let Some(relay) = &mut state.relay {
-                    relay.flush();
+                    relay.flush(&mut state.allowance);
                 }
                 self.suspend(state, libc::SIGTSTP, arrived.from_kernel);
             }
@@ -69,7 +69,7 @@ impl Running {
         let asks = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
         // First, since the shell may put us in front as soon as the user has read it.
         if let Some(relay) = &mut state.relay {
-            relay.flush();
+            relay.flush(&mut state.allowance);
         }
         if asks && state.relay.is_some() {
             state.asking = Some((signal, Instant::now() + PATIENCE));
