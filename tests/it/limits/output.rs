@@ -1,25 +1,15 @@
 //! A limit to what is written to standard output and standard error: for logs that somebody keeps.
 
 use super::{plan, record, run};
-use crate::util::{Dir, Out, Sbx, binary, patient, within};
+use crate::streams::bytes;
+use crate::util::{Dir, Out, Sbx, outer_shell, patient, within};
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// An outer shell with a sandbox in `$S`, whose output may be a mebibyte.
 fn outside(script: &str) -> Out {
-    let (home, work) = (Dir::new(), Dir::open());
-    let sandbox = format!("{} run --quiet --output-limit 1m", binary().display());
-    Command::new("bash")
-        .args(["-c", script])
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("HOME", home.path())
-        .env("S", sandbox)
-        .current_dir(work.path())
-        .output()
-        .expect("bash starts")
-        .into()
+    outer_shell("run --quiet --output-limit 1m", script)
 }
 
 #[test]
@@ -65,9 +55,7 @@ fn whoever_writes_without_end_is_ended() {
 
 #[test]
 fn every_byte_passes_in_its_order() {
-    let input: Vec<u8> = (0..900_000_u32)
-        .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
-        .collect();
+    let input = bytes(900_000);
     let sbx = Sbx::run("default").args(["--output-limit", "1m", "host", "--", "cat"]);
     let out = sbx.stdin(input.clone()).out();
     out.code(0);
