@@ -23,6 +23,8 @@ mod terminal;
 mod watch;
 pub mod workspace;
 
+use std::time::Duration;
+
 pub use operation::Streams;
 pub use outcome::{Counter, Ended, Outcome, Whole};
 pub use prepare::{PrepareError, Prepared, prepare};
@@ -31,4 +33,4 @@ pub use supervise::{Serve, SuperviseError, Supervised};
 
 /// How long a process has nothing to do before it is worth its while to call [`crate::sys::memory::release_unused`]: short commands never
 /// pay for it.
-const IDLE_MILLIS: i32 = 100;
+const IDLE: Duration = Duration::from_millis(100);

@@ -3,7 +3,7 @@
 mod drain;
 mod jobs;
 
-use super::IDLE_MILLIS;
+use super::IDLE;
 use super::cgroup::Cgroup;
 use super::confine;
 use super::message::Message;
@@ -322,15 +322,12 @@ impl State<'_> {
         if self.asking.is_some() {
             return 10;
         }
-        let idle = if self.slim { -1 } else { IDLE_MILLIS };
-        let time = self.deadline.map(|d| d.saturating_duration_since(Instant::now()));
-        let watch = self.watch.as_ref().and_then(MemoryWatch::wait);
-        let left = match (time, watch) {
-            (Some(time), Some(watch)) => time.min(watch),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => return idle,
-        };
-        let left = socket::millis(Some(left));
-        if self.slim { left } else { left.min(IDLE_MILLIS) }
+        let idle = (!self.slim).then_some(IDLE);
+        // Once it is known why it ends, all that is waited for is the end.
+        let time = self.deadline.filter(|_| self.ended.is_none());
+        let time = time.map(|d| d.saturating_duration_since(Instant::now()));
+        let look = self.watch.as_ref().filter(|_| self.ended.is_none());
+        let look = look.and_then(MemoryWatch::wait);
+        socket::millis([idle, time, look].into_iter().flatten().min())
     }
 }
