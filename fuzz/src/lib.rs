@@ -13,19 +13,7 @@ pub fn a_policy(root: Root) -> Policy {
         directory: None,
         uid: 0,
     };
-    let request = Request {
-        root,
-        entrypoint: None,
-        command: vec!["true".into()],
-        start_in: None,
-        current: None,
-        home: None,
-        user: None,
-        environment: Vec::new(),
-        seccomp: None,
-        profile: "strict".into(),
-        flags: sbx::policy::Flags::default(),
-    };
+    let request = Request::new(root, vec!["true".into()]);
     let profile = library.load("strict").expect("strict");
     resolve(&profile, &request).expect("a policy")
 }

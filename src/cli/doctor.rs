@@ -4,7 +4,7 @@ use super::out::{self, escaped, lines};
 use super::report::Report;
 use super::request;
 use super::run;
-use super::sandbox_args::{Apart, PolicyArgs, SandboxArgs};
+use super::sandbox_args::{Apart, LimitArgs, PolicyArgs, SandboxArgs};
 use crate::host::findings::{self, Finding, State};
 use crate::host::{self, Survey};
 use crate::model::Host;
@@ -18,7 +18,6 @@ use serde_json::json;
 use std::fmt::Write;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 /// Arguments of `doctor`.
 #[derive(Debug, Clone, Args)]
@@ -45,7 +44,7 @@ pub struct DoctorArgs {
 }
 
 /// Longer than a start-up on any machine that can be worked on.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: &str = "10s";
 
 /// Whether a run under the default profile works.
 #[derive(Debug)]
@@ -92,6 +91,10 @@ fn try_default(host: &Host, told: &[Finding]) -> Verdict {
             profile: vec!["default".into()],
             ..PolicyArgs::default()
         }),
+        limits: Apart(LimitArgs {
+            timeout: Some(PATIENCE.into()),
+            ..LimitArgs::default()
+        }),
         image: "host".into(),
         command: vec!["true".into()],
         ..SandboxArgs::default()
@@ -135,7 +138,7 @@ fn start(plan: &Plan, host: &Host) -> Result<(), Report> {
         .map_err(|e| SuperviseError::from(StartError::Prepare(e.to_string())))
         .and_then(|prepared| Ok(prepared.spawn(none, none)?))
         // Standard output is still to be written, so sbx keeps its rights.
-        .and_then(|running| running.supervise(Some(PATIENCE), false, None));
+        .and_then(|running| running.supervise(false, None));
     match ended {
         Ok(supervised) => match supervised.outcome.ended {
             Ended::Exited(_) => Ok(()),

@@ -51,6 +51,10 @@ fn ended(outcome: &Outcome, policy: &Policy) -> Option<String> {
             let peak = peak.map(|peak| format!(", {} on the disk", rounded(peak))).unwrap_or_default();
             format!("too much was written to the root: the limit{most} was passed{peak}: everything inside was killed")
         }
+        Ended::Output => {
+            let most = limit(policy.output.as_ref(), ToString::to_string);
+            format!("more was written to standard output and standard error than the limit{most}: what was too much is left out, and everything inside was killed")
+        }
         Ended::CpuTime(_) => "the processor time of the command was used up (--ulimit cpu)".to_owned(),
         Ended::FileSize => {
             "the command wrote a file larger than it may be (limits.file-size, --ulimit fsize)".to_owned()

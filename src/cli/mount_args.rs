@@ -4,7 +4,7 @@ mod keys;
 
 use super::report::Report;
 use crate::image::volume::Name;
-use crate::model::path::PathError;
+use crate::model::path::{PathError, comparable};
 use crate::model::unit::UnitError;
 use crate::model::{Bytes, InRoot, Origin, Set};
 use crate::profile::schema::{Mount, MountMode, Tmpfs};
@@ -37,6 +37,7 @@ pub struct Named {
 }
 
 const VOLUME: &str = "write SRC:DST, SRC:DST:ro, or NAME:DST for a volume";
+
 impl Mounts {
     /// Reads the flags.
     ///
@@ -59,7 +60,7 @@ impl Mounts {
 
     /// Of two that are mounted at one place, one would be hidden without a word.
     fn apart(&self) -> Result<(), Report> {
-        let bind = |bind: &Set<Mount>| Some((clean(bind.value.target.as_deref()?), bind.origin.clone()));
+        let bind = |bind: &Set<Mount>| Some((comparable(bind.value.target.as_deref()?), bind.origin.clone()));
         let binds = self.binds.iter().filter_map(bind);
         let tmpfs = self
             .tmpfs
@@ -190,12 +191,6 @@ fn plain_tmpfs(target: InRoot) -> Tmpfs {
 fn inside(target: &str) -> Result<InRoot, PathError> {
     let below = target.strip_prefix("~/").map(|rest| format!("/{rest}"));
     InRoot::new(below.as_deref().unwrap_or(target))
-}
-
-/// A target in the one form in which two can be compared.
-fn clean(target: &str) -> String {
-    let home = if target.starts_with("~/") { "~" } else { "" };
-    inside(target).map_or_else(|_| target.to_owned(), |path| format!("{home}{path}"))
 }
 
 fn mode(options: &str) -> Result<MountMode, String> {

@@ -27,6 +27,8 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     disk_peak_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    output_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     whole: Option<WholeRecord>,
     profile: ProfileRecord,
     /// Preferred protections that were not in force.
@@ -105,6 +107,7 @@ impl Record {
         self.system_us = outcome.system.as_micros();
         self.memory_peak_bytes = outcome.memory_peak;
         self.disk_peak_bytes = outcome.disk_peak;
+        self.output_bytes = outcome.output;
         self.whole = WholeRecord::of(&outcome.whole);
     }
 

@@ -200,7 +200,6 @@ fn start(
         // The child is at work meanwhile: hashing takes as long as several of its mounts.
         record.profile(asked);
     }
-    let time = plan.time.map(|t| t.0);
     let overlay = plan
         .steps
         .iter()
@@ -208,8 +207,8 @@ fn start(
     // What was written is read after the end, and what is on the disk removed, which a supervisor without rights could not.
     let rights = overlay && args.wants_changes() || asked.leaves_something();
     match server {
-        Some(server) => running.supervise(time, !rights, Some(&mut |device| server.start(device))),
-        None => running.supervise(time, !rights, None),
+        Some(server) => running.supervise(!rights, Some(&mut |device| server.start(device))),
+        None => running.supervise(!rights, None),
     }
 }
 
@@ -245,6 +244,12 @@ fn finish(
     record.outcome(&supervised.outcome);
     for line in super::ending::words(&supervised.outcome, policy) {
         out::words(format_args!("sbx: {line}"));
+    }
+    if let Some(errno) = supervised.outcome.output_lost {
+        return Err(Report::sbx(format!(
+            "standard output or standard error cannot be written: {}: what the command wrote from there on is lost",
+            errno.desc()
+        )));
     }
     let upper = supervised.upper.filter(|_| args.wants_changes());
     if let (Some(upper), Some(source)) = (&upper, &policy.workspace.source) {

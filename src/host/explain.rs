@@ -40,6 +40,9 @@ fn hint(step: &str, errno: Errno, host: &Host, clues: &Clues) -> Option<String> 
         ("landlock" | "seccomp", Errno::E2BIG) => {
             Some("sbx runs in too many sandboxes one in another: the kernel allows 16 Landlock layers".into())
         }
+        ("process", Errno::EAGAIN) => Some(
+            "there are as many processes as may be: sbx's own init is one (limits.pids, --pids-limit, --ulimit nproc)".into(),
+        ),
         (_, Errno::EMFILE | Errno::ENFILE) => Some("too many open files: raise `ulimit -n`".into()),
         (_, Errno::ENOSYS | Errno::EPERM) if clues.filtered => Some(format!(
             "a seccomp filter is on sbx already: {}",
@@ -102,6 +105,7 @@ mod tests {
             ("mount", Errno::EPERM, &masked, "/proc/kcore"),
             ("landlock", Errno::EOPNOTSUPP, &none, "lsm="),
             ("keyring", Errno::EPERM, &docker, "seccomp filter"),
+            ("process", Errno::EAGAIN, &none, "--pids-limit"),
             ("terminal", Errno::EMFILE, &none, "ulimit -n"),
         ] {
             let said = hint(step, errno, &Host::debian_12(), clues).unwrap_or_default();

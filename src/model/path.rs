@@ -53,6 +53,14 @@ fn check(path: &Path) -> Result<(), PathError> {
     Ok(())
 }
 
+/// A path as it was written (`~/x` too), in the one form in which two can be compared.
+#[must_use]
+pub fn comparable(path: &str) -> String {
+    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+    let slash = if path.starts_with('/') { "/" } else { "" };
+    format!("{slash}{}", parts.collect::<Vec<_>>().join("/"))
+}
+
 impl HostPath {
     /// Takes an absolute path as it is; symbolic links and `..` keep the host's meaning.
     ///

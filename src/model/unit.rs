@@ -1,4 +1,4 @@
-//! Sizes and spans of time, as profiles and flags write them.
+//! Sizes, spans of time and permission bits, as profiles and flags write them.
 
 use super::reference::shown;
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,14 @@ impl fmt::Display for Span {
             m => write!(f, "{m}ms"),
         }
     }
+}
+
+/// Permission bits without those of set-id, as octal digits and nothing else.
+#[must_use]
+pub fn permissions(text: &str) -> Option<u32> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit());
+    let bits = u32::from_str_radix(text, 8).ok();
+    bits.filter(|bits| plain && *bits <= 0o1777)
 }
 
 macro_rules! through_text {

@@ -27,6 +27,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     let mut steps = Vec::new();
     let ceilings = limits::decide(policy, host, facts, &mut ledger)?;
     ceilings.begin(&mut steps);
+    supervised(policy, &mut steps);
     begin(policy, host, &identity, &mut ledger, &mut steps)?;
     steps.extend(Builder::new(policy, host, facts).build(&identity, proc)?);
     set_up(policy, facts, &mut steps);
@@ -43,9 +44,26 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
         steps,
         losses: ledger.losses,
         notes,
-        time: policy.time.as_ref().map(|t| t.value),
         stop_signal: policy.stop_signal.clone(),
     })
+}
+
+/// What no kernel counts.
+fn supervised(policy: &Policy, steps: &mut Vec<Planned>) {
+    if let Some(time) = &policy.time {
+        add(
+            steps,
+            Step::Deadline(time.value),
+            format!("limits.time ({})", time.origin),
+        );
+    }
+    if let Some(most) = &policy.output {
+        add(
+            steps,
+            Step::CountOutput(most.value),
+            format!("limits.output ({})", most.origin),
+        );
+    }
 }
 
 pub(super) fn add(steps: &mut Vec<Planned>, step: Step, reason: impl Into<String>) {

@@ -73,7 +73,6 @@ mod tests {
             steps: steps.map(planned).into(),
             losses: Vec::new(),
             notes: Vec::new(),
-            time: None,
             stop_signal: None,
         };
         let mut host = Host::landlock_abi(7);

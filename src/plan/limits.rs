@@ -132,7 +132,10 @@ impl<'a> Place<'a> {
                 Some(parent) => Err(Refusal::Value {
                     what: format!("cgroup {}", parent.value),
                     origin: parent.origin.clone(),
-                    why: format!("no cgroup can be made there: {}", reason(other)),
+                    why: match other {
+                        Cgroup::Absent => "there is no directory of cgroup v2".into(),
+                        other => format!("no cgroup can be made there: {}", reason(other)),
+                    },
                 }),
                 None => Ok(Self {
                     parent: None,

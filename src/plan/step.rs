@@ -18,8 +18,6 @@ pub struct Plan {
     pub losses: Vec<Loss>,
     /// What the user should know, though nothing is lost.
     pub notes: Vec<String>,
-    /// Wall-clock time after which everything is killed.
-    pub time: Option<Span>,
     /// What the command gets in place of SIGTERM.
     pub stop_signal: Option<Set<i32>>,
 }
@@ -175,6 +173,10 @@ pub enum Step {
         /// Whether files count that are open and have no name any more; a program that shows the root holds them itself.
         nameless: bool,
     },
+    /// Wall-clock time after which everything is killed.
+    Deadline(Span),
+    /// What is written to standard output and standard error is counted on its way; everything ends when it is more.
+    CountOutput(Bytes),
     /// clone3 with all namespaces at once.
     Clone(Namespaces),
     /// Writes `uid_map` and `gid_map`.

@@ -94,6 +94,8 @@ pub struct Policy {
     pub cgroup_parent: Option<Set<HostPath>>,
     /// Wall-clock time after which everything is killed.
     pub time: Option<Set<Span>>,
+    /// The most that may be written to standard output and standard error together.
+    pub output: Option<Set<Bytes>>,
     /// The whole environment.
     pub environment: Vec<EnvVar>,
     /// When there is a pseudo-terminal.

@@ -101,17 +101,9 @@ mod tests {
             .insert("A".into(), Set::new("1".into(), Origin::flag("--env A=1")));
         let home = InRoot::new("/home/u").expect("a path");
         let request = Request {
-            root: Root::Host,
-            entrypoint: None,
-            command: Vec::new(),
-            start_in: None,
-            current: None,
-            home: None,
             user: Some("u".into()),
             environment: caller,
-            seccomp: None,
-            profile: String::new(),
-            flags: crate::policy::Flags::default(),
+            ..Request::new(Root::Host, Vec::new())
         };
         let names: Vec<String> = build(&profile, &request, &home)
             .iter()

@@ -156,7 +156,7 @@ pub(super) fn volumes(
 mod tests {
     use super::*;
     use crate::model::{HostPath, Layers};
-    use crate::policy::{Flags, ImageConfig};
+    use crate::policy::ImageConfig;
 
     #[test]
     fn an_image_gets_a_few_volumes() {
@@ -168,19 +168,7 @@ mod tests {
             };
             let layers = Layers::of(HostPath::new("/store").expect("a path"));
             let name = "x".to_owned();
-            let request = Request {
-                root: Root::Image(Image { name, layers, config }),
-                entrypoint: None,
-                command: Vec::new(),
-                start_in: None,
-                current: None,
-                home: None,
-                user: None,
-                environment: Vec::new(),
-                seccomp: None,
-                profile: String::new(),
-                flags: Flags::default(),
-            };
+            let request = Request::new(Root::Image(Image { name, layers, config }), Vec::new());
             let (mut scratch, mut notes) = (Vec::new(), Vec::new());
             volumes(&request, &[], &mut scratch, &mut notes, (Bytes(1 << 20), false));
             (scratch.len(), notes.len())

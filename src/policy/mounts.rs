@@ -2,6 +2,7 @@
 
 use super::contents::{Bind, Device, Scratch, Workspace};
 use super::request::{Error, Request, home_inside, refuse};
+use crate::model::unit::permissions;
 use crate::model::{Bytes, HostPath, InRoot, Origin, Set};
 use crate::profile::Profile;
 use crate::profile::schema::{Mount, MountMode, WorkdirMode};
@@ -199,13 +200,6 @@ pub(super) fn vanishing(anonymous: &[InRoot], scratch: &[Set<Scratch>]) -> Optio
     ))
 }
 
-/// Permission bits without those of set-id, as octal digits and nothing else.
-fn bits(text: &str) -> Option<u32> {
-    let plain = text.bytes().all(|b| b.is_ascii_digit());
-    let bits = u32::from_str_radix(text, 8).ok();
-    bits.filter(|bits| plain && *bits <= 0o1777)
-}
-
 /// Hidden paths. What every run is made of cannot be.
 pub(super) fn masked(profile: &Profile) -> Result<Vec<Set<InRoot>>, Error> {
     let all = &profile.filesystem.masked;
@@ -228,7 +222,7 @@ pub(super) fn scratch(
     let mut all = Vec::new();
     for tmpfs in &profile.filesystem.tmpfs {
         let Set { value, origin } = tmpfs;
-        let mode = match value.mode.as_deref().map(|text| (text, bits(text))) {
+        let mode = match value.mode.as_deref().map(|text| (text, permissions(text))) {
             None => 0o1777,
             Some((_, Some(bits))) => bits,
             Some((text, None)) => {

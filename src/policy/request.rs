@@ -76,6 +76,26 @@ pub struct Request {
     pub flags: Flags,
 }
 
+impl Request {
+    /// Of a caller of whom nothing is known.
+    #[must_use]
+    pub fn new(root: Root, command: Vec<OsString>) -> Self {
+        Self {
+            root,
+            entrypoint: None,
+            command,
+            start_in: None,
+            current: None,
+            home: None,
+            user: None,
+            environment: Vec::new(),
+            seccomp: None,
+            profile: String::new(),
+            flags: Flags::default(),
+        }
+    }
+}
+
 /// A contradiction, or something that is not there yet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

@@ -4,10 +4,10 @@ use super::contents::{Enforcement, Limit, Policy, Workspace};
 use super::limits::Resource;
 use super::request::{Error, Request, Root, home_inside, refuse};
 use super::{environment, image, mounts, whole};
-use crate::model::{Bytes, Capability, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
+use crate::model::{Capability, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
 use crate::profile::schema::{
-    Execute, HomeMode, MapKind, Maybe, NetworkMode, ProcMode, Profile, RootMode, TerminalMode, UpperPlace,
-    UserSpec, WithoutOverlay, WorkdirMode,
+    Execute, HomeMode, MapKind, Maybe, NetworkMode, ProcMode, Profile, RootMode, TMP, TerminalMode,
+    UpperPlace, UserSpec, WithoutOverlay, WorkdirMode,
 };
 use crate::seccomp;
 
@@ -36,7 +36,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
     let mut notes = Vec::new();
     let workspace = workspace(profile, request, &mut notes)?;
     let execute_written = or(&profile.filesystem.execute, Execute::ReadOnlyPlaces).value == Execute::Anywhere;
-    let tmp = or(&profile.filesystem.tmp, Bytes(64 << 20));
+    let tmp = or(&profile.filesystem.tmp, TMP);
     let mut binds = mounts::binds(profile, request, &workspace, execute_written)?;
     let mut scratch = mounts::scratch(profile, tmp.value, execute_written)?;
     mounts::apart(&mut binds, &mut scratch)?;
@@ -94,6 +94,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         processors: whole::processors(profile, request),
         cgroup_parent: request.flags.cgroup_parent.clone(),
         time: whole::time(profile)?,
+        output: whole::output(profile)?,
         environment: environment::build(&profile.environment, request, &home),
         home: (home, home_mode),
         workspace,

@@ -13,17 +13,9 @@ fn profile(text: &str) -> Profile {
 
 fn request(flags: Flags) -> Request {
     Request {
-        root: Root::Scratch,
-        entrypoint: None,
-        command: vec!["x".into()],
-        start_in: None,
-        current: None,
         home: Some("/home/u".into()),
-        user: None,
-        environment: Vec::new(),
-        seccomp: None,
-        profile: String::new(),
         flags,
+        ..Request::new(Root::Scratch, vec!["x".into()])
     }
 }
 

@@ -43,6 +43,18 @@ pub(super) fn time(profile: &Profile) -> Result<Option<Set<Span>>, Error> {
     }
 }
 
+/// Nothing at all would be the end of every command that says a word.
+pub(super) fn output(profile: &Profile) -> Result<Option<Set<Bytes>>, Error> {
+    match &profile.limits.output {
+        Some(output) if output.value.0 == 0 => refuse(
+            "limits.output",
+            &output.origin,
+            "write how much, or leave it out for no limit",
+        ),
+        output => Ok(output.clone()),
+    }
+}
+
 /// As docker has it: of memory and swap together, so never less than the memory.
 pub(super) fn swap(profile: &Profile, request: &Request) -> Result<Option<Set<Swap>>, Error> {
     let besides = || profile.limits.swap.clone().map(|s| s.map(Swap::Besides));

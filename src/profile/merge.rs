@@ -109,6 +109,7 @@ fn limits(a: super::schema::Limits, b: super::schema::Limits) -> super::schema::
         processors: later(a.processors, b.processors),
         io: by_target(a.io, b.io, |io| io.path.clone()),
         time: later(a.time, b.time),
+        output: later(a.output, b.output),
         open_files: later(a.open_files, b.open_files),
         file_size: later(a.file_size, b.file_size),
         locked_memory: later(a.locked_memory, b.locked_memory),

@@ -10,6 +10,9 @@ use crate::model::{Bytes, Capability, InRoot, Level, Protection, Set};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// How large `/tmp` is where no profile says it.
+pub const TMP: Bytes = Bytes(64 << 20);
+
 /// A value that a profile may leave unsaid.
 pub type Maybe<T> = Option<Set<T>>;
 

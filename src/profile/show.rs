@@ -120,6 +120,7 @@ fn limits(p: &Profile, key: &str) -> Option<Items> {
         "processors" => one(&l.processors, |list| quoted(&list.to_string())),
         "io" => many(&l.io, io),
         "time" => one(&l.time, |t| quoted(&t.to_string())),
+        "output" => one(&l.output, |b| quoted(&b.to_string())),
         "open-files" => one(&l.open_files, ToString::to_string),
         "file-size" => one(&l.file_size, |b| quoted(&b.to_string())),
         "locked-memory" => one(&l.locked_memory, |b| quoted(&b.to_string())),

@@ -2,12 +2,9 @@
 
 use super::diagnostic::{Error, Source};
 use super::read::read;
-use super::schema::{Filesystem, IoLimit, Maybe, Profile, UpperPlace};
+use super::schema::{Filesystem, IoLimit, Maybe, Profile, TMP, UpperPlace};
 use super::words::Word;
 use crate::model::{Bytes, Level, Origin, Processors, Set};
-
-/// What `tmp` is when nobody says it.
-const LEAST_TMP: Bytes = Bytes(64 << 20);
 
 /// A widening: which key, what it would become, who says so.
 type Widening<'a> = (&'static str, &'a Origin);
@@ -171,7 +168,7 @@ fn more_of<'a, T: PartialEq>(
 }
 
 fn tmp(of: &Filesystem) -> Bytes {
-    of.tmp.as_ref().map_or(LEAST_TMP, |tmp| tmp.value)
+    of.tmp.as_ref().map_or(TMP, |tmp| tmp.value)
 }
 
 /// Where nothing is said, a layer in memory holds as much as `tmp`, and one on the disk has no limit that could be passed. What may go
@@ -209,6 +206,7 @@ fn limits<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> {
         .or_else(|| other_processors(b.processors.as_ref(), l.processors.as_ref()))
         .or_else(|| faster(&b.io, &l.io))
         .or_else(|| above("limits.time", &b.time, &l.time))
+        .or_else(|| above("limits.output", &b.output, &l.output))
         .or_else(|| above("limits.open-files", &b.open_files, &l.open_files))
         .or_else(|| above("limits.file-size", &b.file_size, &l.file_size))
         .or_else(|| above("limits.locked-memory", &b.locked_memory, &l.locked_memory))

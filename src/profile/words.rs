@@ -326,6 +326,12 @@ pub const KEYS: &[Key] = &[
         Takes::Span,
         "wall-clock time after which everything is killed",
     ),
+    key(
+        "limits",
+        "output",
+        Takes::Size,
+        "the most that may be written to standard output and standard error together; more ends everything",
+    ),
     key("limits", "open-files", Takes::Number, "for each process"),
     key(
         "limits",

@@ -8,6 +8,7 @@ use super::fresh::fresh_tmpfs;
 use super::init;
 use super::message::Message;
 use super::operation::{Operation, Place};
+use super::output::Inlet;
 use crate::plan::{Access, Holder};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
@@ -26,6 +27,8 @@ pub(super) struct Child<'a> {
     pub(super) slave: Option<OwnedFd>,
     /// Which standard streams the slave takes the place of.
     pub(super) streams: [bool; 3],
+    /// Pipes in place of those whose bytes are counted.
+    pub(super) inlets: &'a [Inlet],
     /// Whether init leads the session, so that the command only leads a group in it.
     pub(super) below_init: bool,
     /// How many bytes the arguments take that init forgets.
@@ -217,11 +220,10 @@ impl Child<'_> {
                 signal::ignore(libc::SIGTTOU);
                 tty::set_foreground(slave.as_fd(), 0)?;
             }
-            for (stream, wanted) in (0..).zip(self.streams) {
-                if wanted {
-                    fs::duplicate_onto(slave.as_fd(), stream)?;
-                }
-            }
+            stand_in(slave, self.streams)?;
+        }
+        for (pipe, streams) in self.inlets {
+            stand_in(pipe, *streams)?;
         }
         cred::plain_personality()?;
         signal::default_dispositions();
@@ -236,6 +238,14 @@ impl Child<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// A descriptor in place of standard streams.
+fn stand_in(fd: &OwnedFd, streams: [bool; 3]) -> Result<()> {
+    let wanted = (0..).zip(streams).filter(|(_, wanted)| *wanted);
+    wanted
+        .into_iter()
+        .try_for_each(|(stream, _)| fs::duplicate_onto(fd.as_fd(), stream))
 }
 
 /// With NOROOT and NO_SETUID_FIXUP set, a change of ids changes no capability: the set is emptied on purpose, later.

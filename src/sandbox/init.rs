@@ -3,7 +3,7 @@
 //! It is not dumpable: its memory, environment, descriptors and executable are closed to every process inside (`/proc/1/…`, ptrace).
 //! Its arguments, which would tell what sbx was asked for, are gone.
 
-use super::IDLE_MILLIS;
+use super::IDLE;
 use super::message::Message;
 use crate::sys::process::{self, Status};
 use crate::sys::signal::{self, SignalSet};
@@ -44,19 +44,14 @@ pub(super) fn serve(control: BorrowedFd<'_>, terminal: Option<OwnedFd>, command:
         terminal.as_ref().map_or(control.as_raw_fd(), AsRawFd::as_raw_fd),
     ])?;
     Message::Started.send(control, None)?;
-    let mut patience = IDLE_MILLIS;
+    let mut patience = socket::millis(Some(IDLE));
     loop {
         // First: the command may have ended before the signal's descriptor was there.
         if let Some(ended) = reap(control, command, terminal.is_some())? {
             let _ = ended.send(control, None);
             process::exit_now(0);
         }
-        let watch = |fd| Watch {
-            fd,
-            write: false,
-            ready: false,
-        };
-        let mut watches = [watch(control.as_raw_fd()), watch(signals.as_raw_fd())];
+        let mut watches = [Watch::read(control.as_raw_fd()), Watch::read(signals.as_raw_fd())];
         socket::poll(&mut watches, patience)?;
         if patience > 0 && !watches.iter().any(|w| w.ready) {
             memory::release_unused();

@@ -2,6 +2,7 @@
 //!
 //! `prepare` allocates everything; `spawn` clones; `child` and `init` run on the other side and never allocate; `supervise` waits.
 
+mod buffer;
 mod cgroup;
 mod child;
 mod command;
@@ -13,6 +14,7 @@ mod lower;
 mod message;
 mod operation;
 mod outcome;
+mod output;
 mod prepare;
 mod scope;
 mod spawn;
@@ -20,6 +22,8 @@ mod supervise;
 mod terminal;
 mod watch;
 pub mod workspace;
+
+use std::time::Duration;
 
 pub use cgroup::Counts;
 pub use operation::Streams;
@@ -30,4 +34,4 @@ pub use supervise::{Serve, SuperviseError, Supervised};
 
 /// How long a process has nothing to do before it is worth its while to call [`crate::sys::memory::release_unused`]: short commands never
 /// pay for it.
-const IDLE_MILLIS: i32 = 100;
+const IDLE: Duration = Duration::from_millis(100);

@@ -2,6 +2,7 @@
 
 use crate::plan::{Plan, Step};
 use crate::policy::Resource;
+use crate::sys::Errno;
 use std::time::Duration;
 
 /// Why it ended.
@@ -17,6 +18,8 @@ pub enum Ended {
     OutOfMemory,
     /// What was written to the disk was more than may be; everything was killed.
     DiskFull,
+    /// More was written to standard output and standard error than may be; everything was killed.
+    Output,
     /// The command has used its processor time (RLIMIT_CPU), and this signal told it so.
     CpuTime(i32),
     /// The command wrote a file larger than it may be (RLIMIT_FSIZE).
@@ -40,6 +43,10 @@ pub struct Outcome {
     pub memory_peak: u64,
     /// The most that was seen on the disk of what was written to the root, where somebody looked.
     pub disk_peak: Option<u64>,
+    /// What was written to standard output and standard error, where it was counted.
+    pub output: Option<u64>,
+    /// Why some of it could not be written.
+    pub output_lost: Option<Errno>,
     /// What was counted of the sandbox as a whole.
     pub whole: Whole,
 }
@@ -147,6 +154,7 @@ impl Ended {
             Self::Timeout => "timeout",
             Self::OutOfMemory => "oom",
             Self::DiskFull => "disk",
+            Self::Output => "output",
             Self::CpuTime(_) => "cpu-time",
             Self::FileSize => "file-size",
             Self::Killed(_) => "killed",
@@ -159,7 +167,7 @@ impl Ended {
         match self {
             Self::Exited(_) => None,
             Self::Signaled(signal) | Self::Killed(signal) | Self::CpuTime(signal) => Some(signal),
-            Self::Timeout | Self::OutOfMemory | Self::DiskFull => Some(libc::SIGKILL),
+            Self::Timeout | Self::OutOfMemory | Self::DiskFull | Self::Output => Some(libc::SIGKILL),
             Self::FileSize => Some(libc::SIGXFSZ),
         }
     }

@@ -7,7 +7,7 @@ use super::lower::Ids;
 use super::operation::{Operation, Place, bits};
 use super::outcome::Deadly;
 use super::watch::{Apart, Watched};
-use crate::model::{HostPath, IdMap, InRoot};
+use crate::model::{Bytes, HostPath, IdMap, InRoot};
 use crate::plan::{Attributes, MapWriter, Plan, Step, Upper};
 use crate::sys::mount;
 use crate::sys::process::CloneFlags;
@@ -15,6 +15,7 @@ use landlock::{ABI, RulesetCreated};
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// A plan, ready to be walked by a child that may not allocate.
 #[derive(Debug)]
@@ -41,6 +42,10 @@ pub struct Prepared {
     pub(super) watched: Option<Watched>,
     /// What a process of its own watches.
     pub(super) apart: Option<Apart>,
+    /// When everything is killed.
+    pub(super) time: Option<Duration>,
+    /// How much may be written to standard output and error, and which step asks for it.
+    pub(super) output: Option<(usize, Bytes)>,
     /// Limits of each process that end it with a signal of their own.
     pub(super) deadly: Deadly,
     /// How many bytes the arguments take, counted before the clone because counting allocates.
@@ -89,6 +94,8 @@ pub fn prepare(plan: &Plan, counts: Counts) -> Result<Prepared, PrepareError> {
         counts,
         watched: None,
         apart: None,
+        time: None,
+        output: None,
         deadly: Deadly::of(plan),
         arguments: crate::sys::memory::size_of_arguments(),
     };

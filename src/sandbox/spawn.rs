@@ -7,15 +7,17 @@ use super::init;
 use super::message::Message;
 use super::operation::{Operation, Streams};
 use super::outcome::{Deadly, Whole};
+use super::output::{Inlet, Outlets};
 use super::prepare::Prepared;
 use super::terminal;
 use super::watch::{Apart, Watched};
+use crate::model::Bytes;
 use crate::sys::memory::{Shared, Stack};
 use crate::sys::process::{self, Side};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, fs, socket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Signals that reach the supervisor and are meant for the command, or tell about it.
 pub(super) const HANDLED: [i32; 11] = [
@@ -62,6 +64,12 @@ pub struct Running {
     /// What a process of its own watches.
     pub(super) apart: Option<Apart>,
     pub(super) deadly: Deadly,
+    /// When everything is killed.
+    pub(super) time: Option<Duration>,
+    /// How much may be written to standard output and error.
+    pub(super) output: Option<Bytes>,
+    /// Where that is counted.
+    pub(super) outlets: Outlets,
 }
 
 /// Why there is no sandbox.
@@ -102,6 +110,10 @@ impl Prepared {
         let attended = terminal::attended(streams, own, init);
         let since = Instant::now();
         let (watched, apart, deadly) = (self.watched.take(), self.apart.take(), self.deadly);
+        let (time, output) = (self.time, self.output);
+        let made =
+            output.map(|(step, _)| Outlets::make(streams).map_err(|errno| StartError::Step { step, errno }));
+        let (outlets, inlets) = made.transpose()?.unwrap_or_default();
         let group = match self.group.take() {
             Some((step, group)) => Some((
                 step,
@@ -129,10 +141,11 @@ impl Prepared {
                 std::mem::forget((side.1, apart));
                 // The supervisor's end must not keep the channel open, or its death would go unseen.
                 drop(control);
-                child_main(self, theirs.as_fd(), &mut slots, (streams, attended))
+                drop(outlets);
+                child_main(self, theirs.as_fd(), &mut slots, (streams, attended, &inlets))
             }
             Side::Parent(pidfd, pid) => {
-                drop(theirs);
+                drop((theirs, inlets));
                 drop(self.ruleset.take());
                 // The child is at work meanwhile.
                 side.1.iter().for_each(Cgroup::sweep);
@@ -154,6 +167,9 @@ impl Prepared {
                     watched,
                     apart,
                     deadly,
+                    time,
+                    output: output.map(|(_, most)| most),
+                    outlets,
                 };
                 if let Some((by, uids, gids)) = maps {
                     if let Err(why) = helper::write_maps(&by, &uids, &gids, pid) {
@@ -200,7 +216,7 @@ fn child_main(
     mut prepared: Prepared,
     control: BorrowedFd<'_>,
     slots: &mut [Option<OwnedFd>],
-    (streams, attended): (Streams, bool),
+    (streams, attended, inlets): (Streams, bool, &[Inlet]),
 ) -> ! {
     // First: the caller's would take rights from every directory that is made for the new root.
     fs::set_umask(0o022);
@@ -212,6 +228,7 @@ fn child_main(
         root: None,
         slave: None,
         streams: streams.terminal,
+        inlets,
         below_init: prepared.init,
         arguments: prepared.arguments,
         attended,

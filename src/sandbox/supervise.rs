@@ -1,12 +1,14 @@
 //! Waits, hears, relays, counts the time.
 
+mod drain;
 mod jobs;
 
-use super::IDLE_MILLIS;
+use super::IDLE;
 use super::cgroup::Cgroup;
 use super::confine;
 use super::message::Message;
 use super::outcome::{Counter, Ended, Outcome};
+use super::output::{Allowance, Outlets};
 use super::spawn::{Running, StartError};
 use super::terminal::{self, Relay};
 use super::watch::{Apart, Looker, MemoryWatch, Seen};
@@ -70,6 +72,8 @@ struct State<'a> {
     watch: Option<MemoryWatch>,
     apart: Option<Apart>,
     looker: Option<Looker>,
+    outlets: Outlets,
+    allowance: Allowance,
 }
 
 impl Running {
@@ -79,7 +83,6 @@ impl Running {
     /// When a step of the child failed.
     pub fn supervise(
         mut self,
-        time: Option<Duration>,
         give_up_rights: bool,
         serve: Option<Serve<'_>>,
     ) -> Result<Supervised, SuperviseError> {
@@ -94,7 +97,7 @@ impl Running {
             asking: None,
             channel: true,
             ended: None,
-            deadline: time.map(|t| self.since + t),
+            deadline: self.time.map(|t| self.since + t),
             failed: None,
             watch: self
                 .watched
@@ -102,17 +105,16 @@ impl Running {
                 .map(|w| MemoryWatch::new(w, self.pid, self.init)),
             apart: self.apart.take(),
             looker: None,
+            outlets: std::mem::take(&mut self.outlets),
+            allowance: Allowance::new(self.output),
         };
         let result = self.wait_for_end(&mut state, give_up_rights);
         let seen = state.looker.take().map_or_else(Seen::default, Looker::end);
-        let relay = state.relay.take();
         if result.is_err() {
             state.end_server();
             self.destroy();
         }
-        if let Some(relay) = relay {
-            relay.finish(self.signals.as_fd());
-        }
+        state.drain(self.signals.as_fd());
         let (init, since, deadly) = (self.init, self.since, self.deadly);
         let mut whole = self.finish();
         let usage = result?;
@@ -145,6 +147,8 @@ impl Running {
             system,
             memory_peak: usage.peak_bytes,
             disk_peak: seen.disk,
+            output: state.allowance.passed(),
+            output_lost: state.outlets.failed(),
             whole,
         };
         Ok(Supervised {
@@ -159,28 +163,12 @@ impl Running {
         give_up_rights: bool,
     ) -> Result<(Status, Usage), SuperviseError> {
         loop {
-            let watch = |fd, wanted: bool| Watch {
-                fd: if wanted { fd } else { -1 },
-                write: false,
-                ready: false,
-            };
-            let mut watches = [Watch {
-                fd: -1,
-                write: false,
-                ready: false,
-            }; 8];
-            watches[0] = watch(self.control.as_raw_fd(), state.channel);
-            watches[1] = watch(self.signals.as_raw_fd(), true);
-            watches[2] = watch(self.pidfd.as_raw_fd(), true);
-            watches[7] = watch(
-                state.looker.as_ref().map_or(-1, Looker::fd),
-                state.looker.is_some(),
-            );
-            if let Some(relay) = &state.relay {
-                for (to, from) in watches.iter_mut().skip(3).zip(relay.watches()) {
-                    *to = from;
-                }
-            }
+            let mut watches = [Watch::NONE; 12];
+            watches[0] = Watch::read(self.control.as_raw_fd()).when(state.channel);
+            watches[1] = Watch::read(self.signals.as_raw_fd());
+            watches[2] = Watch::read(self.pidfd.as_raw_fd());
+            watches[3] = Watch::read(state.looker.as_ref().map_or(-1, Looker::fd));
+            state.watch_streams(&mut watches[4..]);
             socket::poll(&mut watches, state.patience())?;
             if watches[0].ready {
                 self.hear(state, give_up_rights)?;
@@ -190,8 +178,9 @@ impl Running {
                     self.forward(state, arrived);
                 }
             }
-            if let Some(relay) = &mut state.relay {
-                relay.step(watches.get(3..7).unwrap_or_default());
+            state.step_streams(&watches[4..]);
+            if state.allowance.exceeded() {
+                self.put_an_end(state, Ended::Output);
             }
             self.hold_on(state);
             if watches[2].ready {
@@ -203,12 +192,11 @@ impl Running {
                     return Ok((status, usage));
                 }
             }
-            if watches[7].ready {
+            if watches[3].ready {
                 self.hear_of_limits(state)?;
             }
             if state.ended.is_none() && state.watch.as_mut().is_some_and(MemoryWatch::look) {
-                state.ended = Some(Ended::OutOfMemory);
-                let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+                self.put_an_end(state, Ended::OutOfMemory);
             }
             // A look at the memory needs code, which is given back behind it as well.
             if state.started && !watches.iter().any(|w| w.ready) && (!state.slim || state.watch.is_some()) {
@@ -216,11 +204,18 @@ impl Running {
                 state.slim = true;
             }
             if state.deadline.is_some_and(|d| d <= Instant::now()) && state.ended.is_none() {
-                state.ended = Some(Ended::Timeout);
                 state.deadline = None;
-                let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
-                state.end_server();
+                self.put_an_end(state, Ended::Timeout);
             }
+        }
+    }
+
+    /// Kills everything inside, for a reason of ours; the first one stays.
+    fn put_an_end(&self, state: &mut State<'_>, why: Ended) {
+        if state.ended.is_none() {
+            state.ended = Some(why);
+            let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+            state.end_server();
         }
     }
 
@@ -282,12 +277,8 @@ impl Running {
 
     fn hear_of_limits(&self, state: &mut State<'_>) -> Result<(), SuperviseError> {
         let heard = state.looker.as_mut().map(Looker::hear).transpose();
-        if let Some(ended) = heard.map_err(SuperviseError::Looker)?.flatten()
-            && state.ended.is_none()
-        {
-            state.ended = Some(ended);
-            let _ = process::signal_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
-            state.end_server();
+        if let Some(ended) = heard.map_err(SuperviseError::Looker)?.flatten() {
+            self.put_an_end(state, ended);
         }
         Ok(())
     }
@@ -331,15 +322,12 @@ impl State<'_> {
         if self.asking.is_some() {
             return 10;
         }
-        let idle = if self.slim { -1 } else { IDLE_MILLIS };
-        let time = self.deadline.map(|d| d.saturating_duration_since(Instant::now()));
-        let watch = self.watch.as_ref().and_then(MemoryWatch::wait);
-        let left = match (time, watch) {
-            (Some(time), Some(watch)) => time.min(watch),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => return idle,
-        };
-        let left = i32::try_from(left.as_millis().saturating_add(1)).unwrap_or(i32::MAX);
-        if self.slim { left } else { left.min(IDLE_MILLIS) }
+        let idle = (!self.slim).then_some(IDLE);
+        // Once it is known why it ends, all that is waited for is the end.
+        let time = self.deadline.filter(|_| self.ended.is_none());
+        let time = time.map(|d| d.saturating_duration_since(Instant::now()));
+        let look = self.watch.as_ref().filter(|_| self.ended.is_none());
+        let look = look.and_then(MemoryWatch::wait);
+        socket::millis([idle, time, look].into_iter().flatten().min())
     }
 }

@@ -6,16 +6,14 @@
 //! A run that stands in a pipeline or in the background leaves the terminal to its neighbours; its command starts behind its own
 //! terminal, so that the kernel stops it (SIGTTIN, SIGTTOU) when it asks for keys, which is when it becomes attended.
 
-mod buffer;
-
-use self::buffer::Buffer;
+use super::buffer::Buffer;
 use super::operation::Streams;
-use crate::sys::signal::{self, Arrived};
+use super::output::Allowance;
 use crate::sys::socket::{self, Watch};
 use crate::sys::tty::{self, Modes};
 use crate::sys::{Errno, fs};
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 /// The number of the stream that keys come from.
 fn keys(streams: Streams, own: Streams) -> RawFd {
@@ -167,26 +165,21 @@ impl Relay {
     /// What to wait for: reading and writing of the master, of the keys, of the output.
     pub(super) fn watches(&self) -> [Watch; 4] {
         let number = |fd: &Option<OwnedFd>| fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        let watch = |wanted: bool, fd: RawFd, write: bool| Watch {
-            fd: if wanted { fd } else { -1 },
-            write,
-            ready: false,
-        };
         let master = number(&self.master);
         let takes = self.attended && self.inward.is_empty() && self.master.is_some();
         [
-            watch(self.outward.is_empty(), master, false),
-            watch(!self.inward.is_empty(), master, true),
-            watch(takes, number(&self.keys), false),
-            watch(!self.outward.is_empty(), number(&self.output), true),
+            Watch::read(master).when(self.outward.is_empty()),
+            Watch::write(master).when(!self.inward.is_empty()),
+            Watch::read(number(&self.keys)).when(takes),
+            Watch::write(number(&self.output)).when(!self.outward.is_empty()),
         ]
     }
 
     /// Moves bytes where poll has seen that it can be done.
-    pub(super) fn step(&mut self, watches: &[Watch]) {
+    pub(super) fn step(&mut self, watches: &[Watch], allowance: &mut Allowance) {
         let ready = |i: usize| watches.get(i).is_some_and(|w| w.ready);
         if ready(0) {
-            self.read_master();
+            self.read_master(allowance);
         }
         if ready(1) {
             self.write_master();
@@ -199,10 +192,10 @@ impl Relay {
         }
     }
 
-    fn read_master(&mut self) {
+    fn read_master(&mut self, allowance: &mut Allowance) {
         let Some(master) = &self.master else { return };
         match self.outward.fill(master.as_fd()) {
-            Ok(n) if n > 0 => {}
+            Ok(n) if n > 0 => allowance.count(&mut self.outward),
             Err(Errno::EINTR | Errno::EAGAIN) => return,
             // EIO: nobody has the slave open any more, and all its output has been read.
             _ => {
@@ -254,7 +247,7 @@ impl Relay {
     }
 
     /// What the command wrote before it stopped comes out before this run stops too.
-    pub(super) fn flush(&mut self) {
+    pub(super) fn flush(&mut self, allowance: &mut Allowance) {
         loop {
             let [master, _, _, output] = self.watches();
             let mut watches = [master, output];
@@ -262,7 +255,7 @@ impl Relay {
                 break;
             }
             if watches[0].ready {
-                self.read_master();
+                self.read_master(allowance);
             }
             if watches[1].ready || self.output.is_none() {
                 self.write_output();
@@ -270,45 +263,20 @@ impl Relay {
         }
     }
 
-    /// What the command wrote before it ended still comes out, however slowly it is read, unless a signal says that it need not.
-    pub(super) fn finish(mut self, signals: BorrowedFd<'_>) {
+    /// Nobody is there any more who would read keys.
+    pub(super) fn take_no_keys(&mut self) {
         self.attended = false;
-        while self.master.is_some() || !self.outward.is_empty() {
-            let [master, _, _, output] = self.watches();
-            let none = Watch {
-                fd: -1,
-                write: false,
-                ready: false,
-            };
-            let arrived = Watch {
-                fd: signals.as_raw_fd(),
-                ..none
-            };
-            let mut watches = [master, none, none, output, arrived];
-            // Nobody writes any more: what is not there at once will not come.
-            let patience = if self.outward.is_empty() { 1000 } else { -1 };
-            if socket::poll(&mut watches, patience).is_err() || watches.iter().all(|w| !w.ready) {
-                break;
-            }
-            if watches[4].ready && ends(signals) {
-                break;
-            }
-            self.step(watches.get(..4).unwrap_or_default());
-        }
-        self.restore();
     }
-}
 
-/// Whether one of the signals that have arrived asks for an end.
-fn ends(signals: BorrowedFd<'_>) -> bool {
-    let mut end = false;
-    while let Ok(Some(Arrived { signal, .. })) = signal::next_signal(signals) {
-        end |= matches!(
-            signal,
-            libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT
-        );
+    /// Whether the command may still write.
+    pub(super) fn open(&self) -> bool {
+        self.master.is_some()
     }
-    end
+
+    /// Whether it has written what is not out yet.
+    pub(super) fn unsent(&self) -> bool {
+        !self.outward.is_empty()
+    }
 }
 
 /// What is not relayed depends on the command alone: the other end of a pipe must see its end when the command closes it.

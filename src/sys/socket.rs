@@ -2,6 +2,7 @@
 
 use super::{Errno, Result, check, check_int};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// A connected pair that keeps message borders; both ends close at exec.
 ///
@@ -122,7 +123,46 @@ pub struct Watch {
     pub ready: bool,
 }
 
-/// Waits for one of up to 8 descriptors, or for so many milliseconds (negative: for ever). An interrupted wait sees nothing.
+impl Watch {
+    /// Waits for nothing.
+    pub const NONE: Self = Self {
+        fd: -1,
+        write: false,
+        ready: false,
+    };
+
+    /// Waits until it can be read.
+    #[must_use]
+    pub fn read(fd: RawFd) -> Self {
+        Self { fd, ..Self::NONE }
+    }
+
+    /// Waits until it can be written.
+    #[must_use]
+    pub fn write(fd: RawFd) -> Self {
+        Self {
+            fd,
+            write: true,
+            ready: false,
+        }
+    }
+
+    /// Waits for it only then.
+    #[must_use]
+    pub fn when(self, wanted: bool) -> Self {
+        if wanted { self } else { Self::NONE }
+    }
+}
+
+/// So much time for [`poll`], never less; `None` is for ever.
+#[must_use]
+pub fn millis(time: Option<Duration>) -> i32 {
+    time.map_or(-1, |time| {
+        i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+    })
+}
+
+/// Waits for one of up to 12 descriptors, or for so many milliseconds (negative: for ever). An interrupted wait sees nothing.
 ///
 /// # Errors
 /// As poll(2).
@@ -131,7 +171,7 @@ pub fn poll(watches: &mut [Watch], millis: i32) -> Result<()> {
         fd: -1,
         events: 0,
         revents: 0,
-    }; 8];
+    }; 12];
     for (fd, watch) in fds.iter_mut().zip(watches.iter()) {
         *fd = libc::pollfd {
             fd: watch.fd,

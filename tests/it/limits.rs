@@ -2,6 +2,7 @@
 
 mod bus;
 mod held;
+mod output;
 mod places;
 mod rungs;
 
@@ -149,7 +150,8 @@ fn values_that_mean_nothing_are_refused_with_what_would_be_right() {
         (&["--device-write-iops", "/dev/sda:1m"], "write PATH:NUMBER"),
         (&["--storage-opt", "size=0"], "write size=SIZE"),
         (&["--tmpfs", "/x:nr_inodes=0"], "how many files"),
-        (&["--cgroup-parent", "/no/such"], "no cgroup can be made there"),
+        (&["--cgroup-parent", "/no/such"], "no directory of cgroup v2"),
+        (&["--pids-limit", "1"], "sbx's own init is one"),
         (&["--cgroup-parent", "../x"], "without `.` and `..`"),
     ] {
         let out = run(flags, "echo ran");

@@ -1,11 +1,11 @@
 //! The three standard streams: every byte, both ends, and what happens when one of them is not there.
 
-use crate::util::{Dir, Out, Sbx, binary};
+use crate::util::{Out, Sbx, outer_shell};
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Every byte value, in an order that a line-wise or text-wise copy would show.
-fn bytes(length: usize) -> Vec<u8> {
+pub(crate) fn bytes(length: usize) -> Vec<u8> {
     let mut state = 1u32;
     (0..length)
         .map(|_| {
@@ -17,21 +17,7 @@ fn bytes(length: usize) -> Vec<u8> {
 
 /// An outer shell that runs `$S`, a sandbox of the profile `default`.
 fn outside(script: &str) -> Out {
-    // The home is another directory, since no profile hands it over.
-    let (home, work) = (Dir::new(), Dir::open());
-    Command::new("bash")
-        .args(["-c", script])
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("HOME", home.path())
-        .env(
-            "S",
-            format!("{} run --quiet --profile default host --", binary().display()),
-        )
-        .current_dir(work.path())
-        .output()
-        .expect("bash starts")
-        .into()
+    outer_shell("run --quiet --profile default host --", script)
 }
 
 #[test]

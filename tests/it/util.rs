@@ -266,6 +266,22 @@ pub fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// A shell outside, where `$S` is sbx with these words; for what a pipeline does with its streams.
+pub fn outer_shell(words: &str, script: &str) -> Out {
+    // The home is another directory, since no profile hands it over.
+    let (home, work) = (Dir::new(), Dir::open());
+    Command::new("bash")
+        .args(["-c", script])
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", home.path())
+        .env("S", format!("{} {words}", binary().display()))
+        .current_dir(work.path())
+        .output()
+        .expect("bash starts")
+        .into()
+}
+
 /// Processes of which a file in /proc, `cmdline` or `environ`, holds a word; not the one that asks.
 pub fn processes(file: &str, word: &str) -> Vec<u32> {
     let own = std::process::id();

@@ -1,6 +1,7 @@
 //! `--mount`, key by key: docker's keys and their aliases, with commas between as in CSV.
 
 use super::size;
+use crate::model::unit::permissions;
 use crate::model::{Bytes, meant};
 
 const TYPES: [&str; 3] = ["bind", "tmpfs", "volume"];
@@ -133,14 +134,8 @@ fn kind(text: &str) -> Result<String, String> {
 
 /// Permission bits, without those of set-id.
 pub(super) fn octal(text: &str) -> Result<String, String> {
-    let fine = u32::from_str_radix(text, 8).is_ok_and(|mode| mode <= 0o1777);
-    if fine && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Ok(text.to_owned());
-    }
-    Err(format!(
-        "`{}`: write octal digits up to 1777",
-        text.escape_debug()
-    ))
+    let wrong = || format!("`{}`: write octal digits up to 1777", text.escape_debug());
+    permissions(text).map(|_| text.to_owned()).ok_or_else(wrong)
 }
 
 fn refused(key: &str) -> String {

@@ -58,6 +58,9 @@ pub struct LimitArgs {
     /// Kill everything after this time (10m, 90s)
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     pub timeout: Option<String>,
+    /// The most that may be written to standard output and standard error together (10m); more ends everything
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    pub output_limit: Option<String>,
 }
 
 impl LimitArgs {
@@ -70,6 +73,9 @@ impl LimitArgs {
         }
         if let Some(time) = &self.timeout {
             p.limits.time = Some(parsed::<Span>("--timeout", time)?);
+        }
+        if let Some(size) = &self.output_limit {
+            p.limits.output = Some(parsed::<Bytes>("--output-limit", size)?);
         }
         if let Some(size) = &self.memory {
             let memory = parsed::<Bytes>("--memory", size)?;

@@ -128,13 +128,8 @@ pub(crate) fn readable(fd: BorrowedFd<'_>, patience: Duration) -> bool {
     let end = Instant::now() + patience;
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let mut watch = [socket::Watch {
-            fd: fd.as_raw_fd(),
-            write: false,
-            ready: false,
-        }];
-        let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
-        if socket::poll(&mut watch, millis).is_err() {
+        let mut watch = [socket::Watch::read(fd.as_raw_fd())];
+        if socket::poll(&mut watch, socket::millis(Some(left))).is_err() {
             return false;
         }
         if watch[0].ready || left.is_zero() {

@@ -35,6 +35,8 @@ impl Step {
             Self::Cgroup(_)
             | Self::WatchMemory(_)
             | Self::WatchDisk { .. }
+            | Self::Deadline(_)
+            | Self::CountOutput(_)
             | Self::Processors(_)
             | Self::Limits(_) => "limits",
             Self::Capabilities(..) | Self::NoNewPrivileges => "rights",
@@ -102,6 +104,11 @@ impl fmt::Display for Step {
             Self::Terminal => f.write_str("a pseudo-terminal of its own"),
             Self::StartIn(at) => write!(f, "{at}"),
             Self::Cgroup(group) => write!(f, "{group}"),
+            Self::Deadline(time) => write!(f, "everything ends after {time}"),
+            Self::CountOutput(most) => write!(
+                f,
+                "standard output and error are counted; more than {most} ends everything"
+            ),
             Self::WatchMemory(most) => {
                 write!(f, "memory of all processes together {most}, watched from outside")
             }

@@ -38,17 +38,12 @@ fn image() -> Image {
 
 fn request(root: Root, host: &Host) -> Request {
     Request {
-        entrypoint: None,
-        root,
-        command: vec!["make".into(), "check".into()],
-        start_in: None,
         current: Some("/srv/project".into()),
         home: host.caller.home.clone(),
         user: host.caller.name.clone(),
         environment: vec![("TERM".into(), "xterm".into()), ("SECRET".into(), "x".into())],
-        seccomp: None,
         profile: "test".into(),
-        flags: crate::policy::Flags::default(),
+        ..Request::new(root, vec!["make".into(), "check".into()])
     }
 }
 

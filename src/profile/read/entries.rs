@@ -2,6 +2,7 @@
 
 use super::unknown;
 use super::value::At;
+use crate::model::path::comparable;
 use crate::model::{Bytes, InRoot, Set};
 use crate::profile::diagnostic::Error;
 use crate::profile::schema::{Device, IoLimit, Mount, MountMode, Tmpfs, Ulimit};
@@ -51,7 +52,7 @@ impl<'a> At<'a> {
             if target.is_none() && self.key == "mounts" {
                 target = fields.optional("source", At::str_value)?;
             }
-            Ok((target.as_deref().map(clean), each(item, &fields)?))
+            Ok((target.as_deref().map(comparable), each(item, &fields)?))
         })?;
         let mut seen: Vec<&str> = Vec::new();
         for (item, value) in list
@@ -127,13 +128,6 @@ impl<'a> At<'a> {
             optional: fields.optional("optional", At::bool)?.unwrap_or(false),
         })
     }
-}
-
-/// A path in the one form in which two can be compared.
-fn clean(path: &str) -> String {
-    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
-    let slash = if path.starts_with('/') { "/" } else { "" };
-    format!("{slash}{}", parts.collect::<Vec<_>>().join("/"))
 }
 
 /// The fields of one entry of a list of tables.

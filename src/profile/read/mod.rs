@@ -171,6 +171,7 @@ fn put_limits(p: &mut Profile, at: &At<'_>) -> Result<(), Error> {
         "processors" => l.processors = at.parsed()?,
         "io" => l.io = at.tables(IO, At::io)?,
         "time" => l.time = at.time()?,
+        "output" => l.output = at.size()?,
         "open-files" => l.open_files = Some(at.set(at.positive()?)),
         "file-size" => l.file_size = at.parsed()?,
         "locked-memory" => l.locked_memory = at.parsed()?,

@@ -108,14 +108,14 @@ impl<'a> At<'a> {
     }
 
     /// The kernel has a meaning of its own for 0, and never that of nothing: a tmpfs of 0 bytes has no limit.
-    fn above_zero(&self, number: u64) -> Result<u64, Error> {
+    fn above_zero<T: Default + PartialEq>(&self, value: T) -> Result<T, Error> {
         let zero = || {
             self.fault(
                 format!("`{}` cannot be 0", self.key),
                 "write more, or leave it out",
             )
         };
-        (number > 0).then_some(number).ok_or_else(zero)
+        (value != T::default()).then_some(value).ok_or_else(zero)
     }
 
     pub(super) fn positive(&self) -> Result<u64, Error> {
@@ -131,8 +131,8 @@ impl<'a> At<'a> {
 
     pub(super) fn time(&self) -> Result<Maybe<Span>, Error> {
         let time = self.parsed::<Span>()?;
-        let none = time.as_ref().is_some_and(|time| time.value.0.is_zero());
-        self.above_zero(u64::from(!none))?;
+        time.iter()
+            .try_for_each(|t| self.above_zero(t.value.0).map(drop))?;
         Ok(time)
     }
 

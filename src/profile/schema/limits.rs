@@ -26,6 +26,8 @@ pub struct Limits {
     pub io: Vec<Set<IoLimit>>,
     /// `time`: wall-clock time after which everything is killed.
     pub time: Maybe<Span>,
+    /// `output`: the most that may be written to standard output and standard error together.
+    pub output: Maybe<Bytes>,
     /// `open-files`, for each process.
     pub open_files: Maybe<u64>,
     /// `file-size`: the largest file that can be written.

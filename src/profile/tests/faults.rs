@@ -23,6 +23,7 @@ const WRONG: &[&str] = &[
     "[limits]\nio = [{ path = \"/\", read-bps = \"0\" }]",
     "[filesystem]\ntmp = \"0\"",
     "[filesystem]\nupper-size = \"0\"",
+    "[limits]\noutput = \"0\"",
     "[filesystem]\ntmpfs = [{ target = \"/x\", size = \"0\" }]",
     "[limits]\nulimits = { stack = \"a:b\" }",
     "[limits]\nmemory = \"1G\"\nmemory = \"2G\"",

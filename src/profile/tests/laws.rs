@@ -102,6 +102,7 @@ const VALUES: &[(&str, &str, [&str; 2])] = &[
     ),
     ("limits", "time", ["\"10m\"", "\"1h\""]),
     ("limits", "open-files", ["64", "1_024"]),
+    ("limits", "output", ["\"1M\"", "\"1G\""]),
     ("limits", "file-size", ["\"1M\"", "\"1G\""]),
     ("limits", "locked-memory", ["\"64K\"", "\"1M\""]),
     (

@@ -167,6 +167,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "[limits]\nopen-files = 11",
     ),
     (
+        "[limits]\noutput = \"1M\"",
+        "[limits]\noutput = \"1K\"",
+        "[limits]\noutput = \"2M\"",
+    ),
+    (
         "[limits]\nfile-size = \"1M\"",
         "[limits]\nfile-size = \"1K\"",
         "[limits]\nfile-size = \"1G\"",

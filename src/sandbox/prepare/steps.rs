@@ -50,6 +50,10 @@ impl Prepared {
                 let asked = cgroup::Asked::new(group, self.counts);
                 self.group = Some((usize::try_from(index).unwrap_or_default(), asked));
             }
+            Step::Deadline(time) => self.time = Some(time.0),
+            Step::CountOutput(most) => {
+                self.output = Some((usize::try_from(index).unwrap_or_default(), *most))
+            }
             Step::WatchMemory(most) => self.watched = Some(Watched::new(*most)),
             Step::WatchDisk { most, at, nameless } => {
                 self.apart = Some(Apart::of_disk(index, *most, at, *nameless)?);
@@ -231,6 +235,8 @@ impl Prepared {
             Step::Clone(_)
             | Step::Cgroup(_)
             | Step::WatchMemory(_)
+            | Step::Deadline(_)
+            | Step::CountOutput(_)
             | Step::MapIds { .. }
             | Step::TimeNamespace
             | Step::NoNestedNamespaces

@@ -33,7 +33,7 @@ impl Running {
                     self.tell(libc::SIGSTOP, true);
                 }
                 if let Some(relay) = &mut state.relay {
-                    relay.flush();
+                    relay.flush(&mut state.allowance);
                 }
                 self.suspend(state, libc::SIGTSTP, arrived.from_kernel);
             }
@@ -69,7 +69,7 @@ impl Running {
         let asks = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
         // First, since the shell may put us in front as soon as the user has read it.
         if let Some(relay) = &mut state.relay {
-            relay.flush();
+            relay.flush(&mut state.allowance);
         }
         if asks && state.relay.is_some() {
             state.asking = Some((signal, Instant::now() + PATIENCE));
@@ -137,16 +137,26 @@ impl Running {
         self.group.as_ref().is_some_and(|group| group.freeze(frozen))
     }
 
-    /// Whether we were stopped: the kernel passes over keys' signals where no shell could continue us.
+    /// Whether we were stopped, or let go on before that: the kernel passes over keys' signals where no shell could continue us.
     fn stop_ourselves(&self, state: &mut State<'_>, signal: i32, group: bool) -> bool {
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         let open: Vec<i32> = HANDLED.into_iter().filter(|s| *s != libc::SIGTSTP).collect();
-        let _ = signal::set_mask(&SignalSet::of(&open));
         let asks = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
-        if !asks || !state.relay.as_ref().is_some_and(Relay::wait_for_front) {
-            let _ = process::kill(if group { 0 } else { own }, signal);
+        let _ = signal::set_mask(&SignalSet::of(&open));
+        // Last before the stop, which would take it back (signal(7)): whoever lets a job go on at once does not wait until it has stopped.
+        let mut continued = self.pass_on(state);
+        if !continued {
+            if !asks || !state.relay.as_ref().is_some_and(Relay::wait_for_front) {
+                let _ = process::kill(if group { 0 } else { own }, signal);
+            }
+            continued = self.pass_on(state);
         }
         let _ = signal::set_mask(&SignalSet::of(&HANDLED));
+        continued
+    }
+
+    /// Passes on what has arrived meanwhile. Whether we are continued.
+    fn pass_on(&self, state: &mut State<'_>) -> bool {
         let mut continued = false;
         while let Ok(Some(arrived)) = signal::next_signal(self.signals.as_fd()) {
             match arrived.signal {

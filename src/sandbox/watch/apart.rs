@@ -236,15 +236,8 @@ fn serve(apart: Apart, namespace: &OwnedFd, to: &OwnedFd, first: (i32, bool)) ->
 
 /// Waits. `true`: the command has been executed, which is all that it is ever told; else it hears the supervisor's end.
 fn listen(from: &OwnedFd, wait: Option<Duration>) -> Result<bool, Errno> {
-    let millis = wait.map_or(-1, |wait| {
-        i32::try_from(wait.as_millis().saturating_add(1)).unwrap_or(i32::MAX)
-    });
-    let mut watch = [Watch {
-        fd: from.as_raw_fd(),
-        write: false,
-        ready: false,
-    }];
-    socket::poll(&mut watch, millis)?;
+    let mut watch = [Watch::read(from.as_raw_fd())];
+    socket::poll(&mut watch, socket::millis(wait))?;
     if !watch.iter().any(|w| w.ready) {
         return Ok(false);
     }

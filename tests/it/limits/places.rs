@@ -52,7 +52,7 @@ fn a_stopped_job_is_frozen_as_a_whole() {
     assert!(frozen("frozen 0"));
     run.signal(Signal::SIGTSTP);
     within(Duration::from_secs(5), "everything stops", || frozen("frozen 1"));
-    // As a shell waits before it goes on: what comes before sbx has stopped itself is lost.
+    // As a shell waits before it lets a job go on.
     let stat = format!("/proc/{}/stat", run.pid());
     within(Duration::from_secs(5), "sbx stops", || {
         std::fs::read_to_string(&stat).is_ok_and(|text| text.contains(") T "))

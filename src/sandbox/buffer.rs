@@ -1,9 +1,10 @@
-//! Bytes between two terminals, in a place that was allocated once.
+//! Bytes between two streams, in a place that was allocated once.
 
 use crate::sys::Errno;
 use std::os::fd::BorrowedFd;
 
-/// Bytes on their way. The first place is kept free for a carriage return that was held back.
+/// Bytes on their way, less than a page: as much as a pipe takes at once. The first place is kept free for a carriage return that was held back.
+#[derive(Debug)]
 pub(super) struct Buffer {
     /// On the heap: on the stack of a supervisor, even one without a terminal would touch their pages.
     bytes: Box<[u8]>,
@@ -38,6 +39,11 @@ impl Buffer {
     pub(super) fn drain(&mut self, to: BorrowedFd<'_>) -> Result<(), Errno> {
         self.start += nix::unistd::write(to, self.waiting())?;
         Ok(())
+    }
+
+    /// Forgets what is behind the first so many.
+    pub(super) fn cut(&mut self, length: usize) {
+        self.end = self.end.min(self.start.saturating_add(length));
     }
 
     /// Puts one byte in front of what was just read.
