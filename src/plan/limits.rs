@@ -194,6 +194,17 @@ fn lacking(
     ledger.lacks(protection, words, mend)
 }
 
+/// Our init is a process too, which nobody means who says how many there may be.
+fn with_init(policy: &Policy, limit: &Set<Limit>) -> Limit {
+    let of_pids = limit.value.resource == Resource::Nproc && of_the_whole(policy, limit);
+    let more = u64::from(of_pids && policy.init.value);
+    Limit {
+        resource: limit.value.resource,
+        soft: limit.value.soft.saturating_add(more),
+        hard: limit.value.hard.saturating_add(more),
+    }
+}
+
 /// Whether a limit of each process is there only because of a ceiling of the whole.
 fn of_the_whole(policy: &Policy, limit: &Set<Limit>) -> bool {
     let (memory, pids) = (policy.memory.as_ref(), policy.pids.as_ref());
@@ -382,7 +393,7 @@ impl Ceilings {
         let all = policy.limits.iter().filter(|l| !floor(l));
         add(
             steps,
-            Step::Limits(all.map(|l| l.value).collect()),
+            Step::Limits(all.map(|l| with_init(policy, l)).collect()),
             "[limits] and --ulimit",
         );
     }

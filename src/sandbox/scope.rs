@@ -151,6 +151,9 @@ fn start(unit: &str, controllers: &[&str]) -> Call {
                 // every process of the user's each time.
                 ("DelegateControllers", Value::Texts(controllers)),
                 ("PIDs", Value::Numbers(&[pid])),
+                // What may be is said by the sandbox's own cgroup. Not said here, a scope has less than the session that it was in
+                // (systemd-system.conf(5), DefaultTasksMax=).
+                ("TasksMax", Value::Number(u64::MAX)),
                 // A scope that failed is kept until somebody asks why, which nobody will.
                 ("CollectMode", Value::Text("inactive-or-failed")),
             ]),

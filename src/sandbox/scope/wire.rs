@@ -9,6 +9,7 @@ const LARGEST: usize = 1 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value<'a> {
     Text(&'a str),
+    Number(u64),
     Numbers(&'a [u32]),
     Texts(&'a [&'a str]),
     Properties(&'a [(&'a str, Value<'a>)]),
@@ -98,6 +99,10 @@ fn put(out: &mut Vec<u8>, value: Value<'_>) {
             out.extend(text.bytes());
             out.push(0);
         }
+        Value::Number(number) => {
+            align(out, 8);
+            out.extend(number.to_le_bytes());
+        }
         Value::Numbers(numbers) => {
             let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
             out.extend(length(&bytes));
@@ -138,6 +143,7 @@ fn put(out: &mut Vec<u8>, value: Value<'_>) {
 fn kind(value: Value<'_>) -> &'static str {
     match value {
         Value::Text(_) => "s",
+        Value::Number(_) => "t",
         Value::Numbers(_) => "au",
         Value::Texts(_) => "as",
         Value::Properties(_) => "a(sv)",
@@ -219,6 +225,18 @@ mod tests {
         let mut out = Vec::new();
         put(&mut out, Value::Properties(&[("D", Value::Numbers(&[]))]));
         let expected = b"\x10\0\0\0\0\0\0\0\x01\0\0\0D\0\x02au\0\0\0\0\0\0\0";
+        assert_eq!(
+            out.get(8..).expect("a body").escape_ascii().to_string(),
+            expected.get(8..).expect("a body").escape_ascii().to_string()
+        );
+        assert_eq!(number(&out, 0), Some(out.len() - 8));
+    }
+
+    #[test]
+    fn a_long_number_stands_at_a_multiple_of_eight() {
+        let mut out = Vec::new();
+        put(&mut out, Value::Properties(&[("N", Value::Number(7))]));
+        let expected = b"\x18\0\0\0\0\0\0\0\x01\0\0\0N\0\x01t\0\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0";
         assert_eq!(
             out.get(8..).expect("a body").escape_ascii().to_string(),
             expected.get(8..).expect("a body").escape_ascii().to_string()

@@ -70,6 +70,10 @@ fn in_scope() -> (Started, PathBuf) {
         "{scope:?}"
     );
     assert!(own.starts_with(&scope) && own.join("memory.max").exists());
+    // What systemd gives each unit of its own accord would be a limit that nobody has asked for.
+    if let Ok(tasks) = std::fs::read_to_string(scope.join("pids.max")) {
+        assert_eq!(tasks.trim(), "max");
+    }
     (run, scope)
 }
 
