@@ -1,5 +1,6 @@
 //! Whether the caller has a cgroup of its own, from `/proc/self/cgroup` and `/proc/self/mountinfo`.
 
+use super::mountinfo::{Mount, mounts};
 use crate::model::HostPath;
 use crate::model::host::Cgroup;
 use crate::sys::fs::path_has_attribute;
@@ -166,7 +167,7 @@ fn writable(directory: &Path) -> bool {
 }
 
 fn find(own: &str, mountinfo: &str) -> Found {
-    let mounts: Vec<Mount> = mountinfo.lines().filter_map(mount).collect();
+    let mounts: Vec<Mount> = mounts(mountinfo).collect();
     let unified = mounts.iter().find(|m| m.kind == "cgroup2");
     if unified.is_none() && mounts.iter().all(|m| m.kind != "cgroup") {
         return Found::Absent;
@@ -179,50 +180,17 @@ fn find(own: &str, mountinfo: &str) -> Found {
     let path = own.lines().find_map(|line| line.strip_prefix("0::"));
     match (unified, path) {
         _ if v1 => Found::Legacy,
-        (Some(mount), Some(path)) => mount.holds(path).map_or(Found::Elsewhere, Found::Unified),
+        (Some(mount), Some(path)) => seen_in(mount, path).map_or(Found::Elsewhere, Found::Unified),
         (Some(_), None) => Found::Elsewhere,
         (None, _) => Found::Legacy,
     }
 }
 
-/// A line of `/proc/self/mountinfo`.
-pub(super) struct Mount {
-    kind: String,
-    root: String,
-    /// Where it is.
-    pub(super) point: String,
-    /// What is mounted there, as whoever mounted it called it.
-    pub(super) source: String,
-}
-
-impl Mount {
-    /// Where a cgroup is seen in this mount. With a cgroup namespace of an outer container its path may begin with `/..`.
-    fn holds(&self, path: &str) -> Option<PathBuf> {
-        let below = Path::new(path).strip_prefix(&self.root).ok()?;
-        let plain = below.components().all(|c| matches!(c, Component::Normal(_)));
-        plain.then(|| Path::new(&self.point).join(below))
-    }
-}
-
-/// proc_pid_mountinfo(5): fields up to a lone `-`, then the type.
-pub(super) fn mount(line: &str) -> Option<Mount> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut fields = before.split(' ');
-    let root = fields.nth(3)?;
-    let mut after = after.split(' ');
-    Some(Mount {
-        kind: after.next()?.to_owned(),
-        source: plain(after.next()?),
-        root: plain(root),
-        point: plain(fields.next()?),
-    })
-}
-
-/// The kernel writes space, tab, newline and backslash as three octal digits.
-fn plain(field: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-        .iter()
-        .fold(field.to_owned(), |text, (code, meant)| text.replace(code, meant))
+/// Where a cgroup is seen in a mount. With a cgroup namespace of an outer container its path may begin with `/..`.
+fn seen_in(mount: &Mount, path: &str) -> Option<PathBuf> {
+    let below = Path::new(path).strip_prefix(&mount.root).ok()?;
+    let plain = below.components().all(|c| matches!(c, Component::Normal(_)));
+    plain.then(|| Path::new(&mount.point).join(below))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What says why a user namespace is refused: sysctls and the traces of an outer container.
 
 use super::files;
+use super::mountinfo::mounts;
 use crate::model::host::UserNamespaceRefusal as Refusal;
 use crate::sys::Errno;
 use std::path::{Path, PathBuf};
@@ -76,19 +77,15 @@ impl Clues {
 
 /// mountinfo shows the mounts below this process's root: in a chroot that is no mount point, none of them is `/`.
 fn chroot(mountinfo: &str) -> bool {
-    let mut points = points(mountinfo).peekable();
-    points.peek().is_some() && points.all(|p| p != "/")
-}
-
-fn points(mountinfo: &str) -> impl Iterator<Item = &str> {
-    mountinfo.lines().filter_map(|l| l.split(' ').nth(4))
+    let mut mounts = mounts(mountinfo).peekable();
+    mounts.peek().is_some() && mounts.all(|m| m.point != "/")
 }
 
 /// A mount on one of the kernel's own empty directories, as `binfmt_misc` on every machine with systemd, hides nothing.
 fn masked_proc(mountinfo: &str) -> Vec<String> {
-    points(mountinfo)
+    mounts(mountinfo)
+        .map(|m| m.point)
         .filter(|p| p.starts_with("/proc/") && !p.starts_with("/proc/sys/fs/"))
-        .map(str::to_owned)
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! The disk that a path lies on, by the numbers that io.max of a cgroup takes.
 
-use super::{cgroup, files};
+use super::files;
+use super::mountinfo::mounts;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -33,8 +34,7 @@ pub(super) fn of(path: &Path) -> Result<String, String> {
 
 /// What is mounted where this path lies: the last of those that lie deepest hides the others.
 fn source(mountinfo: &str, real: &Path) -> Option<PathBuf> {
-    let mounts = mountinfo.lines().filter_map(cgroup::mount);
-    let above = mounts.filter(|m| real.starts_with(&m.point));
+    let above = mounts(mountinfo).filter(|m| real.starts_with(&m.point));
     let found = above.max_by_key(|m| Path::new(&m.point).components().count());
     found.map(|m| m.source.into())
 }

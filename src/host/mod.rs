@@ -15,6 +15,7 @@ pub mod findings;
 mod ids;
 mod kernel;
 mod merged;
+mod mountinfo;
 mod probe;
 mod refusal;
 pub mod sources;
