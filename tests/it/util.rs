@@ -1,5 +1,6 @@
 //! What the tests share: a directory of one's own, one sbx command line, what came out of it, and skips that are counted.
 
+pub mod bus;
 pub mod daemon;
 pub mod image;
 pub mod tar;

@@ -2,6 +2,7 @@
 
 use super::PLAIN;
 use super::rungs::scopes;
+use crate::util::bus::{message, removed};
 use crate::util::{Dir, Out, Sbx, is_root, skip};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -66,8 +67,8 @@ impl Bus {
         let unit = unit(&said);
         match self {
             Self::AnswersAnError => stream.write_all(&message(3, b"", b""))?,
-            Self::Fails => stream.write_all(&job_removed(&unit, "failed"))?,
-            _ => stream.write_all(&job_removed(&unit, "done"))?,
+            Self::Fails => stream.write_all(&removed(&unit, "failed"))?,
+            _ => stream.write_all(&removed(&unit, "done"))?,
         }
         until(&mut stream, b"never said").map(drop)
     }
@@ -88,30 +89,6 @@ fn unit(said: &[u8]) -> String {
     let start = text.find("run-sbx-").expect("a unit");
     let end = text[start..].find(".scope").expect("a scope");
     text[start..start + end + 6].to_owned()
-}
-
-/// The D-Bus specification, "Message Protocol": of the fields only those that are looked for.
-fn message(kind: u8, fields: &[u8], body: &[u8]) -> Vec<u8> {
-    let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("short").to_le_bytes();
-    let mut out = vec![b'l', kind, 0, 1];
-    out.extend(length(body));
-    out.extend(7_u32.to_le_bytes());
-    out.extend(length(fields));
-    out.extend(fields);
-    out.resize(out.len().next_multiple_of(8), 0);
-    out.extend(body);
-    out
-}
-
-fn job_removed(unit: &str, result: &str) -> Vec<u8> {
-    let mut body = 1_u32.to_le_bytes().to_vec();
-    for text in ["/org/freedesktop/systemd1/job/1", unit, result] {
-        body.resize(body.len().next_multiple_of(4), 0);
-        body.extend(u32::try_from(text.len()).expect("short").to_le_bytes());
-        body.extend(text.as_bytes());
-        body.push(0);
-    }
-    message(4, b"\x03\x01s\0\x0a\0\0\0JobRemoved\0", &body)
 }
 
 /// One run whose session is that directory.
