@@ -159,6 +159,17 @@ fn values_that_mean_nothing_are_refused_with_what_would_be_right() {
     }
 }
 
+/// On each rung the same: our own init is not among them.
+#[test]
+fn there_are_as_many_processes_as_is_said() {
+    assert_eq!(run(&["--pids-limit", "1"], "echo ran").ok(), "ran");
+    let forks = "(exec true) 2>/dev/null; echo forked";
+    assert_eq!(run(&["--pids-limit", "2"], forks).ok(), "forked");
+    let none = run(&["--pids-limit", "1"], forks);
+    assert_ne!(none.code, Some(0), "{}", none.stdout());
+    assert_eq!(none.stdout(), "");
+}
+
 #[test]
 fn whole_processors_are_held_without_a_cgroup() {
     if std::thread::available_parallelism().expect("a number").get() < 2 {
