@@ -162,6 +162,7 @@ impl Running {
         state: &mut State<'_>,
         give_up_rights: bool,
     ) -> Result<(Status, Usage), SuperviseError> {
+        let mut idle = false;
         loop {
             let mut watches = [Watch::NONE; 12];
             watches[0] = Watch::read(self.control.as_raw_fd()).when(state.channel);
@@ -169,7 +170,12 @@ impl Running {
             watches[2] = Watch::read(self.pidfd.as_raw_fd());
             watches[3] = Watch::read(state.looker.as_ref().map_or(-1, Looker::fd));
             state.watch_streams(&mut watches[4..]);
-            socket::poll(&mut watches, state.patience())?;
+            let patience = state.patience();
+            if std::mem::take(&mut idle) {
+                // Last: every function that is called behind it is mapped again.
+                memory::release_unused();
+            }
+            socket::poll(&mut watches, patience)?;
             if watches[0].ready {
                 self.hear(state, give_up_rights)?;
             }
@@ -200,8 +206,7 @@ impl Running {
             }
             // A look at the memory needs code, which is given back behind it as well.
             if state.started && !watches.iter().any(|w| w.ready) && (!state.slim || state.watch.is_some()) {
-                memory::release_unused();
-                state.slim = true;
+                (state.slim, idle) = (true, true);
             }
             if state.deadline.is_some_and(|d| d <= Instant::now()) && state.ended.is_none() {
                 state.deadline = None;
