@@ -29,7 +29,7 @@ pub(super) struct Cgroup {
     parent: OwnedFd,
     name: CString,
     directory: Flock<File>,
-    /// The leaf that this process has moved to, out of `parent`.
+    /// The leaf that this process has moved to, out of `parent`, and goes back from at the end.
     leaf: Option<CString>,
     /// Whether `parent` is a scope: systemd removes it with all that is left in it when this process ends.
     scope: bool,
@@ -82,7 +82,7 @@ impl Asked {
             parent,
             name,
             directory,
-            leaf,
+            leaf: leaf.filter(|_| scope.is_none()),
             scope: scope.is_some(),
             controllers,
             counts,
@@ -113,7 +113,7 @@ impl Cgroup {
     /// What the supervisor still needs when it gives up its rights: to remove in the first, and to write there too when it has to go
     /// back to where it was; to read and write in the second.
     pub(super) fn places(&self) -> (BorrowedFd<'_>, bool, BorrowedFd<'_>) {
-        (self.parent.as_fd(), self.leaf.is_some() && !self.scope, self.fd())
+        (self.parent.as_fd(), self.leaf.is_some(), self.fd())
     }
 
     /// Stops everything in it, or lets it go on. `false`: the kernel cannot (before 5.2).
@@ -136,7 +136,7 @@ impl Cgroup {
     /// Kills what is left in it and removes it.
     pub(super) fn remove(self) {
         end(self.parent.as_fd(), self.fd(), &self.name);
-        let Some(leaf) = self.leaf.as_ref().filter(|_| !self.scope) else {
+        let Some(leaf) = &self.leaf else {
             return;
         };
         // Back to where this process was, so that nothing of ours is left: a cgroup that gives controllers on takes no process.
