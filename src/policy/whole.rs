@@ -33,25 +33,31 @@ pub(super) fn pids(profile: &Profile) -> Option<Set<u64>> {
 
 /// No time at all is taken for no limit elsewhere (podman), and would be the end of every command here.
 pub(super) fn time(profile: &Profile) -> Result<Option<Set<Span>>, Error> {
-    match &profile.limits.time {
-        Some(time) if time.value.0.is_zero() => refuse(
-            "limits.time",
-            &time.origin,
-            "write how long, or leave it out for no limit",
-        ),
-        time => Ok(time.clone()),
-    }
+    above_nothing("limits.time", "how long", &profile.limits.time, |time| {
+        time.0.is_zero()
+    })
 }
 
-/// Nothing at all would be the end of every command that says a word.
+/// No output at all would be the end of every command that says a word.
 pub(super) fn output(profile: &Profile) -> Result<Option<Set<Bytes>>, Error> {
-    match &profile.limits.output {
-        Some(output) if output.value.0 == 0 => refuse(
-            "limits.output",
-            &output.origin,
-            "write how much, or leave it out for no limit",
+    above_nothing("limits.output", "how much", &profile.limits.output, |most| {
+        most.0 == 0
+    })
+}
+
+fn above_nothing<T: Clone>(
+    what: &str,
+    how: &str,
+    said: &Option<Set<T>>,
+    nothing: impl Fn(&T) -> bool,
+) -> Result<Option<Set<T>>, Error> {
+    match said {
+        Some(limit) if nothing(&limit.value) => refuse(
+            what,
+            &limit.origin,
+            format!("write {how}, or leave it out for no limit"),
         ),
-        output => Ok(output.clone()),
+        limit => Ok(limit.clone()),
     }
 }
 
