@@ -3,7 +3,8 @@
 use crate::sys::Errno;
 use std::os::fd::BorrowedFd;
 
-/// Bytes on their way, less than a page: as much as a pipe takes at once. The first place is kept free for a carriage return that was held back.
+/// Bytes on their way, less than a page: as much as a pipe takes at once. The first place is kept free for a carriage return that was
+/// held back.
 #[derive(Debug)]
 pub(super) struct Buffer {
     /// On the heap: on the stack of a supervisor, even one without a terminal would touch their pages.

@@ -242,10 +242,8 @@ impl Child<'_> {
 
 /// A descriptor in place of standard streams.
 fn stand_in(fd: &OwnedFd, streams: [bool; 3]) -> Result<()> {
-    let wanted = (0..).zip(streams).filter(|(_, wanted)| *wanted);
-    wanted
-        .into_iter()
-        .try_for_each(|(stream, _)| fs::duplicate_onto(fd.as_fd(), stream))
+    let mut wanted = (0..).zip(streams).filter(|(_, wanted)| *wanted);
+    wanted.try_for_each(|(stream, _)| fs::duplicate_onto(fd.as_fd(), stream))
 }
 
 /// With NOROOT and NO_SETUID_FIXUP set, a change of ids changes no capability: the set is emptied on purpose, later.

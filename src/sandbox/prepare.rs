@@ -75,7 +75,8 @@ pub enum PrepareError {
     Seccomp(#[from] crate::seccomp::CompileError),
 }
 
-/// Prepares a plan. `counts`: how much of what a cgroup counts is wanted at the end.
+/// Prepares a plan, and asks for the scope that it names: systemd makes it meanwhile. `counts`: how much of what a cgroup counts is
+/// wanted at the end.
 ///
 /// # Errors
 /// For a plan that breaks a rule of its own, strings with NUL, and where Landlock or the filter cannot be made.

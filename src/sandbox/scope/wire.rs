@@ -220,28 +220,29 @@ mod tests {
         );
     }
 
+    /// The gap before the first structure is not counted; a long number stands at a multiple of eight.
     #[test]
-    fn properties_are_counted_without_the_gap_before_them() {
-        let mut out = Vec::new();
-        put(&mut out, Value::Properties(&[("D", Value::Numbers(&[]))]));
-        let expected = b"\x10\0\0\0\0\0\0\0\x01\0\0\0D\0\x02au\0\0\0\0\0\0\0";
-        assert_eq!(
-            out.get(8..).expect("a body").escape_ascii().to_string(),
-            expected.get(8..).expect("a body").escape_ascii().to_string()
-        );
-        assert_eq!(number(&out, 0), Some(out.len() - 8));
-    }
-
-    #[test]
-    fn a_long_number_stands_at_a_multiple_of_eight() {
-        let mut out = Vec::new();
-        put(&mut out, Value::Properties(&[("N", Value::Number(7))]));
-        let expected = b"\x18\0\0\0\0\0\0\0\x01\0\0\0N\0\x01t\0\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0";
-        assert_eq!(
-            out.get(8..).expect("a body").escape_ascii().to_string(),
-            expected.get(8..).expect("a body").escape_ascii().to_string()
-        );
-        assert_eq!(number(&out, 0), Some(out.len() - 8));
+    fn properties_as_the_specification_lays_them_out() {
+        for (name, value, expected) in [
+            (
+                "D",
+                Value::Numbers(&[]),
+                &b"\x10\0\0\0\0\0\0\0\x01\0\0\0D\0\x02au\0\0\0\0\0\0\0"[..],
+            ),
+            (
+                "N",
+                Value::Number(7),
+                b"\x18\0\0\0\0\0\0\0\x01\0\0\0N\0\x01t\0\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0",
+            ),
+        ] {
+            let mut out = Vec::new();
+            put(&mut out, Value::Properties(&[(name, value)]));
+            assert_eq!(
+                out.get(8..).expect("a body").escape_ascii().to_string(),
+                expected.get(8..).expect("a body").escape_ascii().to_string()
+            );
+            assert_eq!(number(&out, 0), Some(out.len() - 8));
+        }
     }
 
     #[test]
