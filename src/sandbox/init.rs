@@ -53,16 +53,16 @@ pub(super) fn serve(control: BorrowedFd<'_>, terminal: Option<OwnedFd>, command:
         }
         let mut watches = [Watch::read(control.as_raw_fd()), Watch::read(signals.as_raw_fd())];
         socket::poll(&mut watches, patience)?;
-        if patience > 0 && !watches.iter().any(|w| w.ready) {
+        if patience > 0 && !watches.iter().any(Watch::ready) {
             memory::release_unused();
             patience = -1;
             // At once: every function that is called before then would be mapped again.
             socket::poll(&mut watches, patience)?;
         }
-        if watches[1].ready {
+        if watches[1].ready() {
             while signal::next_signal(signals.as_fd())?.is_some() {}
         }
-        if watches[0].ready {
+        if watches[0].ready() {
             obey(control, command, terminal.as_ref())?;
         }
     }

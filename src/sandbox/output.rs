@@ -109,10 +109,10 @@ impl Outlets {
     /// Moves bytes where poll has seen that it can be done.
     pub(super) fn step(&mut self, watches: &[Watch], allowance: &mut Allowance) {
         for (two, outlet) in watches.chunks_exact(2).zip(&mut self.all) {
-            if two.first().is_some_and(|w| w.ready) {
+            if two.first().is_some_and(Watch::ready) {
                 outlet.read(allowance);
             }
-            if two.last().is_some_and(|w| w.ready)
+            if two.last().is_some_and(Watch::ready)
                 && let Err(errno) = outlet.write()
             {
                 self.failed.get_or_insert(errno);

@@ -176,10 +176,10 @@ impl Running {
                 memory::release_unused();
             }
             socket::poll(&mut watches, patience)?;
-            if watches[0].ready {
+            if watches[0].ready() {
                 self.hear(state, give_up_rights)?;
             }
-            if watches[1].ready {
+            if watches[1].ready() {
                 while let Some(arrived) = signal::next_signal(self.signals.as_fd())? {
                     self.forward(state, arrived);
                 }
@@ -189,7 +189,7 @@ impl Running {
                 self.put_an_end(state, Ended::Output);
             }
             self.hold_on(state);
-            if watches[2].ready {
+            if watches[2].ready() {
                 // What was said before the end is heard before the end is believed.
                 while state.channel {
                     self.hear(state, false)?;
@@ -198,14 +198,14 @@ impl Running {
                     return Ok((status, usage));
                 }
             }
-            if watches[3].ready {
+            if watches[3].ready() {
                 self.hear_of_limits(state)?;
             }
             if state.ended.is_none() && state.watch.as_mut().is_some_and(MemoryWatch::look) {
                 self.put_an_end(state, Ended::OutOfMemory);
             }
             // A look at the memory needs code, which is given back behind it as well.
-            if state.started && !watches.iter().any(|w| w.ready) && (!state.slim || state.watch.is_some()) {
+            if state.started && !watches.iter().any(Watch::ready) && (!state.slim || state.watch.is_some()) {
                 (state.slim, idle) = (true, true);
             }
             if state.deadline.is_some_and(|d| d <= Instant::now()) && state.ended.is_none() {

@@ -177,7 +177,7 @@ impl Relay {
 
     /// Moves bytes where poll has seen that it can be done.
     pub(super) fn step(&mut self, watches: &[Watch], allowance: &mut Allowance) {
-        let ready = |i: usize| watches.get(i).is_some_and(|w| w.ready);
+        let ready = |i: usize| watches.get(i).is_some_and(Watch::ready);
         if ready(0) {
             self.read_master(allowance);
         }
@@ -251,13 +251,13 @@ impl Relay {
         loop {
             let [master, _, _, output] = self.watches();
             let mut watches = [master, output];
-            if socket::poll(&mut watches, 0).is_err() || watches.iter().all(|w| !w.ready) {
+            if socket::poll(&mut watches, 0).is_err() || watches.iter().all(|w| !w.ready()) {
                 break;
             }
-            if watches[0].ready {
+            if watches[0].ready() {
                 self.read_master(allowance);
             }
-            if watches[1].ready || self.output.is_none() {
+            if watches[1].ready() || self.output.is_none() {
                 self.write_output();
             }
         }

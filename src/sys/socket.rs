@@ -114,37 +114,37 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8], wait: bool) -> Result<(
 
 /// What to wait for, and what was seen.
 #[derive(Debug, Clone, Copy)]
-pub struct Watch {
-    /// The descriptor; negative ones are passed over.
-    pub fd: RawFd,
-    /// Wait until it can be written, else until it can be read.
-    pub write: bool,
-    /// Seen: what was waited for, or the other end is gone.
-    pub ready: bool,
-}
+#[repr(transparent)]
+pub struct Watch(libc::pollfd);
 
 impl Watch {
     /// Waits for nothing.
-    pub const NONE: Self = Self {
-        fd: -1,
-        write: false,
-        ready: false,
-    };
+    pub const NONE: Self = Self::of(-1, 0);
 
-    /// Waits until it can be read.
-    #[must_use]
-    pub fn read(fd: RawFd) -> Self {
-        Self { fd, ..Self::NONE }
+    const fn of(fd: RawFd, events: i16) -> Self {
+        Self(libc::pollfd {
+            fd,
+            events,
+            revents: 0,
+        })
     }
 
-    /// Waits until it can be written.
+    /// Waits until it can be read; for nothing where the descriptor is negative.
+    #[must_use]
+    pub fn read(fd: RawFd) -> Self {
+        Self::of(fd, libc::POLLIN)
+    }
+
+    /// Waits until it can be written; for nothing where the descriptor is negative.
     #[must_use]
     pub fn write(fd: RawFd) -> Self {
-        Self {
-            fd,
-            write: true,
-            ready: false,
-        }
+        Self::of(fd, libc::POLLOUT)
+    }
+
+    /// Seen: what was waited for, or the other end is gone.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.0.revents != 0
     }
 
     /// Waits for it only then.
@@ -162,33 +162,18 @@ pub fn millis(time: Option<Duration>) -> i32 {
     })
 }
 
-/// Waits for one of up to 12 descriptors, or for so many milliseconds (negative: for ever). An interrupted wait sees nothing.
+/// Waits for one of these, or for so many milliseconds (negative: for ever). An interrupted wait sees nothing.
 ///
 /// # Errors
 /// As poll(2).
 pub fn poll(watches: &mut [Watch], millis: i32) -> Result<()> {
-    let mut fds = [libc::pollfd {
-        fd: -1,
-        events: 0,
-        revents: 0,
-    }; 12];
-    for (fd, watch) in fds.iter_mut().zip(watches.iter()) {
-        *fd = libc::pollfd {
-            fd: watch.fd,
-            events: if watch.write { libc::POLLOUT } else { libc::POLLIN },
-            revents: 0,
-        };
+    for watch in watches.iter_mut() {
+        watch.0.revents = 0;
     }
-    let count = watches.len().min(fds.len()) as libc::nfds_t;
-    // SAFETY: the array is live and at least `count` long.
-    match check_int(unsafe { libc::poll(fds.as_mut_ptr(), count, millis) }) {
-        Err(Errno::EINTR) => {}
-        other => {
-            other?;
-        }
+    // SAFETY: the slice is live, and each of its elements is a pollfd and nothing else.
+    match check_int(unsafe { libc::poll(watches.as_mut_ptr().cast(), watches.len() as libc::nfds_t, millis) })
+    {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno),
     }
-    for (fd, watch) in fds.iter().zip(watches.iter_mut()) {
-        watch.ready = fd.revents != 0;
-    }
-    Ok(())
 }

@@ -132,8 +132,8 @@ pub(crate) fn readable(fd: BorrowedFd<'_>, patience: Duration) -> bool {
         if socket::poll(&mut watch, socket::millis(Some(left))).is_err() {
             return false;
         }
-        if watch[0].ready || left.is_zero() {
-            return watch[0].ready;
+        if watch[0].ready() || left.is_zero() {
+            return watch[0].ready();
         }
     }
 }

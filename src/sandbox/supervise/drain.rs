@@ -33,11 +33,12 @@ impl State<'_> {
                 Some(last + PATIENCE)
             };
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if socket::poll(&mut watches, socket::millis(left)).is_err() || watches[8].ready && ends(signals)
+            if socket::poll(&mut watches, socket::millis(left)).is_err()
+                || watches[8].ready() && ends(signals)
             {
                 break;
             }
-            if watches.iter().any(|w| w.ready) {
+            if watches.iter().any(Watch::ready) {
                 last = Instant::now();
             } else if left.is_some_and(|left| left.is_zero()) {
                 if self.unsent() && by_itself {

@@ -238,7 +238,7 @@ fn serve(apart: Apart, namespace: &OwnedFd, to: &OwnedFd, first: (i32, bool)) ->
 fn listen(from: &OwnedFd, wait: Option<Duration>) -> Result<bool, Errno> {
     let mut watch = [Watch::read(from.as_raw_fd())];
     socket::poll(&mut watch, socket::millis(wait))?;
-    if !watch.iter().any(|w| w.ready) {
+    if !watch.iter().any(Watch::ready) {
         return Ok(false);
     }
     match socket::receive(from.as_fd(), &mut [0], false) {
