@@ -45,22 +45,28 @@ pub fn choose(args: &SandboxArgs, current: Option<&Path>, uid: u32) -> Result<Ch
     };
     let mut profile = Profile::default();
     for name in &given {
-        profile = profile.merge(library.load(name).map_err(Report::sbx)?);
+        library.add(name, &mut profile).map_err(Report::sbx)?;
     }
     let mut names = given.join("+");
     if let Some(local) = current
         .map(|c| c.join(LOCAL))
         .filter(|p| p.symlink_metadata().is_ok())
     {
-        let source = library.file(&local).map_err(Report::sbx)?;
-        profile = tighten::tighten(&profile, &source).map_err(Report::sbx)?;
+        tighten(&library, &local, &mut profile)?;
         out::words(format_args!(
             "sbx: {LOCAL} of this directory tightens the profile"
         ));
         names.push('+');
         names.push_str(LOCAL);
     }
-    let flags = args.profile(&profile.identity)?;
-    profile = profile.merge(flags);
+    profile.add(args.profile(&profile.identity)?);
     Ok(Chosen { profile, names })
+}
+
+/// In a frame of its own: without such a profile no page of the stack is touched for it.
+#[inline(never)]
+fn tighten(library: &Library, local: &Path, profile: &mut Profile) -> Result<(), Report> {
+    let source = library.file(local).map_err(Report::sbx)?;
+    *profile = tighten::tighten(profile, &source).map_err(Report::sbx)?;
+    Ok(())
 }

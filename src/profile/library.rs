@@ -1,7 +1,7 @@
 //! Where profiles are found, and what they come to once everything they extend is merged.
 
 use super::diagnostic::{Error, Source};
-use super::read::{Parsed, read};
+use super::read::read;
 use super::schema::Profile;
 use crate::model::meant;
 use crate::sys::small::{self, Unread};
@@ -46,7 +46,17 @@ impl Library {
     /// # Errors
     /// When it does not exist, is not trusted, or has a fault.
     pub fn load(&self, name: &str) -> Result<Profile, Error> {
-        self.resolve(&self.source(name, None)?, &mut vec![name.to_owned()])
+        let mut profile = Profile::default();
+        self.add(name, &mut profile)?;
+        Ok(profile)
+    }
+
+    /// The same, merged into another.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn add(&self, name: &str, to: &mut Profile) -> Result<(), Error> {
+        self.resolve(to, &self.source(name, None)?, &mut vec![name.to_owned()])
     }
 
     /// The text of a profile by name or path; relative paths start at `near`.
@@ -109,21 +119,13 @@ impl Library {
     }
 
     /// Merges what a source extends, in order, and then itself.
-    ///
-    /// # Errors
-    /// For a fault anywhere in the chain, and for a circle.
-    pub fn resolve(&self, source: &Source, chain: &mut Vec<String>) -> Result<Profile, Error> {
+    fn resolve(&self, to: &mut Profile, source: &Source, chain: &mut Vec<String>) -> Result<(), Error> {
         let parsed = read(source)?;
-        self.extend(source, parsed, chain)
-    }
-
-    fn extend(&self, source: &Source, parsed: Parsed, chain: &mut Vec<String>) -> Result<Profile, Error> {
         let near = if source.built_in {
             None
         } else {
             Path::new(&*source.name).parent()
         };
-        let mut all = Profile::default();
         for base in &parsed.extends {
             let own_name = chain.last().is_some_and(|last| *last == base.value);
             let circle = chain.contains(&base.value) && (source.built_in || !own_name);
@@ -147,10 +149,11 @@ impl Library {
                     .map_err(|e| Error::whole(&source.name, format!("{}: {e}", base.origin), None))?,
             };
             chain.push(base.value.clone());
-            all = all.merge(self.resolve(&next, chain)?);
+            self.resolve(to, &next, chain)?;
             chain.pop();
         }
-        Ok(all.merge(parsed.profile))
+        to.add(parsed.profile);
+        Ok(())
     }
 
     /// Reads a file that only its owner, who is the caller or root, can change.

@@ -9,110 +9,185 @@
 //! | `capabilities`, `root-capabilities`, `socket-families` | replaced as a whole |
 //! | `syscalls.allow` after an earlier `deny` of the same word | lifts it |
 
-use super::schema::{Maybe, Profile};
+use super::schema::{
+    Environment, Filesystem, Identity, Limits, Maybe, Namespaces, Network, Profile, Syscalls, Terminal,
+};
 use crate::model::Set;
-use std::collections::BTreeMap;
 
-fn later<T>(earlier: Maybe<T>, later: Maybe<T>) -> Maybe<T> {
-    later.or(earlier)
+fn later<T>(earlier: &mut Maybe<T>, later: Maybe<T>) {
+    if later.is_some() {
+        *earlier = later;
+    }
 }
 
-fn both<T: PartialEq>(mut earlier: Vec<Set<T>>, later: Vec<Set<T>>) -> Vec<Set<T>> {
+fn both<T: PartialEq>(earlier: &mut Vec<Set<T>>, later: Vec<Set<T>>) {
     for new in later {
         // The first to say it stays the one who said it.
         if !earlier.iter().any(|old| old.value == new.value) {
             earlier.push(new);
         }
     }
-    earlier
 }
 
-fn by_target<T, K: PartialEq>(
-    mut earlier: Vec<Set<T>>,
-    later: Vec<Set<T>>,
-    target: impl Fn(&T) -> K,
-) -> Vec<Set<T>> {
+fn by_target<T, K: PartialEq>(earlier: &mut Vec<Set<T>>, later: Vec<Set<T>>, target: impl Fn(&T) -> K) {
     for new in later {
         earlier.retain(|old| target(&old.value) != target(&new.value));
         earlier.push(new);
     }
-    earlier
-}
-
-fn by_key<K: Ord, V>(mut earlier: BTreeMap<K, V>, later: BTreeMap<K, V>) -> BTreeMap<K, V> {
-    earlier.extend(later);
-    earlier
 }
 
 impl Profile {
     /// This profile, and then the other.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
-        self.description = later(self.description, other.description);
-        let (a, b) = (&mut self.identity, other.identity);
-        a.map = later(a.map.take(), b.map);
-        a.user = later(a.user.take(), b.user);
-        a.capabilities = later(a.capabilities.take(), b.capabilities);
-        a.root_capabilities = later(a.root_capabilities.take(), b.root_capabilities);
-        self.filesystem = filesystem(self.filesystem, other.filesystem);
-        let (a, b) = (&mut self.network, other.network);
-        a.mode = later(a.mode.take(), b.mode);
-        a.allow = both(std::mem::take(&mut a.allow), b.allow);
-        a.publish = both(std::mem::take(&mut a.publish), b.publish);
-        let (a, b) = (&mut self.syscalls, other.syscalls);
-        a.deny
-            .retain(|word, _| !b.allow.iter().any(|allowed| allowed.value == *word));
-        a.allow = both(std::mem::take(&mut a.allow), b.allow);
-        a.deny = by_key(std::mem::take(&mut a.deny), b.deny);
-        a.guards = both(std::mem::take(&mut a.guards), b.guards);
-        a.socket_families = later(a.socket_families.take(), b.socket_families);
-        self.limits = limits(self.limits, other.limits);
-        let (a, b) = (&mut self.environment, other.environment);
-        a.pass = both(std::mem::take(&mut a.pass), b.pass);
-        a.set = by_key(std::mem::take(&mut a.set), b.set);
-        self.terminal.mode = later(self.terminal.mode, other.terminal.mode);
-        self.namespaces.hostname = later(self.namespaces.hostname, other.namespaces.hostname);
-        self.namespaces.init = later(self.namespaces.init, other.namespaces.init);
-        self.enforcement = by_key(self.enforcement, other.enforcement);
+        self.add(other);
         self
     }
-}
 
-fn filesystem(a: super::schema::Filesystem, b: super::schema::Filesystem) -> super::schema::Filesystem {
-    super::schema::Filesystem {
-        root: later(a.root, b.root),
-        workdir: later(a.workdir, b.workdir),
-        home: later(a.home, b.home),
-        proc: later(a.proc, b.proc),
-        tmp: later(a.tmp, b.tmp),
-        upper: later(a.upper, b.upper),
-        upper_size: later(a.upper_size, b.upper_size),
-        without_overlay: later(a.without_overlay, b.without_overlay),
-        execute: later(a.execute, b.execute),
-        mounts: by_target(a.mounts, b.mounts, |m| {
-            m.target.clone().unwrap_or_else(|| m.source.clone())
-        }),
-        tmpfs: by_target(a.tmpfs, b.tmpfs, |t| t.target.clone()),
-        devices: by_target(a.devices, b.devices, |d| d.source.clone()),
-        masked: both(a.masked, b.masked),
+    /// The same in place: a profile is two kibibytes, and a start would move several. Every field is named, so that a new one that
+    /// nobody merges does not compile.
+    pub fn add(&mut self, other: Self) {
+        let Self {
+            description,
+            identity,
+            filesystem,
+            network,
+            syscalls,
+            limits,
+            environment,
+            terminal: Terminal { mode },
+            namespaces: Namespaces { hostname, init },
+            enforcement,
+        } = other;
+        later(&mut self.description, description);
+        self.identity.add(identity);
+        self.filesystem.add(filesystem);
+        self.network.add(network);
+        self.syscalls.add(syscalls);
+        self.limits.add(limits);
+        self.environment.add(environment);
+        later(&mut self.terminal.mode, mode);
+        later(&mut self.namespaces.hostname, hostname);
+        later(&mut self.namespaces.init, init);
+        self.enforcement.extend(enforcement);
     }
 }
 
-fn limits(a: super::schema::Limits, b: super::schema::Limits) -> super::schema::Limits {
-    super::schema::Limits {
-        memory: later(a.memory, b.memory),
-        memory_high: later(a.memory_high, b.memory_high),
-        swap: later(a.swap, b.swap),
-        pids: later(a.pids, b.pids),
-        cpu: later(a.cpu, b.cpu),
-        cpu_weight: later(a.cpu_weight, b.cpu_weight),
-        processors: later(a.processors, b.processors),
-        io: by_target(a.io, b.io, |io| io.path.clone()),
-        time: later(a.time, b.time),
-        output: later(a.output, b.output),
-        open_files: later(a.open_files, b.open_files),
-        file_size: later(a.file_size, b.file_size),
-        locked_memory: later(a.locked_memory, b.locked_memory),
-        ulimits: by_key(a.ulimits, b.ulimits),
+impl Identity {
+    fn add(&mut self, other: Self) {
+        let Self {
+            map,
+            user,
+            capabilities,
+            root_capabilities,
+        } = other;
+        later(&mut self.map, map);
+        later(&mut self.user, user);
+        later(&mut self.capabilities, capabilities);
+        later(&mut self.root_capabilities, root_capabilities);
+    }
+}
+
+impl Filesystem {
+    fn add(&mut self, other: Self) {
+        let Self {
+            root,
+            workdir,
+            home,
+            proc,
+            tmp,
+            upper,
+            upper_size,
+            without_overlay,
+            execute,
+            mounts,
+            tmpfs,
+            devices,
+            masked,
+        } = other;
+        later(&mut self.root, root);
+        later(&mut self.workdir, workdir);
+        later(&mut self.home, home);
+        later(&mut self.proc, proc);
+        later(&mut self.tmp, tmp);
+        later(&mut self.upper, upper);
+        later(&mut self.upper_size, upper_size);
+        later(&mut self.without_overlay, without_overlay);
+        later(&mut self.execute, execute);
+        by_target(&mut self.mounts, mounts, |m| {
+            m.target.clone().unwrap_or_else(|| m.source.clone())
+        });
+        by_target(&mut self.tmpfs, tmpfs, |t| t.target.clone());
+        by_target(&mut self.devices, devices, |d| d.source.clone());
+        both(&mut self.masked, masked);
+    }
+}
+
+impl Network {
+    fn add(&mut self, other: Self) {
+        let Self { mode, allow, publish } = other;
+        later(&mut self.mode, mode);
+        both(&mut self.allow, allow);
+        both(&mut self.publish, publish);
+    }
+}
+
+impl Syscalls {
+    fn add(&mut self, other: Self) {
+        let Self {
+            allow,
+            deny,
+            guards,
+            socket_families,
+        } = other;
+        self.deny
+            .retain(|word, _| !allow.iter().any(|allowed| allowed.value == *word));
+        both(&mut self.allow, allow);
+        self.deny.extend(deny);
+        both(&mut self.guards, guards);
+        later(&mut self.socket_families, socket_families);
+    }
+}
+
+impl Limits {
+    fn add(&mut self, other: Self) {
+        let Self {
+            memory,
+            memory_high,
+            swap,
+            pids,
+            cpu,
+            cpu_weight,
+            processors,
+            io,
+            time,
+            output,
+            open_files,
+            file_size,
+            locked_memory,
+            ulimits,
+        } = other;
+        later(&mut self.memory, memory);
+        later(&mut self.memory_high, memory_high);
+        later(&mut self.swap, swap);
+        later(&mut self.pids, pids);
+        later(&mut self.cpu, cpu);
+        later(&mut self.cpu_weight, cpu_weight);
+        later(&mut self.processors, processors);
+        by_target(&mut self.io, io, |io| io.path.clone());
+        later(&mut self.time, time);
+        later(&mut self.output, output);
+        later(&mut self.open_files, open_files);
+        later(&mut self.file_size, file_size);
+        later(&mut self.locked_memory, locked_memory);
+        self.ulimits.extend(ulimits);
+    }
+}
+
+impl Environment {
+    fn add(&mut self, other: Self) {
+        let Self { pass, set } = other;
+        both(&mut self.pass, pass);
+        self.set.extend(set);
     }
 }
