@@ -7,7 +7,7 @@ mod mounts;
 use super::fresh::fresh_tmpfs;
 use super::init;
 use super::message::Message;
-use super::operation::{Operation, Place};
+use super::operation::{Exec, Operation, Place};
 use super::output::Inlet;
 use crate::plan::{Access, Holder};
 use crate::sys::fs::{self, Resolve};
@@ -60,7 +60,7 @@ impl Child<'_> {
                 let tree = self.take(*slot)?;
                 self.attach_root(tree)
             }
-            Operation::RootOverlay { lower, scratch } => self.root_overlay(lower, scratch),
+            Operation::RootOverlay(layers) => self.root_overlay(&layers.0, &layers.1),
             Operation::OpenFuse(slot) => self.open_fuse(*slot),
             Operation::RootFuse { slot, user, group } => self.root_fuse(*slot, (user, group)),
             Operation::Clear(at) => self.clear(at),
@@ -82,11 +82,10 @@ impl Child<'_> {
             Operation::Proc { at, own_processes } => self.proc(at, *own_processes),
             Operation::Devpts(at) => self.devpts(at),
             Operation::WorkspaceOverlay {
-                lower,
                 at,
-                scratch,
+                below,
                 attributes,
-            } => self.workspace_overlay(lower, at, scratch, *attributes),
+            } => self.workspace_overlay(&below.0, at, &below.1, *attributes),
             Operation::Mask(at) => self.mask(at),
             Operation::ReadOnly(at) => self.read_only(at),
             Operation::SealRoot => mount::set_attributes(
@@ -122,11 +121,7 @@ impl Child<'_> {
             Operation::Session => self.session(),
             Operation::CloseRange => fs::close_range_at_exec(3),
             Operation::Seccomp(filter) => seccomp::install(filter),
-            Operation::Exec {
-                candidates,
-                arguments,
-                environment,
-            } => execute(candidates, arguments, environment),
+            Operation::Exec(exec) => execute(exec),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -290,14 +285,10 @@ fn rights(access: Access, abi: ABI) -> BitFlags<AccessFs> {
 }
 
 /// Tries each place; what execvp(3) answers: not found only if nothing was found anywhere.
-fn execute(
-    candidates: &[std::ffi::CString],
-    arguments: &process::Strings,
-    environment: &process::Strings,
-) -> Result<()> {
+fn execute(exec: &Exec) -> Result<()> {
     let mut answer = Errno::ENOENT;
-    for path in candidates {
-        match process::execute(path, arguments, environment) {
+    for path in &exec.candidates {
+        match process::execute(path, &exec.arguments, &exec.environment) {
             Errno::ENOENT | Errno::ENOTDIR => {}
             errno => answer = errno,
         }

@@ -1,6 +1,6 @@
 //! What execve(2) gets.
 
-use super::operation::Operation;
+use super::operation::{Exec, Operation};
 use super::prepare::{PrepareError, text};
 use crate::sys::process::Strings;
 use std::ffi::OsString;
@@ -34,9 +34,9 @@ pub(super) fn exec(
         let line = [name.as_bytes(), b"=", value.as_bytes()].concat();
         variables.push(text(OsString::from_vec(line).into_vec(), "the environment")?);
     }
-    Ok(Operation::Exec {
+    Ok(Operation::Exec(Box::new(Exec {
         candidates,
         arguments: Strings::new(arguments),
         environment: Strings::new(variables),
-    })
+    })))
 }

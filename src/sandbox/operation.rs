@@ -99,7 +99,7 @@ pub(super) enum Lowers {
     },
 }
 
-/// One thing the child does.
+/// One thing the child does. What is rare and long is on the heap: there are a hundred of these, and each page of them is touched.
 #[derive(Debug)]
 pub(super) enum Operation {
     /// Writes a file of the kernel.
@@ -121,11 +121,11 @@ pub(super) enum Operation {
         attributes: mount::Attributes,
     },
     /// The root is a tmpfs.
-    RootTmpfs(TmpfsOptions),
+    RootTmpfs(Box<TmpfsOptions>),
     /// The root is what a slot holds.
     RootBind(usize),
     /// The root is an overlay of a host directory and of what takes the writes.
-    RootOverlay { lower: Lower, scratch: Scratch },
+    RootOverlay(Box<(Lower, Scratch)>),
     /// Opens `/dev/fuse` into a slot.
     OpenFuse(usize),
     /// The root is what a program shows that is handed the device in a slot. The user and the group that mount.
@@ -147,7 +147,7 @@ pub(super) enum Operation {
     /// Mounts a tmpfs.
     Tmpfs {
         at: Place,
-        options: TmpfsOptions,
+        options: Box<TmpfsOptions>,
         attributes: mount::Attributes,
     },
     /// Mounts a `/proc`.
@@ -156,9 +156,8 @@ pub(super) enum Operation {
     Devpts(Place),
     /// Mounts an overlay over the workspace and sends its upper directory to the supervisor.
     WorkspaceOverlay {
-        lower: Lower,
         at: Place,
-        scratch: TmpfsOptions,
+        below: Box<(Lower, TmpfsOptions)>,
         attributes: mount::Attributes,
     },
     /// Hides a file behind `/dev/null`, a directory behind an empty tmpfs; passes over what is not there.
@@ -180,7 +179,7 @@ pub(super) enum Operation {
     /// chdir.
     StartIn(Place),
     /// sched_setaffinity.
-    Processors(ProcessorMask),
+    Processors(Box<ProcessorMask>),
     /// setrlimit.
     Limit { resource: u32, soft: u64, hard: u64 },
     /// setgroups(2).
@@ -203,12 +202,17 @@ pub(super) enum Operation {
     CloseRange,
     /// The filter.
     Seccomp(Vec<Instruction>),
-    /// execve, for each place in turn where the command may be.
-    Exec {
-        candidates: Vec<CString>,
-        arguments: Strings,
-        environment: Strings,
-    },
+    /// execve.
+    Exec(Box<Exec>),
+}
+
+/// A command as execve(2) takes it.
+#[derive(Debug)]
+pub(super) struct Exec {
+    /// Where it may be, in turn.
+    pub(super) candidates: Vec<CString>,
+    pub(super) arguments: Strings,
+    pub(super) environment: Strings,
 }
 
 /// Which of the standard streams are terminals, and so go through a pseudo-terminal of the sandbox's own.

@@ -149,7 +149,6 @@ const NO_SET_ID_NO_DEVICES: mount::Attributes =
 
 /// The host's paths are opened before anything else: with the caller's own rights, and before a new root hides them.
 fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
-    let mut opens = Vec::new();
     for (index, planned) in plan.steps.iter().enumerate() {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let (source, attributes) = match &planned.step {
@@ -161,28 +160,26 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
             Step::WorkspaceOverlay(lower, _, _, attributes) => (path(lower.as_path())?, bits(*attributes)),
             Step::RootFuse { .. } => {
                 // Root may open a device that is its own only as long as it has not become another id.
-                opens.push((index, Operation::OpenFuse(taken(&mut p.slots))));
+                let open = Operation::OpenFuse(taken(&mut p.slots));
+                p.operations.push((index, open));
                 continue;
             }
             _ => continue,
         };
-        opens.push((
-            index,
-            Operation::Open {
-                slot: taken(&mut p.slots),
-                path: source,
-                attributes,
-            },
-        ));
+        let open = Operation::Open {
+            slot: taken(&mut p.slots),
+            path: source,
+            attributes,
+        };
+        p.operations.push((index, open));
         if let Step::RootOverlay(_, Upper::Disk(directory), _) = &planned.step {
             let open = Operation::Open {
                 slot: taken(&mut p.slots),
                 path: path(directory.as_path())?,
                 attributes: NO_SET_ID_NO_DEVICES,
             };
-            opens.push((index, open));
+            p.operations.push((index, open));
         }
     }
-    p.operations = opens;
     Ok(())
 }

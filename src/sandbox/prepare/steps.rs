@@ -80,7 +80,8 @@ impl Prepared {
     ) -> Result<(), PrepareError> {
         match step {
             Step::RootTmpfs(size) => {
-                self.put(index, Operation::RootTmpfs(TmpfsOptions::new(*size, 0o755, None)))
+                let options = TmpfsOptions::new(*size, 0o755, None);
+                self.put(index, Operation::RootTmpfs(Box::new(options)))
             }
             Step::RootBind(_) | Step::RootCopy(_) => {
                 self.put(index, Operation::RootBind(taken(slot)));
@@ -92,7 +93,7 @@ impl Prepared {
                     Upper::Memory(size) => Scratch::Tmpfs(TmpfsOptions::new(*size, 0o755, None)),
                     Upper::Disk(_) => Scratch::Slot(taken(slot)),
                 };
-                self.put(index, Operation::RootOverlay { lower, scratch });
+                self.put(index, Operation::RootOverlay(Box::new((lower, scratch))));
             }
             Step::RootFuse { .. } => {
                 let (user, group) = ids.mounter()?;
@@ -122,24 +123,22 @@ impl Prepared {
                     index,
                     Operation::Tmpfs {
                         at: place(at)?,
-                        options,
+                        options: Box::new(options),
                         attributes: bits(*attributes),
                     },
                 );
             }
             Step::WorkspaceOverlay(lower, at, size, attributes) => {
-                let (lower, scratch) = (
+                let below = (
                     ids.lower(&Layers::of(lower.clone()), LayerOption::Each, false, slot)?,
                     TmpfsOptions::new(*size, 0o700, ids.give_to),
                 );
-                let attributes = bits(*attributes);
                 self.put(
                     index,
                     Operation::WorkspaceOverlay {
-                        lower,
                         at: place(at)?,
-                        scratch,
-                        attributes,
+                        below: Box::new(below),
+                        attributes: bits(*attributes),
                     },
                 );
             }
@@ -172,7 +171,7 @@ impl Prepared {
             }
             Step::StartIn(at) => self.put(index, Operation::StartIn(place(at)?)),
             Step::Processors(list) => {
-                self.put(index, Operation::Processors(mask(list)));
+                self.put(index, Operation::Processors(Box::new(mask(list))));
             }
             Step::Limits(limits) => {
                 for l in limits {
