@@ -105,11 +105,13 @@ enum Verb {
 /// What `main` does: gives the exit code.
 #[must_use]
 pub fn start() -> u8 {
-    let report = match parse() {
-        Ok(verb) => match main(verb) {
-            Ok(code) => return code,
-            Err(report) => report,
-        },
+    let done = parse().map(|verb| match verb {
+        Verb::Run(args) => run::run(&args),
+        verb => main(verb),
+    });
+    let report = match done {
+        Ok(Ok(code)) => return code,
+        Ok(Err(report)) => report,
         // Nothing was asked for: what there is, on standard error.
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             out::words(error.to_string().trim_end());
@@ -130,20 +132,31 @@ pub fn start() -> u8 {
 /// `run` by itself first: building the arguments of all verbs takes as long as some of its namespaces. Whatever is said about
 /// arguments (a fault, help) is said by all of them together.
 fn parse() -> Result<Verb, clap::Error> {
-    let mut arguments = std::env::args_os().skip(1).peekable();
-    if arguments.peek().is_some_and(|verb| verb == "run") {
-        let alone = run::RunArgs::augment_args(Command::new("run")).try_get_matches_from(arguments);
-        if let Ok(Ok(run)) = alone.as_ref().map(run::RunArgs::from_arg_matches) {
-            return Ok(Verb::Run(Box::new(run)));
-        }
+    match parse_run() {
+        Some(run) => Ok(Verb::Run(run)),
+        None => parse_all(),
     }
+}
+
+#[inline(never)]
+fn parse_run() -> Option<Box<run::RunArgs>> {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    arguments.next_if(|verb| verb == "run")?;
+    let command = run::RunArgs::augment_args(Command::new("run").no_binary_name(true));
+    let matches = command.try_get_matches_from(arguments).ok()?;
+    run::RunArgs::from_arg_matches(&matches).ok().map(Box::new)
+}
+
+#[inline(never)]
+fn parse_all() -> Result<Verb, clap::Error> {
     Cli::try_parse().map(|all| all.verb)
 }
 
-/// Does what the arguments say.
+/// Does what the arguments say. The frames of all verbs would be one of 16 KiB, every page of which each start of `run` touched.
 ///
 /// # Errors
 /// With what the user is to be told.
+#[inline(never)]
 fn main(verb: Verb) -> Result<u8, Report> {
     match verb {
         Verb::Run(args) => run::run(&args),

@@ -6,7 +6,7 @@ mod space;
 pub mod volumes;
 
 use super::images::unpack_args;
-use super::profiles;
+use super::profiles::{self, Chosen};
 use super::report::Report;
 use super::sandbox_args::SandboxArgs;
 use super::text_file::text_file;
@@ -71,12 +71,25 @@ pub fn ask(args: &SandboxArgs, quiet: bool) -> Result<Asked, Report> {
 /// # Errors
 /// As [`ask`].
 pub fn ask_on(
-    mut host: Host,
+    host: Host,
     current: Option<PathBuf>,
     args: &SandboxArgs,
     quiet: bool,
 ) -> Result<Asked, Report> {
     let chosen = profiles::choose(args, current.as_deref(), host.caller.uid)?;
+    ask_under(chosen, host, current, args, quiet)
+}
+
+/// The same under a profile. In a frame of its own, which does not lie below that of what reads profiles: each page of the stack that a
+/// start touches is copied for the child.
+#[inline(never)]
+fn ask_under(
+    chosen: Chosen,
+    mut host: Host,
+    current: Option<PathBuf>,
+    args: &SandboxArgs,
+    quiet: bool,
+) -> Result<Asked, Report> {
     let seccomp = args
         .policy
         .seccomp_file()?

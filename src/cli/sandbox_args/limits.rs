@@ -1,7 +1,7 @@
 //! Ceilings.
 
 use super::rates::RateArgs;
-use super::{parsed, wrong};
+use super::{Apart, parsed, wrong};
 use crate::cli::report::Report;
 use crate::model::processors;
 use crate::model::{Bytes, HostPath, Origin, Set, Span};
@@ -40,7 +40,7 @@ pub struct LimitArgs {
     pub cpu_shares: Option<String>,
     /// How fast disks may be.
     #[command(flatten)]
-    pub rates: RateArgs,
+    pub rates: Apart<RateArgs>,
     /// The most processes and threads at once
     #[arg(
         long,
