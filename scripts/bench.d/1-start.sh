@@ -26,5 +26,6 @@ for user in "${users[@]}"; do
   [ "$user" = as ] && groups='' || groups=', no groups'
   start "start, directory$groups, beside bwrap" '<= 0.75' "$user" "$stage/root" "${directory[@]}"
   start "start, host$groups, beside bwrap" '<= 0.75' "$user" host "${host[@]}"
+  start "start, directory$groups, beside the same calls" '<= 1.4' "$user" "$stage/root" "$stage/floor" -p "$stage/root"
   start "start, directory$groups, beside the floor" '<= 1.4' "$user" "$stage/root" "$stage/floor" "$stage/root"
 done
