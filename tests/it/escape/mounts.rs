@@ -3,7 +3,7 @@
 use super::files::workspace;
 use super::{Attack, BUILT_IN, attack, outside, profile, secret, under};
 use crate::util::{Dir, Sbx, is_root, skip};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 #[test]
@@ -318,4 +318,46 @@ fn a_mount_over_a_link_in_a_volume_lands_inside() {
         .args(["-v", &first, "-v", &second])
         .shell("ls /v/sub/");
     assert_eq!(out.ok(), "mine", "a directory is mounted over");
+}
+
+#[test]
+fn what_is_masked_stays_hidden_in_what_a_flag_mounts() {
+    let (work, file) = workspace();
+    let key = work.write("keys/key", "content");
+    for path in [&work.path().join("keys"), &key] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).expect("chmod");
+    }
+    let mount = format!("{}:/data", work.path().display());
+    let own = Dir::new();
+    let look = "openat -100 @s:/data/file 0; read $0 @z:64 64; openat -100 @s:/data/keys/key 0; openat -100 @s:/proc/self/root/data/keys/key 0";
+    let uncover = "unlink @s:/data/file; rename @s:/data/file @s:/data/moved; umount2 @s:/data/file 2; umount2 @s:/data/keys 2; \
+                   rename @s:/data/keys @s:/data/moved";
+    for base in BUILT_IN {
+        let masks = "masked = [\"/data/file\", \"/data/keys\"]";
+        let masked = own.write(
+            "masked.toml",
+            format!("extends = \"{base}\"\n[filesystem]\n{masks}\n"),
+        );
+        let masked = under(&masked.display().to_string()).args(["-v", &mount]);
+        let answers = masked.attack(&format!("{look}; {uncover}"));
+        assert_eq!(answers.number("read"), 0, "{base}");
+        assert_eq!(answers.all("openat")[1..], ["ENOENT", "ENOENT"], "{base}");
+        for step in ["unlink", "rename", "umount2"] {
+            assert!(
+                answers
+                    .all(step)
+                    .iter()
+                    .all(|a| ["EBUSY", "EPERM"].contains(&a.as_str())),
+                "{base}: {step} {:?}",
+                answers.all(step)
+            );
+        }
+        // Shown without.
+        let answers = under(base).args(["-v", &mount]).attack(look);
+        assert_eq!(answers.number("read"), 7, "{base}");
+        answers.number("openat");
+    }
+    for file in [file, key] {
+        assert_eq!(std::fs::read_to_string(file).expect("it is there"), "content");
+    }
 }
