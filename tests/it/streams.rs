@@ -2,7 +2,6 @@
 
 use crate::util::{Out, Sbx, outer_shell};
 use std::io::{Read, Write};
-use std::process::Stdio;
 
 /// Every byte value, in an order that a line-wise or text-wise copy would show.
 pub(crate) fn bytes(length: usize) -> Vec<u8> {
@@ -70,14 +69,7 @@ fn the_end_of_input_is_seen_inside() {
 
 #[test]
 fn the_end_of_output_is_seen_outside_before_the_command_ends() {
-    let (mut command, _home) =
-        Sbx::sh("default", "echo all; exec >&-; exec 2>&-; read x; exit 5").into_command();
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("sbx starts");
+    let (mut child, _home) = Sbx::sh("default", "echo all; exec >&-; exec 2>&-; read x; exit 5").started();
     let mut said = String::new();
     // Would wait for ever if init or a helper kept the pipe open.
     child

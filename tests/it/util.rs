@@ -10,7 +10,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 /// The binary under test: `$SBX_TEST_BINARY`, or the one that cargo built beside the tests.
@@ -167,17 +167,21 @@ impl Sbx {
         (self.command, self._home)
     }
 
-    /// Runs it to its end, with all three streams as pipes.
-    pub fn out(mut self) -> Out {
-        let mut child = self
+    /// Starts it, with all three streams as pipes.
+    pub fn started(mut self) -> (Child, Dir) {
+        let all = self
             .command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("sbx starts");
-        let mut stdin = child.stdin.take().expect("a pipe");
+            .stderr(Stdio::piped());
+        (all.spawn().expect("sbx starts"), self._home)
+    }
+
+    /// Runs it to its end, with all three streams as pipes.
+    pub fn out(mut self) -> Out {
         let input = std::mem::take(&mut self.input);
+        let (mut child, _home) = self.started();
+        let mut stdin = child.stdin.take().expect("a pipe");
         let writer = std::thread::spawn(move || {
             // A command that does not read its input is no failure.
             let _ = stdin.write_all(&input);

@@ -3,7 +3,6 @@
 use crate::util::{Dir, Out, Sbx, project};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Stdio;
 
 /// A small tree to change.
 fn tree() -> Dir {
@@ -309,17 +308,11 @@ fn changes_are_in_the_record() {
 
 /// Writes to `dir/a` in an overlay that is applied; on the host something is done to the directory while the command runs.
 fn applied_after(dir: &Dir, meanwhile: impl FnOnce()) -> Out {
-    let (mut command, _home) = Sbx::run("default")
+    let (mut child, _home) = Sbx::run("default")
         .args(["--workspace", "overlay", "--apply", "host", "--", "sh", "-ec"])
         .args(["echo inside >dir/a; echo inside >made; echo ready; read x || true"])
         .within(dir.path())
-        .into_command();
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("sbx starts");
+        .started();
     let mut ready = [0; 6];
     std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut ready).expect("ready");
     meanwhile();

@@ -212,12 +212,7 @@ fn a_volume_in_use_stays() {
         "-c",
         "echo ready; read x; echo kept > /d/file",
     ]);
-    let (mut command, _home) = run.into_command();
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("sbx starts");
+    let (mut child, _home) = run.started();
     let mut line = String::new();
     let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
     out.read_line(&mut line).expect("a line");
