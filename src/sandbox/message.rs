@@ -92,7 +92,12 @@ impl Message {
     /// The next one; `None` when the other end is closed.
     pub(super) fn receive(socket: BorrowedFd<'_>, wait: bool) -> Result<Option<(Self, Option<OwnedFd>)>> {
         let mut bytes = [0u8; SIZE];
-        let (got, fd) = match socket::receive(socket, &mut bytes, wait) {
+        let mut received = socket::receive(socket, &mut bytes, wait);
+        if matches!(received, Err(Errno::ECONNRESET)) {
+            // The other end is gone and had not read everything: unix(7) tells that once, before what it has said itself.
+            received = socket::receive(socket, &mut bytes, wait);
+        }
+        let (got, fd) = match received {
             Err(Errno::ECONNRESET) => return Ok(None),
             other => other?,
         };
@@ -146,5 +151,18 @@ mod tests {
         }
         drop(one);
         assert!(Message::receive(other.as_fd(), true).expect("received").is_none());
+    }
+
+    /// Linux answers with ECONNRESET first, and keeps what was said.
+    #[test]
+    fn the_last_word_of_one_who_went_without_reading_is_heard() {
+        let (one, other) = socket::pair().expect("a pair");
+        Message::MapsWritten.send(one.as_fd(), None).expect("sent");
+        let last = Message::Failed { step: 7, errno: 13 };
+        last.send(other.as_fd(), None).expect("sent");
+        drop(other);
+        let heard = || Message::receive(one.as_fd(), true).expect("received");
+        assert_eq!(heard().expect("a message").0, last);
+        assert!(heard().is_none());
     }
 }
