@@ -22,6 +22,9 @@ fn hint(step: &str, errno: Errno, host: &Host, clues: &Clues) -> Option<String> 
         ("identity" | "namespaces", Errno::EPERM | Errno::EACCES) => {
             known(clues.refusal(true, errno)).map(|refusal| refused(&refusal, clues))
         }
+        ("namespaces", Errno::ENOSPC) => {
+            Some("a limit of namespaces is reached: user.max_net_namespaces or user.max_time_namespaces (sysctl)".into())
+        }
         ("root" | "mount", Errno::EPERM | Errno::EACCES) => mount_refused(clues),
         ("root" | "mount", Errno::ENOSPC) => {
             Some("a limit of mounts is reached: fs.mount-max or user.max_mnt_namespaces (sysctl)".into())

@@ -48,6 +48,7 @@ impl Child<'_> {
                 Message::Namespace.send(self.control, Some(namespace.as_fd()))
             }
             Operation::UnshareCgroup => process::unshare(libc::CLONE_NEWCGROUP),
+            Operation::UnshareNetwork => process::unshare(libc::CLONE_NEWNET),
             Operation::UnshareTime => process::unshare(0x80),
             Operation::ActAsRoot => cred::set_group(0).and_then(|()| cred::set_user(0)),
             Operation::Open {

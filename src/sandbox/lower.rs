@@ -3,7 +3,7 @@
 use super::operation::{Lower, Lowers};
 use super::prepare::{PrepareError, taken, text};
 use crate::model::{IdMap, Layers};
-use crate::plan::{LayerOption, Plan, Step};
+use crate::plan::{LayerOption, MapWriter, Plan, Step};
 use std::ffi::CString;
 use std::os::unix::fs::MetadataExt;
 
@@ -11,6 +11,8 @@ use std::os::unix::fs::MetadataExt;
 pub(super) struct Ids {
     /// The command's uid and gid, when they are not those of the process that makes the mounts: a tmpfs is given to them.
     pub(super) give_to: Option<(u32, u32)>,
+    /// Whether helpers write the maps, which takes as long as making a sandbox: the child does meanwhile what needs no map.
+    pub(super) helped: bool,
     uids: IdMap,
     gids: IdMap,
 }
@@ -18,9 +20,12 @@ pub(super) struct Ids {
 impl Ids {
     pub(super) fn of(plan: &Plan) -> Self {
         let steps = || plan.steps.iter().map(|p| &p.step);
-        let (uids, gids) = steps()
+        let (uids, gids, helped) = steps()
             .find_map(|s| match s {
-                Step::MapIds { uids, gids, .. } => Some((uids.clone(), gids.clone())),
+                Step::MapIds { uids, gids, by } => {
+                    let helped = matches!(by, MapWriter::Helpers { .. });
+                    Some((uids.clone(), gids.clone(), helped))
+                }
                 _ => None,
             })
             .unwrap_or_default();
@@ -34,6 +39,7 @@ impl Ids {
         });
         Self {
             give_to: command.filter(|ids| own != Some(*ids)),
+            helped,
             uids,
             gids,
         }

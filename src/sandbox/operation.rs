@@ -110,6 +110,8 @@ pub(super) enum Operation {
     TellNamespace,
     /// unshare(CLONE_NEWCGROUP): the cgroup that clone3 has put us into becomes the root of what can be seen.
     UnshareCgroup,
+    /// unshare(CLONE_NEWNET), which takes as long as all other namespaces together: a helper writes the maps meanwhile.
+    UnshareNetwork,
     /// unshare(CLONE_NEWTIME).
     UnshareTime,
     /// Becomes uid 0 and gid 0 inside.

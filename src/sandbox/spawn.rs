@@ -94,6 +94,16 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// What the child says.
+    pub(super) fn of_child(step: u32, errno: i32) -> Self {
+        Self::Step {
+            step: usize::try_from(step).unwrap_or(usize::MAX),
+            errno: Errno::from_raw(errno),
+        }
+    }
+}
+
 impl Prepared {
     /// Clones, and has the id maps written where that is the supervisor's part. `streams`: which streams are given to a pseudo-terminal;
     /// `own`: which of ours are terminals.
@@ -174,8 +184,9 @@ impl Prepared {
                 if let Some((by, uids, gids)) = maps {
                     if let Err(why) = helper::write_maps(&by, &uids, &gids, pid) {
                         running.destroy();
+                        let failed = running.failed();
                         running.finish();
-                        return Err(StartError::Maps(why));
+                        return Err(failed.unwrap_or(StartError::Maps(why)));
                     }
                     // A child that has failed meanwhile says so itself.
                     let _ = Message::MapsWritten.send(running.control.as_fd(), None);
@@ -195,6 +206,16 @@ impl Running {
         let counted = group.counted();
         group.remove();
         counted
+    }
+
+    /// What a child that is gone has failed at: nobody can write the maps of that.
+    fn failed(&self) -> Option<StartError> {
+        while let Ok(Some((message, _))) = Message::receive(self.control.as_fd(), false) {
+            if let Message::Failed { step, errno } = message {
+                return Some(StartError::of_child(step, errno));
+            }
+        }
+        None
     }
 
     /// Kills everything inside and waits until it is gone.

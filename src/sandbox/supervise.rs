@@ -240,11 +240,7 @@ impl Running {
         };
         match message {
             Message::Failed { step, errno } => {
-                let step = usize::try_from(step).unwrap_or(usize::MAX);
-                state.failed = Some(StartError::Step {
-                    step,
-                    errno: Errno::from_raw(errno),
-                });
+                state.failed = Some(StartError::of_child(step, errno));
             }
             Message::Master => {
                 state.relay = fd.map(|master| Relay::new(master, self.streams, self.own, self.attended));

@@ -279,6 +279,15 @@ fn scarce_resources_of_sbx_itself_are_told_and_never_a_signal() {
     }
 }
 
+/// Where groups are dropped, a helper writes the maps of a child that is at work already, and may be gone before it has.
+#[test]
+fn what_a_start_fails_at_is_told_whoever_writes_the_maps() {
+    for _ in 0..40 {
+        let out = limited("-n 14");
+        out.code(125).says("sbx: mount /").says("raise `ulimit -n`");
+    }
+}
+
 #[test]
 fn a_home_that_cannot_be_written_or_is_not_there() {
     let home = Dir::new();

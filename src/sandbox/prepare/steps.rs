@@ -38,7 +38,10 @@ impl Prepared {
     ) -> Result<(), PrepareError> {
         match step {
             Step::Clone(namespaces) => {
-                let mut flags = clone_flags(namespaces.net);
+                let mut flags = clone_flags(namespaces.net && !ids.helped);
+                if namespaces.net && ids.helped {
+                    self.put_first(index, Operation::UnshareNetwork);
+                }
                 if self.group.is_some() {
                     // Made by clone3 it would start at the supervisor's cgroup, since the kernel copies namespaces first.
                     flags.0 &= !u64::from(libc::CLONE_NEWCGROUP.cast_unsigned());
@@ -272,28 +275,30 @@ impl Prepared {
             MapWriter::Supervisor => false,
             MapWriter::Helpers { newuidmap, .. } => newuidmap.is_none(),
         };
-        if *by != MapWriter::Child {
-            self.put_first(index, Operation::AwaitMaps);
-        }
         if own_users {
             self.put_first(
                 index,
                 Operation::KernelFile(c"/proc/self/uid_map", uids.lines().into_bytes()),
             );
         }
-        if *by == MapWriter::Child {
-            // Without a helper the kernel wants setgroups(2) denied first (CVE-2014-8989).
-            self.put_first(
-                index,
-                Operation::KernelFile(c"/proc/self/setgroups", b"deny".to_vec()),
-            );
-            self.put_first(
-                index,
-                Operation::KernelFile(c"/proc/self/gid_map", gids.lines().into_bytes()),
-            );
-        } else {
-            self.maps = Some((by.clone(), uids.clone(), gids.clone()));
+        match by {
+            MapWriter::Child => {
+                // Without a helper the kernel wants setgroups(2) denied first (CVE-2014-8989).
+                self.put_first(
+                    index,
+                    Operation::KernelFile(c"/proc/self/setgroups", b"deny".to_vec()),
+                );
+                self.put_first(
+                    index,
+                    Operation::KernelFile(c"/proc/self/gid_map", gids.lines().into_bytes()),
+                );
+                return Ok(());
+            }
+            // The caller's own sources are opened meanwhile. Where there are many ids, some may lie in directories of others of them.
+            MapWriter::Helpers { .. } if own_users => self.put(index, Operation::AwaitMaps),
+            _ => self.put_first(index, Operation::AwaitMaps),
         }
+        self.maps = Some((by.clone(), uids.clone(), gids.clone()));
         Ok(())
     }
 
