@@ -31,7 +31,7 @@ pub struct Planned {
     pub reason: String,
 }
 
-/// The namespaces that are made by clone3.
+/// The namespaces that a sandbox may have or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Namespaces {
     /// A net namespace too, unless the host's network is used.
@@ -177,7 +177,7 @@ pub enum Step {
     Deadline(Span),
     /// What is written to standard output and standard error is counted on its way; everything ends when it is more.
     CountOutput(Bytes),
-    /// clone3 with all namespaces at once.
+    /// All namespaces, which clone3 makes at once; that of the network is made by the child where a helper writes the maps meanwhile.
     Clone(Namespaces),
     /// Writes `uid_map` and `gid_map`.
     MapIds {
