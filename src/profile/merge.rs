@@ -10,9 +10,11 @@
 //! | `syscalls.allow` after an earlier `deny` of the same word | lifts it |
 
 use super::schema::{
-    Environment, Filesystem, Identity, Limits, Maybe, Namespaces, Network, Profile, Syscalls, Terminal,
+    Device, Environment, Filesystem, Identity, IoLimit, Limits, Maybe, Mount, Namespaces, Network, Profile,
+    Syscalls, Terminal, Tmpfs,
 };
 use crate::model::Set;
+use std::collections::BTreeMap;
 
 fn later<T>(earlier: &mut Maybe<T>, later: Maybe<T>) {
     if later.is_some() {
@@ -36,6 +38,36 @@ fn by_target<T, K: PartialEq>(earlier: &mut Vec<Set<T>>, later: Vec<Set<T>>, tar
     }
 }
 
+fn mounts_by_target(earlier: &mut Vec<Set<Mount>>, later: Vec<Set<Mount>>) {
+    by_target(earlier, later, |m| {
+        m.target.clone().unwrap_or_else(|| m.source.clone())
+    });
+}
+
+fn tmpfs_by_target(earlier: &mut Vec<Set<Tmpfs>>, later: Vec<Set<Tmpfs>>) {
+    by_target(earlier, later, |t| t.target.clone());
+}
+
+fn devices_by_source(earlier: &mut Vec<Set<Device>>, later: Vec<Set<Device>>) {
+    by_target(earlier, later, |d| d.source.clone());
+}
+
+fn io_by_path(earlier: &mut Vec<Set<IoLimit>>, later: Vec<Set<IoLimit>>) {
+    by_target(earlier, later, |io| io.path.clone());
+}
+
+fn by_key<K: Ord, V>(earlier: &mut BTreeMap<K, V>, later: BTreeMap<K, V>) {
+    earlier.extend(later);
+}
+
+/// Merges each field by a rule. The pattern has no `..`: a new field that no rule names does not compile.
+macro_rules! fields {
+    ($type:ident: $earlier:expr, $later:expr; $($rule:path: $($field:ident),+;)+) => {{
+        let $type { $($($field),+),+ } = $later;
+        $($($rule(&mut $earlier.$field, $field);)+)+
+    }};
+}
+
 impl Profile {
     /// This profile, and then the other.
     #[must_use]
@@ -44,150 +76,95 @@ impl Profile {
         self
     }
 
-    /// The same in place: a profile is two kibibytes, and a start would move several. Every field is named, so that a new one that
-    /// nobody merges does not compile.
+    /// The same in place: a profile is two kibibytes, and a start would move several.
     pub fn add(&mut self, other: Self) {
-        let Self {
-            description,
-            identity,
-            filesystem,
-            network,
-            syscalls,
-            limits,
-            environment,
-            terminal: Terminal { mode },
-            namespaces: Namespaces { hostname, init },
-            enforcement,
-        } = other;
-        later(&mut self.description, description);
-        self.identity.add(identity);
-        self.filesystem.add(filesystem);
-        self.network.add(network);
-        self.syscalls.add(syscalls);
-        self.limits.add(limits);
-        self.environment.add(environment);
-        later(&mut self.terminal.mode, mode);
-        later(&mut self.namespaces.hostname, hostname);
-        later(&mut self.namespaces.init, init);
-        self.enforcement.extend(enforcement);
+        fields! { Profile: self, other;
+            later: description;
+            Identity::add: identity;
+            Filesystem::add: filesystem;
+            Network::add: network;
+            Syscalls::add: syscalls;
+            Limits::add: limits;
+            Environment::add: environment;
+            Terminal::add: terminal;
+            Namespaces::add: namespaces;
+            by_key: enforcement;
+        }
     }
 }
 
 impl Identity {
     fn add(&mut self, other: Self) {
-        let Self {
-            map,
-            user,
-            capabilities,
-            root_capabilities,
-        } = other;
-        later(&mut self.map, map);
-        later(&mut self.user, user);
-        later(&mut self.capabilities, capabilities);
-        later(&mut self.root_capabilities, root_capabilities);
+        fields! { Identity: self, other;
+            later: map, user, capabilities, root_capabilities;
+        }
     }
 }
 
 impl Filesystem {
     fn add(&mut self, other: Self) {
-        let Self {
-            root,
-            workdir,
-            home,
-            proc,
-            tmp,
-            upper,
-            upper_size,
-            without_overlay,
-            execute,
-            mounts,
-            tmpfs,
-            devices,
-            masked,
-        } = other;
-        later(&mut self.root, root);
-        later(&mut self.workdir, workdir);
-        later(&mut self.home, home);
-        later(&mut self.proc, proc);
-        later(&mut self.tmp, tmp);
-        later(&mut self.upper, upper);
-        later(&mut self.upper_size, upper_size);
-        later(&mut self.without_overlay, without_overlay);
-        later(&mut self.execute, execute);
-        by_target(&mut self.mounts, mounts, |m| {
-            m.target.clone().unwrap_or_else(|| m.source.clone())
-        });
-        by_target(&mut self.tmpfs, tmpfs, |t| t.target.clone());
-        by_target(&mut self.devices, devices, |d| d.source.clone());
-        both(&mut self.masked, masked);
+        fields! { Filesystem: self, other;
+            later: root, workdir, home, proc, tmp, upper, upper_size, without_overlay, execute;
+            mounts_by_target: mounts;
+            tmpfs_by_target: tmpfs;
+            devices_by_source: devices;
+            both: masked;
+        }
     }
 }
 
 impl Network {
     fn add(&mut self, other: Self) {
-        let Self { mode, allow, publish } = other;
-        later(&mut self.mode, mode);
-        both(&mut self.allow, allow);
-        both(&mut self.publish, publish);
+        fields! { Network: self, other;
+            later: mode;
+            both: allow, publish;
+        }
     }
 }
 
 impl Syscalls {
     fn add(&mut self, other: Self) {
-        let Self {
-            allow,
-            deny,
-            guards,
-            socket_families,
-        } = other;
         self.deny
-            .retain(|word, _| !allow.iter().any(|allowed| allowed.value == *word));
-        both(&mut self.allow, allow);
-        self.deny.extend(deny);
-        both(&mut self.guards, guards);
-        later(&mut self.socket_families, socket_families);
+            .retain(|word, _| !other.allow.iter().any(|allowed| allowed.value == *word));
+        fields! { Syscalls: self, other;
+            both: allow, guards;
+            by_key: deny;
+            later: socket_families;
+        }
     }
 }
 
 impl Limits {
     fn add(&mut self, other: Self) {
-        let Self {
-            memory,
-            memory_high,
-            swap,
-            pids,
-            cpu,
-            cpu_weight,
-            processors,
-            io,
-            time,
-            output,
-            open_files,
-            file_size,
-            locked_memory,
-            ulimits,
-        } = other;
-        later(&mut self.memory, memory);
-        later(&mut self.memory_high, memory_high);
-        later(&mut self.swap, swap);
-        later(&mut self.pids, pids);
-        later(&mut self.cpu, cpu);
-        later(&mut self.cpu_weight, cpu_weight);
-        later(&mut self.processors, processors);
-        by_target(&mut self.io, io, |io| io.path.clone());
-        later(&mut self.time, time);
-        later(&mut self.output, output);
-        later(&mut self.open_files, open_files);
-        later(&mut self.file_size, file_size);
-        later(&mut self.locked_memory, locked_memory);
-        self.ulimits.extend(ulimits);
+        fields! { Limits: self, other;
+            later: memory, memory_high, swap, pids, cpu, cpu_weight, processors, time, output, open_files, file_size, locked_memory;
+            io_by_path: io;
+            by_key: ulimits;
+        }
     }
 }
 
 impl Environment {
     fn add(&mut self, other: Self) {
-        let Self { pass, set } = other;
-        both(&mut self.pass, pass);
-        self.set.extend(set);
+        fields! { Environment: self, other;
+            both: pass;
+            by_key: set;
+        }
+    }
+}
+
+impl Terminal {
+    fn add(&mut self, other: Self) {
+        fields! { Terminal: self, other;
+            later: mode;
+        }
+    }
+}
+
+impl Namespaces {
+    fn add(&mut self, other: Self) {
+        fields! { Namespaces: self, other;
+            later: hostname, init;
+        }
     }
 }
