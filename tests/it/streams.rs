@@ -69,7 +69,7 @@ fn the_end_of_input_is_seen_inside() {
 
 #[test]
 fn the_end_of_output_is_seen_outside_before_the_command_ends() {
-    let (mut child, _home) = Sbx::sh("default", "echo all; exec >&-; exec 2>&-; read x; exit 5").started();
+    let (mut child, _home) = Sbx::sh("default", "echo all; exec >&-; exec 2>&-; read x; exit 5").spawn();
     let mut said = String::new();
     // Would wait for ever if init or a helper kept the pipe open.
     child

@@ -168,7 +168,7 @@ impl Sbx {
     }
 
     /// Starts it, with all three streams as pipes.
-    pub fn started(mut self) -> (Child, Dir) {
+    pub fn spawn(mut self) -> (Child, Dir) {
         let all = self
             .command
             .stdin(Stdio::piped())
@@ -180,7 +180,7 @@ impl Sbx {
     /// Runs it to its end, with all three streams as pipes.
     pub fn out(mut self) -> Out {
         let input = std::mem::take(&mut self.input);
-        let (mut child, _home) = self.started();
+        let (mut child, _home) = self.spawn();
         let mut stdin = child.stdin.take().expect("a pipe");
         let writer = std::thread::spawn(move || {
             // A command that does not read its input is no failure.

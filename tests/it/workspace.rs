@@ -312,7 +312,7 @@ fn applied_after(dir: &Dir, meanwhile: impl FnOnce()) -> Out {
         .args(["--workspace", "overlay", "--apply", "host", "--", "sh", "-ec"])
         .args(["echo inside >dir/a; echo inside >made; echo ready; read x || true"])
         .within(dir.path())
-        .started();
+        .spawn();
     let mut ready = [0; 6];
     std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut ready).expect("ready");
     meanwhile();

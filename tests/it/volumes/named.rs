@@ -212,7 +212,7 @@ fn a_volume_in_use_stays() {
         "-c",
         "echo ready; read x; echo kept > /d/file",
     ]);
-    let (mut child, _home) = run.started();
+    let (mut child, _home) = run.spawn();
     let mut line = String::new();
     let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
     out.read_line(&mut line).expect("a line");
