@@ -1,4 +1,4 @@
-// What floor.c and floor-strict.c share: system calls that must succeed, and mounts.
+// What floor*.c share: system calls that must succeed, and mounts.
 #pragma once
 #include <errno.h>
 #include <fcntl.h>
@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-// Whether the protections of `strict` are wanted.
-extern int protect;
+
+extern int protect; // whether the protections of `strict` are wanted
 
 // In floor-strict.c and floor-filter.c, in the order in which they are called.
 void shut_in(void);

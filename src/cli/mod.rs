@@ -130,7 +130,7 @@ pub fn start() -> u8 {
 }
 
 /// `run` by itself first: building the arguments of all verbs takes as long as some of its namespaces. Whatever is said about
-/// arguments (a fault, help) is said by all of them together.
+/// arguments (a fault, help) is said by all of them together. Both have frames of their own, as [`main`] has.
 fn parse() -> Result<Verb, clap::Error> {
     match parse_run() {
         Some(run) => Ok(Verb::Run(run)),
@@ -152,7 +152,8 @@ fn parse_all() -> Result<Verb, clap::Error> {
     Cli::try_parse().map(|all| all.verb)
 }
 
-/// Does what the arguments say. The frames of all verbs would be one of 16 KiB, every page of which each start of `run` touched.
+/// Does what the arguments say. `run` does not come by here: the frames of all verbs are one of 16 KiB, every page of which each start
+/// would touch.
 ///
 /// # Errors
 /// With what the user is to be told.

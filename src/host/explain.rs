@@ -103,6 +103,7 @@ mod tests {
             ("clone3", Errno::EPERM, &debian, "unprivileged_userns_clone=1"),
             ("clone3", Errno::EPERM, &docker, "seccomp=unconfined"),
             ("clone3", Errno::ENOSPC, &none, "max_user_namespaces"),
+            ("namespaces", Errno::ENOSPC, &none, "user.max_net_namespaces"),
             ("clone3", Errno::EAGAIN, &none, "ulimit -u"),
             ("clone3", Errno::EPERM, &none, "dmesg"),
             ("mount", Errno::EPERM, &masked, "/proc/kcore"),
