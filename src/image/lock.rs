@@ -1,5 +1,6 @@
-//! flock(2) on an open file: a lock dies with whoever holds it, and whoever inherits the file holds it too.
+//! flock(2) on an open file: a lock dies with whoever holds it, and whoever has inherited the file then still holds it.
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::fs::{File, TryLockError};
 use std::io;
 
@@ -23,8 +24,55 @@ pub enum Wait<'a> {
     Silently,
 }
 
-/// Locks an open file, or changes the lock that it has; `false` when another process holds it and it is not to be waited for.
-pub(super) fn hold(file: &File, how: Holders, wait: &mut Wait<'_>) -> io::Result<bool> {
+/// A lock, until this is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    inherited: bool,
+}
+
+impl Lock {
+    /// Locks an open file; `None` when another process holds it and it is not to be waited for.
+    pub(super) fn on(file: File, how: Holders, wait: &mut Wait<'_>) -> io::Result<Option<Self>> {
+        let held = hold(&file, how, wait)?;
+        Ok(held.then_some(Self {
+            file,
+            inherited: false,
+        }))
+    }
+
+    /// Makes it a lock of another kind, which may let others in between.
+    pub(super) fn change(&self, how: Holders) -> io::Result<()> {
+        hold(&self.file, how, &mut Wait::Silently).map(drop)
+    }
+
+    /// The file that it is on.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Whether the programs that this process starts hold it too, also when this is dropped.
+    pub(super) fn inherit(&mut self, inherited: bool) -> io::Result<()> {
+        let flags = match inherited {
+            true => FdFlag::empty(),
+            false => FdFlag::FD_CLOEXEC,
+        };
+        fcntl(&self.file, FcntlArg::F_SETFD(flags))?;
+        self.inherited = inherited;
+        Ok(())
+    }
+}
+
+impl Drop for Lock {
+    /// Not by close(2) alone: a child that another thread has just made has the file too, until it executes.
+    fn drop(&mut self) {
+        if !self.inherited {
+            let _ = self.file.unlock();
+        }
+    }
+}
+
+fn hold(file: &File, how: Holders, wait: &mut Wait<'_>) -> io::Result<bool> {
     let tried = match how {
         Holders::Shared => file.try_lock_shared(),
         Holders::Alone => file.try_lock(),

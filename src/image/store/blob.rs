@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::error::Error;
-use super::lock::{self, Holders, Wait};
+use super::lock::{self, Holders, Lock, Wait};
 use crate::image::descriptor::Descriptor;
 use crate::image::document::{self, Config, Manifest};
 use crate::image::limits::Limits;
@@ -46,7 +46,7 @@ pub struct PartialBlob<'a> {
     store: &'a Store,
     digest: Digest,
     size: u64,
-    file: File,
+    lock: Lock,
 }
 
 impl Store {
@@ -88,12 +88,10 @@ impl Store {
             if self.blob_size(&blob.digest)? == Some(blob.size) {
                 return Ok(Partial::Complete);
             }
-            let file = self.root.create(&name)?;
-            if !lock::hold(&file, Holders::Alone, &mut wait, &self.root.path(&name))? {
-                return Err(Error::Busy);
-            }
-            let stat =
-                fstat(&file).map_err(|e| Error::io("read the status of", &self.root.path(&name), e))?;
+            let path = self.root.path(&name);
+            let lock = lock::hold(self.root.create(&name)?, Holders::Alone, &mut wait, &path)?;
+            let lock = lock.ok_or(Error::Busy)?;
+            let stat = fstat(lock.file()).map_err(|e| Error::io("read the status of", &path, e))?;
             // Whoever held it may have finished it, and it has another name now.
             if !self.root.status(&name)?.is_some_and(|named| same(&named, &stat)) {
                 continue;
@@ -106,7 +104,7 @@ impl Store {
                 store: self,
                 digest: blob.digest,
                 size: blob.size,
-                file,
+                lock,
             };
             if length(&stat) > blob.size {
                 open.restart()?;
@@ -175,7 +173,7 @@ impl PartialBlob<'_> {
     /// The file, to be read and written; what is there of it has been checked by nobody.
     #[must_use]
     pub fn file(&self) -> &File {
-        &self.file
+        self.lock.file()
     }
 
     /// How many bytes there are.
@@ -183,7 +181,7 @@ impl PartialBlob<'_> {
     /// # Errors
     /// As fstat(2).
     pub fn have(&self) -> Result<u64, Error> {
-        let stat = fstat(&self.file).map_err(|e| Error::io("read the status of", &self.path(), e))?;
+        let stat = fstat(self.file()).map_err(|e| Error::io("read the status of", &self.path(), e))?;
         Ok(length(&stat))
     }
 
@@ -192,8 +190,8 @@ impl PartialBlob<'_> {
     /// # Errors
     /// As ftruncate(2).
     pub fn restart(&self) -> Result<(), Error> {
-        let emptied = self.file.set_len(0);
-        let mut file = &self.file;
+        let emptied = self.file().set_len(0);
+        let mut file = self.file();
         emptied
             .and_then(|()| file.seek(SeekFrom::Start(0)).map(drop))
             .map_err(|e| Error::io("empty", &self.path(), e))
@@ -215,7 +213,7 @@ impl PartialBlob<'_> {
         let path = self.path();
         // The mode stays as it is: a file that its owner could not write would stop whoever goes on here, and skopeo, which writes a
         // manifest again that is there already.
-        self.file.sync_all().map_err(|e| Error::io("sync", &path, e))?;
+        self.file().sync_all().map_err(|e| Error::io("sync", &path, e))?;
         self.store.root.rename(&self.name(), &blob_name(&self.digest))?;
         self.store.root.sync(BLOBS)
     }

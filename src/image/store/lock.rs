@@ -6,36 +6,35 @@
 use super::error::Error;
 use super::root::Root;
 pub(super) use crate::image::lock::Holders;
-pub use crate::image::lock::Wait;
+pub use crate::image::lock::{Lock, Wait};
 use nix::sys::stat::fstat;
+use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
-
-/// A lock that is held until this is dropped, and by every process that has inherited it.
-#[derive(Debug)]
-pub struct Lock {
-    #[allow(dead_code, reason = "to be open is all that it does")]
-    pub(super) file: File,
-}
 
 /// Takes a lock; `None` when another process holds it and it is not to be waited for.
 pub(super) fn take(root: &Root, name: &str, how: Holders, mut wait: Wait<'_>) -> Result<Option<Lock>, Error> {
     let name = format!("locks/{name}");
     loop {
-        let file = root.create(&name)?;
-        if !hold(&file, how, &mut wait, &root.path(&name))? {
+        let Some(lock) = hold(root.create(&name)?, how, &mut wait, &root.path(&name))? else {
             return Ok(None);
-        }
-        let stat = fstat(&file).map_err(|e| Error::io("read the status of", &root.path(&name), e))?;
+        };
+        let stat = fstat(lock.file()).map_err(|e| Error::io("read the status of", &root.path(&name), e))?;
         if stat.st_nlink > 0 {
-            return Ok(Some(Lock { file }));
+            return Ok(Some(lock));
         }
     }
 }
 
 /// Locks an open file; `path` is for the message.
-pub(super) fn hold(file: &File, how: Holders, wait: &mut Wait<'_>, path: &Path) -> Result<bool, Error> {
-    crate::image::lock::hold(file, how, wait).map_err(|e| Error::io("lock", path, e))
+pub(super) fn hold(
+    file: File,
+    how: Holders,
+    wait: &mut Wait<'_>,
+    path: &Path,
+) -> Result<Option<Lock>, Error> {
+    Lock::on(file, how, wait).map_err(|e| Error::io("lock", path, e))
 }
 
 /// Which processes have taken a lock that is shared, as /proc/locks tells; none where it cannot be known. Those that have only inherited
@@ -44,12 +43,13 @@ pub(super) fn holders(root: &Root, name: &str) -> Result<Vec<u32>, Error> {
     let Some(stat) = root.status(&format!("locks/{name}"))? else {
         return Ok(Vec::new());
     };
-    // Kernel memory: short, and always text. Hidden in some containers, which is no failure.
-    let table = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-    Ok(table
-        .lines()
-        .filter_map(|line| holder(line, stat.st_dev, stat.st_ino))
-        .collect())
+    // Kernel memory: short, and always text. Hidden in some containers, which is no failure. With room for a page, which is what one
+    // read(2) gives: between two, locks come and go, and a line may be told twice.
+    let mut table = String::with_capacity(16 << 10);
+    let _ = File::open("/proc/locks").and_then(|mut file| file.read_to_string(&mut table));
+    let of_lock = |line| holder(line, stat.st_dev, stat.st_ino);
+    let holders: BTreeSet<u32> = table.lines().filter_map(of_lock).collect();
+    Ok(holders.into_iter().collect())
 }
 
 /// `1: FLOCK  ADVISORY  READ 1234 fd:00:5678 0 EOF`; those that wait have `->` behind the number.

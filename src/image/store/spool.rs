@@ -3,7 +3,7 @@
 use super::Store;
 use super::blob::PARTIAL;
 use super::error::Error;
-use super::lock::{self, Holders, Wait};
+use super::lock::{self, Holders, Lock, Wait};
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub(super) const SPOOL: &str = ".spool-";
 pub struct Spool<'a> {
     store: &'a Store,
     name: String,
-    file: File,
+    lock: Lock,
 }
 
 impl Store {
@@ -27,14 +27,13 @@ impl Store {
         let clock = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
         let clock = clock.map_or(0, |time| time.tv_nsec());
         let name = format!("{PARTIAL}/{SPOOL}{}-{clock}", std::process::id());
-        let file = self.root.create(&name)?;
-        if !lock::hold(&file, Holders::Alone, &mut Wait::Never, &self.root.path(&name))? {
-            return Err(Error::Busy);
-        }
+        let (file, path) = (self.root.create(&name)?, self.root.path(&name));
+        let lock = lock::hold(file, Holders::Alone, &mut Wait::Never, &path)?;
+        let lock = lock.ok_or(Error::Busy)?;
         Ok(Spool {
             store: self,
             name,
-            file,
+            lock,
         })
     }
 }
@@ -43,7 +42,7 @@ impl Spool<'_> {
     /// The file, to be written.
     #[must_use]
     pub fn file(&self) -> &File {
-        &self.file
+        self.lock.file()
     }
 
     /// Its name, from the store's directory on.

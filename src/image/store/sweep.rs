@@ -298,7 +298,7 @@ impl Sweep<'_> {
             let Some(file) = root.writable(&name)? else {
                 continue;
             };
-            if lock::hold(&file, Holders::Alone, &mut Wait::Never, &root.path(&name))? {
+            if let Some(_held) = lock::hold(file, Holders::Alone, &mut Wait::Never, &root.path(&name))? {
                 let bytes = root.status(&name)?.map_or(0, |stat| tree::disk(&stat));
                 if !self.only_told {
                     root.unlink(&name)?;

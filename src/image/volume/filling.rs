@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::files::{made, open_mode, removed, synced, unlinked};
-use super::lock::{self, Holders, Wait};
+use super::lock::{Holders, Lock};
 use super::store::{DATA, FRESH};
 use std::fs::{self, File};
 use std::io;
@@ -13,7 +13,7 @@ const NEW_DATA: &str = ".new-data";
 /// A volume that nobody removes as long as this is held, by this process or by one that has inherited it.
 #[derive(Debug)]
 pub struct Held {
-    pub(super) _lock: File,
+    pub(super) _lock: Lock,
 }
 
 /// A volume that is about to be used.
@@ -29,7 +29,7 @@ pub enum Claim {
 #[derive(Debug)]
 pub struct Filling {
     pub(super) home: PathBuf,
-    pub(super) lock: File,
+    pub(super) lock: Lock,
 }
 
 impl Filling {
@@ -64,7 +64,7 @@ impl Filling {
     ///
     /// # Errors
     /// As syncfs(2) and rename(2).
-    pub fn commit(self) -> Result<Held, Error> {
+    pub fn commit(mut self) -> Result<Held, Error> {
         let (new, data) = (self.path(), self.home.join(DATA));
         let there = fs::symlink_metadata(&new).is_ok();
         if there {
@@ -75,8 +75,8 @@ impl Filling {
         }
         unlinked(&self.home.join(FRESH))?;
         synced(&self.home)?;
-        let locked = lock::inherited(&self.lock, false)
-            .and_then(|()| lock::hold(&self.lock, Holders::Shared, &mut Wait::Silently));
+        let locked = self.lock.inherit(false);
+        let locked = locked.and_then(|()| self.lock.change(Holders::Shared));
         locked.map_err(|e| Error::io("lock", &self.home, e))?;
         Ok(Held { _lock: self.lock })
     }

@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::files::{removed, unlinked};
-use std::fs::File;
+use super::lock::Lock;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub struct Removal {
     pub(super) path: PathBuf,
     pub(super) lock_path: PathBuf,
-    pub(super) _lock: File,
+    pub(super) _lock: Lock,
 }
 
 impl Removal {

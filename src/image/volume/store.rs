@@ -2,7 +2,7 @@
 
 use super::files::{is_empty, made, open_mode, removed, synced, unlinked};
 use super::filling::{Claim, Filling, Held};
-use super::lock::{self, Holders, Wait};
+use super::lock::{self, Holders, Lock, Wait};
 use super::removal::Removal;
 use super::{Error, Name};
 use std::fs::{self, DirBuilder, File};
@@ -108,7 +108,7 @@ impl Volumes {
         self.home(name).join(DATA)
     }
 
-    fn lock(&self, name: &Name, how: Holders, wait: Wait<'_>) -> Result<Option<File>, Error> {
+    fn lock(&self, name: &Name, how: Holders, wait: Wait<'_>) -> Result<Option<Lock>, Error> {
         lock::take(&self.lock_path(name), how, wait)
     }
 
@@ -209,7 +209,7 @@ impl Volumes {
             if let (Some(lock), false) = (shared, fresh.exists()) {
                 return Ok(Claim::Ready(Held { _lock: lock }));
             }
-            let Some(lock) = self.lock(name, Holders::Alone, Wait::Never)? else {
+            let Some(mut lock) = self.lock(name, Holders::Alone, Wait::Never)? else {
                 tries += 1;
                 if tries < TRIES {
                     let _ = nix::poll::poll(&mut [], PAUSE);
@@ -228,7 +228,9 @@ impl Volumes {
             }
             if is_empty(&self.data(name))? {
                 let home = self.home(name);
-                lock::inherited(&lock, true).map_err(|e| Error::io("lock", &home, e))?;
+                // Who fills a volume may be killed, and what it has started goes on for a moment: until that has ended, nobody else
+                // may begin.
+                lock.inherit(true).map_err(|e| Error::io("lock", &home, e))?;
                 return Ok(Claim::Fresh(Filling { home, lock }));
             }
             // Its owner has put something there, or whoever filled it was killed at the very end.

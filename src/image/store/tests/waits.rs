@@ -168,7 +168,7 @@ fn no_lock_loses_its_name_while_somebody_holds_it() {
             while start.elapsed() < Duration::from_micros(200) {
                 std::hint::spin_loop();
             }
-            lost += u32::from(nix::sys::stat::fstat(&lock.file).expect("its status").st_nlink == 0);
+            lost += u32::from(nix::sys::stat::fstat(lock.file()).expect("its status").st_nlink == 0);
         }
         done.store(true, Ordering::SeqCst);
         assert_eq!(lost, 0, "locks that nobody finds any more");
