@@ -108,7 +108,9 @@ fn note(place: Option<&Path>, digest: &Digest) {
 
 fn pull(store: &Store, made: &Made, name: &str, place: Option<&Path>) {
     let _kept = store.pulling(Wait::Silently).expect("the lock");
-    for blob in &made.blobs {
+    // The manifest last, as whoever pulls does: where it is, all that it names is.
+    let (manifest, parts) = made.blobs.split_last().expect("a manifest");
+    for blob in parts {
         fetch(store, blob, place);
     }
     for layer in &made.layers {
@@ -128,6 +130,7 @@ fn pull(store: &Store, made: &Made, name: &str, place: Option<&Path>) {
             new.commit(&[], &size).expect("committed");
         }
     }
+    fetch(store, manifest, place);
     store.name(name, &made.manifest, Some(&made.id)).expect("a name");
 }
 
