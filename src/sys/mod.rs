@@ -9,6 +9,8 @@ pub mod memory;
 pub mod mount;
 pub mod net;
 pub mod process;
+#[cfg(test)]
+pub mod script;
 pub mod seccomp;
 pub mod signal;
 pub mod small;

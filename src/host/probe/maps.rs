@@ -120,13 +120,11 @@ fn said(reader: OwnedFd) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn script(text: &str) -> (tempfile::TempDir, HostPath) {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("helper");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("write");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+        sys::script::write(&path, &format!("#!/bin/sh\n{text}\n"));
         let path = HostPath::new(path).expect("a path");
         (dir, path)
     }

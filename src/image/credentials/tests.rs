@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::image::environment::of;
+use crate::sys::script;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -30,22 +31,15 @@ impl Home {
         path
     }
 
-    /// Another process writes the program: were it open for writing here, a process that another test starts at that moment would have
-    /// it open too, and it could not be run (ETXTBSY).
-    #[allow(clippy::disallowed_methods, reason = "a test")]
-    fn program(&self, name: &str, text: &str) {
-        let (from, to) = (self.write("program", text), self.path("bin").join(name));
-        fs::create_dir_all(self.path("bin")).expect("mkdir");
-        let mut install = std::process::Command::new("install");
-        let done = install.args(["-m", "755"]).arg(from).arg(to).status();
-        assert!(done.expect("install").success());
-    }
-
     fn helper(&self, name: &str, script: &str) {
         self.program(
             &format!("docker-credential-{name}"),
             &format!("#!/bin/sh\n{script}\n"),
         );
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        script::write(&self.path("bin").join(name), text);
     }
 
     fn with(&self, more: &[(&str, &str)]) -> Accounts {
