@@ -85,8 +85,7 @@ fn walk(at: &Path, into: &mut Vec<String>) {
 pub fn with_root() -> Option<Shop> {
     let shop = Shop::new();
     let root = shop.path("root");
-    let program = shop.files.write("root/bin/busybox", busybox()?);
-    std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    shop.files.script("root/bin/busybox", busybox()?);
     for name in ["sh", "cat", "id", "ls"] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).expect("a link");
     }

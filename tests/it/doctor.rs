@@ -105,7 +105,7 @@ fn another_sbx_earlier_on_path_is_told_and_never_started() {
     let marker = dir.path().join("started");
     let other = dir.script(
         "a\u{1b}[31m/sbx",
-        &format!("#!/bin/sh\n: > {}\n", marker.display()),
+        format!("#!/bin/sh\n: > {}\n", marker.display()),
     );
     let path = format!("{}:/usr/bin:/bin", other.parent().expect("a parent").display());
     let told = json(&doctor().env("PATH", &path).out());

@@ -256,8 +256,7 @@ fn hostile_environment_of_sbx_itself() {
 #[test]
 fn started_through_a_link_that_is_gone_or_a_copy_that_is_deleted() {
     let dir = Dir::new();
-    let copy = dir.path().join("copy");
-    std::fs::copy(binary(), &copy).expect("copy");
+    dir.program("copy", binary());
     let out = Command::new("sh")
         .args([
             "-c",
@@ -268,4 +267,31 @@ fn started_through_a_link_that_is_gone_or_a_copy_that_is_deleted() {
         .output()
         .expect("sh starts");
     assert_eq!(String::from_utf8_lossy(&out.stdout), "in\n", "{out:?}");
+}
+
+#[test]
+fn without_the_program_beside_it_sbx_runs_and_says_what_reads_images() {
+    let place = Dir::open();
+    let alone = place.program("sbx", binary());
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&alone);
+        command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin");
+        command.env("XDG_DATA_HOME", place.path().join("data"));
+        command.current_dir(place.path()).output().expect("sbx")
+    };
+    place.write("a.tar", "no archive");
+    let out = run(&["load", "-i", "a.tar"]);
+    let words = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(125), "{words}");
+    for part in [
+        "/sbx-image is not there",
+        "put it beside sbx",
+        "cargo build --release",
+    ] {
+        assert!(words.contains(part), "{words}");
+    }
+    assert_eq!(
+        run(&["run", "--quiet", "host", "--", "true"]).status.code(),
+        Some(0)
+    );
 }

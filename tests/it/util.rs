@@ -94,10 +94,25 @@ impl Dir {
         path
     }
 
-    /// Writes a file that can be executed.
-    pub fn script(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.write(name, content);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    /// Writes a file that can be executed, with the directories on its way.
+    pub fn script(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let source = self.write(&format!("{name}.source"), content);
+        let path = self.program(name, &source);
+        std::fs::remove_file(source).expect("its source");
+        path
+    }
+
+    /// A copy of a program, with the directories on its way. Another process makes it: were it open for writing here, a process that
+    /// another test starts at that moment would have it open too, and it could not be run (ETXTBSY).
+    pub fn program(&self, name: &str, from: impl AsRef<Path>) -> PathBuf {
+        let path = self.path().join(name);
+        let mut install = Command::new("install");
+        let done = install
+            .args(["-D", "-m", "755"])
+            .arg(from.as_ref())
+            .arg(&path)
+            .status();
+        assert!(done.expect("install").success());
         path
     }
 

@@ -235,5 +235,5 @@ pub(in crate::cli) fn program() -> Result<PathBuf, Report> {
         "{} is not there: it comes with sbx and reads images",
         shown.escape_debug()
     ))
-    .hint("put it beside sbx, or run sbx from where it was built"))
+    .hint("put it beside sbx; where sbx was built, `cargo build --release` makes both"))
 }

@@ -88,7 +88,7 @@ fn sbx_finds_no_helper_in_a_directory_of_the_caller_s_path() {
     let dir = Dir::new();
     let witness = dir.path().join("witness");
     for name in ["newuidmap", "newgidmap"] {
-        dir.script(name, &format!("#!/bin/sh\n: > {}\nexit 1\n", witness.display()));
+        dir.script(name, format!("#!/bin/sh\n: > {}\nexit 1\n", witness.display()));
     }
     let path = format!("{}:/usr/bin:/bin", dir.path().display());
     for profile in BUILT_IN {

@@ -335,7 +335,7 @@ fn what_was_written_is_not_executed_in_strict() {
     strict.code(126);
     assert!(under("default").shell(script).stdout().contains("getpid="));
     let (work, _) = workspace();
-    std::fs::copy(super::attacker(), work.path().join("x")).expect("a copy");
+    work.program("x", super::attacker());
     let run = |flags: &[&str]| {
         Answers(
             Sbx::run("strict")

@@ -217,8 +217,7 @@ fn set_id_bits_give_nothing() {
         return;
     }
     let work = Dir::new();
-    let program = work.script("program", "");
-    std::fs::copy(attacker(), &program).expect("a copy");
+    let program = work.program("program", attacker());
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o6755)).expect("chmod");
     let bind = format!("{}:/p:ro", work.path().display());
     for name in BUILT_IN {

@@ -15,7 +15,7 @@ struct Hostile {
 impl Hostile {
     fn new() -> Self {
         let (root, host) = (Dir::new(), Dir::new());
-        std::fs::copy(attacker(), root.path().join("attacker")).expect("a copy");
+        root.program("attacker", attacker());
         host.write("secret", "top secret\n");
         std::fs::set_permissions(host.path(), PermissionsExt::from_mode(0o777)).expect("chmod");
         Self { root, host }

@@ -182,7 +182,7 @@ fn root() -> Option<Dir> {
     for name in ["bin", "proc", "dev", "tmp"] {
         std::fs::create_dir(dir.path().join(name)).expect("mkdir");
     }
-    std::fs::copy("/bin/busybox", dir.path().join("bin/sh")).expect("busybox");
+    dir.program("bin/sh", "/bin/busybox");
     dir.write("file", "theirs\n");
     hand_over(dir.path());
     Some(dir)
