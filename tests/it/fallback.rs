@@ -88,7 +88,7 @@ fn what_is_written_to_a_copy_goes_with_it() {
         };
         let out = shop.sh(
             true,
-            "echo mine >/d/kept; echo mine >/new; rm -r /hidden; cat /d/other-name /new; exit 7",
+            "chmod -t /d; echo mine >/d/kept; echo mine >/new; rm -r /hidden; cat /d/other-name /new; exit 7",
         );
         out.code(7);
         assert_eq!(out.stdout(), "mine\nmine\n");

@@ -117,7 +117,7 @@ fn what_is_written_goes_with_it() {
         };
         for upper in ["memory", "disk"] {
             let run = ["run", "--quiet", "--upper", upper];
-            let script = "echo mine >/d/kept; echo mine >/new; rm -r /hidden; mkdir /hidden; ls /hidden; cat /d/kept /new; \
+            let script = "chmod -t /d; echo mine >/d/kept; echo mine >/new; rm -r /hidden; mkdir /hidden; ls /hidden; cat /d/kept /new; \
                           mkdir -p /x/y; touch /x/y/z; chmod 0 /x/y /x; chmod 0 /d; exit 7";
             let out = shop.command(true, run, &["sh", "-c", script]);
             assert_eq!(out.code(7).stdout(), "mine\nmine\n", "{}", out.stderr());

@@ -34,6 +34,7 @@ fn image() -> Option<Image> {
         Entry::file("big", big).mode(0o444),
     ];
     let upper = [
+        // Where systemd sets fs.protected_regular=2 nobody opens with O_CREAT what others own in it, until `chmod -t`.
         Entry::folder("d/").mode(0o1777),
         Entry::file("d/.wh.gone", ""),
         Entry::file("d/new", "upper\n"),

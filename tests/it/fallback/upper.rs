@@ -18,7 +18,7 @@ fn on_disk_it_looks_the_same_and_goes_at_the_end() {
         let memory = shop.sh(false, LOOK).ok();
         assert_eq!(shop.command(false, DISK, &["sh", "-c", LOOK]).ok(), memory);
         shop.nothing_left();
-        let script = "echo mine >/d/kept; echo mine >/new; rm -r /hidden; mkdir /hidden; ls /hidden; cat /d/kept /new; \
+        let script = "chmod -t /d; echo mine >/d/kept; echo mine >/new; rm -r /hidden; mkdir /hidden; ls /hidden; cat /d/kept /new; \
                       mkdir -p /x/y; touch /x/y/z; chmod 0 /x/y /x; chmod 0 /d; grep ' / / ' /proc/self/mountinfo; exit 7";
         let out = shop.command(false, DISK, &["sh", "-c", script]);
         let text = out.code(7).stdout();
