@@ -98,3 +98,28 @@ fn hold(file: &File, how: Holders, wait: &mut Wait<'_>) -> io::Result<bool> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropped_it_is_free_whoever_has_the_file_unless_it_is_inherited() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("lock");
+        let open = || File::create(&path).expect("a file");
+        let take = |file| Lock::on(file, Holders::Alone, &mut Wait::Never).expect("no error");
+        let (file, other) = (open(), open());
+        let _child = file.try_clone().expect("a copy");
+        let held = take(file).expect("the lock");
+        assert!(take(open()).is_none());
+        drop(held);
+        let mut held = take(other).expect("the lock, though there is a copy");
+        held.inherit(true).expect("inherited");
+        let child = held.file().try_clone().expect("a copy");
+        drop(held);
+        assert!(take(open()).is_none(), "who has inherited it still holds it");
+        child.unlock().expect("given back");
+        assert!(take(open()).is_some());
+    }
+}
