@@ -3,6 +3,7 @@
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 /// How many may hold a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,25 @@ impl Lock {
             file,
             inherited: false,
         }))
+    }
+
+    /// Locks a file that `open` finds by its name, or makes; `failed` says what the caller tells of an errno.
+    ///
+    /// Who holds it alone may remove the name: whoever waited for the file then begins again with the one that has it.
+    pub(super) fn named<E>(
+        open: impl Fn() -> Result<File, E>,
+        how: Holders,
+        mut wait: Wait<'_>,
+        failed: impl Fn(io::Error) -> E,
+    ) -> Result<Option<Self>, E> {
+        loop {
+            let Some(lock) = Self::on(open()?, how, &mut wait).map_err(&failed)? else {
+                return Ok(None);
+            };
+            if lock.file.metadata().map_err(&failed)?.nlink() > 0 {
+                return Ok(Some(lock));
+            }
+        }
     }
 
     /// Makes it a lock of another kind, which may let others in between.

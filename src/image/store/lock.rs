@@ -1,30 +1,20 @@
 //! Locks between processes: flock(2) on files in `locks/`, so that a lock dies with whoever holds it.
-//!
-//! A lock's file may be removed by who holds it alone; whoever waited for it then finds that the file has no name any more, and begins
-//! again with the one that has.
+//! Who holds one alone may remove its file.
 
 use super::error::Error;
 use super::root::Root;
 pub(super) use crate::image::lock::Holders;
 pub use crate::image::lock::{Lock, Wait};
-use nix::sys::stat::fstat;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 /// Takes a lock; `None` when another process holds it and it is not to be waited for.
-pub(super) fn take(root: &Root, name: &str, how: Holders, mut wait: Wait<'_>) -> Result<Option<Lock>, Error> {
+pub(super) fn take(root: &Root, name: &str, how: Holders, wait: Wait<'_>) -> Result<Option<Lock>, Error> {
     let name = format!("locks/{name}");
-    loop {
-        let Some(lock) = hold(root.create(&name)?, how, &mut wait, &root.path(&name))? else {
-            return Ok(None);
-        };
-        let stat = fstat(lock.file()).map_err(|e| Error::io("read the status of", &root.path(&name), e))?;
-        if stat.st_nlink > 0 {
-            return Ok(Some(lock));
-        }
-    }
+    let failed = |e| Error::io("lock", &root.path(&name), e);
+    Lock::named(|| root.create(&name), how, wait, failed)
 }
 
 /// Locks an open file; `path` is for the message.
@@ -43,7 +33,7 @@ pub(super) fn holders(root: &Root, name: &str) -> Result<Vec<u32>, Error> {
     let Some(stat) = root.status(&format!("locks/{name}"))? else {
         return Ok(Vec::new());
     };
-    // Kernel memory: short, and always text. Hidden in some containers, which is no failure. With room for a page, which is what one
+    // Kernel memory: short, and always text. Hidden in some containers, which is no failure. With room for more than the page that one
     // read(2) gives: between two, locks come and go, and a line may be told twice.
     let mut table = String::with_capacity(16 << 10);
     let _ = File::open("/proc/locks").and_then(|mut file| file.read_to_string(&mut table));
