@@ -13,11 +13,9 @@ inside 'ten million calls, beside a filter that allows all' "${sbx[@]}" "$stage/
 # shellcheck disable=SC2016 # expanded by the inner shell
 "${as[@]}" bash -c 'for d in {1..100}; do mkdir -p tree/$d; for f in {1..200}; do echo $f >tree/$d/$f; done; done
   cd tree && git init -q && sleep 1 && git add . && git -c user.name=a -c user.email=a@example.org commit -qm a'
-# Thirty times, so that the start of the sandbox is less than a hundredth.
-thirty() { printf 'cd tree; i=0; while [ $((i += 1)) -le 30 ]; do %s >/dev/null || exit; done' "$1"; }
+# tree NAME COMMAND: thirty times, so that the start of the sandbox is less than a hundredth.
 tree() {
-  local script
-  script=$(thirty "$2")
+  local script="cd tree; i=0; while [ \$((i += 1)) -le 30 ]; do $2 >/dev/null || exit; done"
   inside "$1 20000 files, beside outside" "${sbx[@]}" host -- sh -c "$script" --- sh -c "$script"
 }
 tree 'git status of' 'git -c safe.directory=* --no-optional-locks status'
