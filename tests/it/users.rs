@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 
 /// A directory root of one static program.
 fn root() -> Option<Dir> {
+    if !std::path::Path::new("/bin/busybox").exists() {
+        return None;
+    }
     let root = Dir::new();
     for name in ["proc", "dev", "tmp", "etc", "bin"] {
         std::fs::create_dir(root.path().join(name)).expect("mkdir");
-    }
-    if !std::fs::exists("/bin/busybox").is_ok_and(|there| there) {
-        return None;
     }
     root.program("bin/busybox", "/bin/busybox");
     root.write("etc/passwd", "root:x:0:0::/:/bin/sh\nwww:x:33:34::/:/bin/sh\n");
