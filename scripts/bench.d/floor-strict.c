@@ -80,7 +80,7 @@ void restrain(void) {
     close(s);
     must(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL), "keyctl");
     hold(RLIMIT_CORE, 1), hold(RLIMIT_NPROC, 257), hold(RLIMIT_NOFILE, 1024);
-    hold(RLIMIT_FSIZE, 1 << 30), hold(RLIMIT_MEMLOCK, 1 << 16), hold(RLIMIT_DATA, 1 << 30);
+    hold(RLIMIT_FSIZE, 1 << 30), hold(RLIMIT_MEMLOCK, 1 << 16), hold(RLIMIT_DATA, 16L << 30);
     for (int cap = 0; prctl(PR_CAPBSET_DROP, cap) == 0; cap++)
         continue;
     must(prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED), "securebits");

@@ -65,8 +65,7 @@ pub(super) struct Ceilings {
     files: Vec<(&'static str, String)>,
     watch: Option<Set<Bytes>>,
     processors: Option<Set<Processors>>,
-    /// What the floor below a ceiling is not needed for, since a cgroup counts it. A floor for the memory forbids what is reserved and
-    /// not used; one for the processes is met first, and nobody is told.
+    /// Rlimits made redundant by the cgroup: RLIMIT_DATA also counts reserved memory; RLIMIT_NPROC would be hit first and go unreported.
     counted: Vec<Resource>,
     reasons: Vec<Origin>,
 }
@@ -373,7 +372,7 @@ impl Ceilings {
         }
         if let Some(memory) = &self.watch {
             let reason = format!(
-                "limits.memory ({}); there is no cgroup to count it",
+                "limits.memory ({}); there is no cgroup to count it, RLIMIT_DATA of each process is a distant backstop",
                 memory.origin
             );
             add(steps, Step::WatchMemory(memory.value), reason);

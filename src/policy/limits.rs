@@ -37,6 +37,15 @@ pub struct Io {
     pub limit: IoLimit,
 }
 
+/// RLIMIT_DATA of each process (bytes) behind a `limits.memory` that is enforced by polling: four times `memory`, at least 16 GiB.
+///
+/// A backstop against a process that fills memory while the supervisor is not scheduled. RLIMIT_DATA counts writable private mappings,
+/// used or not, and runtimes map far more than they use: a JVM commits 1/64 of the machine's memory at start, Go arenas of 64 MiB, each
+/// thread a stack of 8 MiB. 16 GiB leaves room for a JVM on a machine of 512 GiB and a thousand threads.
+pub(super) fn data_backstop(memory: Bytes) -> u64 {
+    memory.0.saturating_mul(4).max(16 << 30)
+}
+
 /// A resource of setrlimit(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]

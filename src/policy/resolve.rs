@@ -1,7 +1,7 @@
 //! Resolving: every optional value of a profile gets its meaning here, and contradictions end here.
 
 use super::contents::{Enforcement, Limit, Policy, Workspace};
-use super::limits::Resource;
+use super::limits::{Resource, data_backstop};
 use super::request::{Error, Request, Root, home_inside, refuse};
 use super::{environment, image, mounts, whole};
 use crate::model::{Capability, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
@@ -265,8 +265,8 @@ fn limits(profile: &Profile) -> Result<Vec<Set<Limit>>, Error> {
         (Resource::Nofile, l.open_files.clone()),
         (Resource::Fsize, l.file_size.clone().map(|s| s.map(|b| b.0))),
         (Resource::Memlock, l.locked_memory.clone().map(|s| s.map(|b| b.0))),
-        // The floor under limits.memory where no cgroup can be had: no single process may hold more.
-        (Resource::Data, l.memory.clone().map(|s| s.map(|b| b.0))),
+        // Kept only where no cgroup counts limits.memory.
+        (Resource::Data, l.memory.clone().map(|s| s.map(data_backstop))),
     ];
     for (resource, limit) in pairs {
         if let Some(limit) = limit {

@@ -291,6 +291,22 @@ fn node_runs_its_workers() {
 }
 
 #[test]
+fn runtimes_that_reserve_memory_start_under_a_small_limit() {
+    let dir = project(|_| {});
+    let python = "import mmap; m = mmap.mmap(-1, 4 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS); m[0] = 1";
+    for command in [
+        &["java", "-version"][..],
+        &["node", "-e", "new SharedArrayBuffer(1 << 29)"],
+        &["python3", "-c", python],
+    ] {
+        if has(command[0]) {
+            let sbx = Sbx::run("strict").args(["-m", "256m", "host", "--"]);
+            sbx.args(command).within(dir.path()).out().code(0);
+        }
+    }
+}
+
+#[test]
 fn tar_packs_and_unpacks() {
     let dir = project(|d| {
         d.write("in/a", "a");
