@@ -9,11 +9,12 @@ use crate::plan::Plan;
 use crate::plan::why::{self, Answer, Use};
 use crate::policy::Policy;
 use crate::seccomp;
+use crate::sys::walk::walk;
 use clap::{ArgGroup, Args, ValueEnum};
 use nix::unistd::{AccessFlags, access};
 use serde_json::json;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments of `why`.
 #[derive(Debug, Clone, Args)]
@@ -106,8 +107,15 @@ fn ask(args: &WhyArgs, policy: &Policy, plan: &Plan) -> Result<(String, Answer),
         Op::Exec => (Use::Exec, "execute"),
     };
     let mut answer = why::path(plan, policy, &path, wanted);
-    if let (true, Some(source)) = (answer.yes, answer.source.clone()) {
-        own_rights(&mut answer, &source, wanted);
+    own_rights(&mut answer, wanted);
+    if !answer.yes {
+        other_name(&mut answer, &path, |real| {
+            let mut there = why::path(plan, policy, real, wanted);
+            own_rights(&mut there, wanted);
+            there
+                .yes
+                .then(|| format!("the host's {path} is {real}, and under that name: yes"))
+        });
     }
     Ok((format!("{word} {path}"), answer))
 }
@@ -120,8 +128,21 @@ fn unknown_call(name: &str) -> Report {
     }
 }
 
+/// Adds that a file can be reached under another name: links of the host lead from the one to the other, and only outside.
+fn other_name(answer: &mut Answer, path: &InRoot, said: impl FnOnce(&InRoot) -> Option<String>) {
+    let real = walk(path.as_path(), None).ok().filter(|walked| !walked.missing);
+    let real = real.and_then(|walked| InRoot::new(walked.real).ok());
+    if let Some(line) = real.filter(|real| real != path).and_then(|real| said(&real)) {
+        answer.because.push(line);
+    }
+}
+
 /// The sandbox has no more rights on the host's files than its caller.
-fn own_rights(answer: &mut Answer, source: &Path, wanted: Use) {
+fn own_rights(answer: &mut Answer, wanted: Use) {
+    let Some(source) = answer.source.clone().filter(|_| answer.yes) else {
+        return;
+    };
+    let source = source.as_path();
     let shown = source.display();
     // Something new can be made where the directory can be written.
     let (checked, flags) = match (wanted, source.exists()) {

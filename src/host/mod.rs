@@ -12,6 +12,7 @@ mod disk;
 pub mod explain;
 mod files;
 pub mod findings;
+mod homes;
 mod ids;
 mod kernel;
 mod merged;
@@ -25,6 +26,7 @@ mod tree;
 mod upper;
 mod users;
 
+pub use homes::is_home_or_above;
 pub use ids::{fuse_overlayfs, look_for_id_helpers};
 pub use probe::{Survey, fuse, overlay_over, survey};
 pub use upper::takes_upper_layers;
@@ -112,8 +114,9 @@ fn caller() -> Result<Caller, Error> {
     let (name, passwd_home) = account.map_or((None, None), |a| (Some(a.name), a.home));
     let home = std::env::var_os("HOME")
         .map(PathBuf::from)
-        .filter(|h| h.is_absolute())
-        .or(passwd_home);
+        .filter(|h| h.is_absolute());
+    let homes = homes::resolve(home.iter().chain(&passwd_home).cloned());
+    let home = home.map(homes::without_parents).or(passwd_home);
     let writes_maps = writes_maps(sys::cred::effective_capabilities().map_err(Error::Caller)?);
     let own = |file: &str| {
         // Two reads that an ordinary user's start need not pay for.
@@ -126,6 +129,7 @@ fn caller() -> Result<Caller, Error> {
         groups: groups.into_iter().filter(|g| *g != gid).collect(),
         name,
         home,
+        homes,
         writes_maps,
         outer_uids: own("/proc/self/uid_map"),
         outer_gids: own("/proc/self/gid_map"),

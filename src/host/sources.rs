@@ -1,27 +1,40 @@
 //! Looking up the paths that a policy names: what they are, not what is in them.
 
+use super::homes::is_home_or_above;
 use super::merged::Merged;
 use super::users;
-use crate::model::facts::{APT, Facts, Found, Kind, Owned, RESOLVER, User};
+use crate::model::facts::{APT, Astray, Facts, Found, Kind, Owned, RESOLVER, User};
 use crate::model::host::{HostTree, TopEntry};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
 use crate::profile::schema::{NetworkMode, UserSpec};
 use crate::sys::Errno;
+use crate::sys::walk::walk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// Looks up every source of a policy, and for a directory root which of `places` are real directories in it.
+/// Looks up every source of a policy, and for a directory root which of `places` are real directories in it. `current`: the caller's
+/// working directory.
 #[must_use]
-pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option<&Path>) -> Facts {
+pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], current: Option<&Path>) -> Facts {
+    let homes = &policy.homes;
     let mut sources = BTreeMap::new();
+    let mut astray = BTreeMap::new();
     let binds = policy.binds.iter().map(|bind| &bind.value.source);
     let devices = policy.devices.iter().map(|device| &device.value.source);
     for path in binds.chain(devices) {
         // Every component counts: any of them may be a link.
-        add(&mut sources, path, fs::canonicalize(path.as_path()).ok());
+        let Ok(walked) = walk(path.as_path(), current) else {
+            continue;
+        };
+        if current.is_some_and(|current| walked.leads_out_of(current)) {
+            astray.insert(path.clone(), Astray::Link);
+        } else if is_home_or_above(&walked.real, homes) {
+            astray.insert(path.clone(), Astray::Home);
+        }
+        add(&mut sources, path, Some(walked.real));
     }
     if policy.root == Root::Host {
         let directories = tree
@@ -59,9 +72,8 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], home: Option
         user: user(policy, layers),
         groups: groups(policy, layers),
         disks: disks(policy),
-        current: std::env::current_dir().ok(),
         workspace: workspace(policy),
-        home: home.and_then(|home| fs::canonicalize(home).ok()),
+        astray,
         terminal: false,
     }
 }

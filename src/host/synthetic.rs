@@ -5,7 +5,7 @@
 use crate::model::host::{
     Caller, Cgroup, Fact, Helper, HostTree, IdHelpers, Kernel, ProcMount, TopEntry, UserNamespaceRefusal,
 };
-use crate::model::{Host, HostPath, IdRange};
+use crate::model::{Homes, Host, HostPath, IdRange};
 
 impl Host {
     /// A Debian 12 desktop or server with uidmap installed: user 1000 with sub-ids and a delegated cgroup. Everything works but
@@ -130,6 +130,7 @@ fn user() -> Caller {
         groups: Vec::new(),
         name: Some("user".into()),
         home: Some("/home/user".into()),
+        homes: Homes::named(["/home/user".into()]),
         writes_maps: false,
         outer_uids: Vec::new(),
         outer_gids: Vec::new(),
@@ -142,6 +143,7 @@ fn root() -> Caller {
         gid: 0,
         name: Some("root".into()),
         home: Some("/root".into()),
+        homes: Homes::named(["/root".into()]),
         writes_maps: true,
         ..user()
     }

@@ -21,6 +21,15 @@ pub enum Kind {
     Device,
 }
 
+/// Why a source is not mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Astray {
+    /// It is one of the caller's homes, or lies above one, under a name that the homes do not have.
+    Home,
+    /// A link in the working directory leads out of it.
+    Link,
+}
+
 /// What a path of the host leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -67,10 +76,8 @@ pub struct Facts {
     pub groups: Option<Result<Vec<u32>, String>>,
     /// The disk that each path with a rate lies on, as `8:0`, or why there is none.
     pub disks: BTreeMap<HostPath, Result<String, String>>,
-    /// Where the caller's home really is.
-    pub home: Option<PathBuf>,
-    /// The caller's working directory.
-    pub current: Option<PathBuf>,
+    /// Sources that are not mounted for what they lead to.
+    pub astray: BTreeMap<HostPath, Astray>,
     /// Whose the working directory is that is shown inside.
     pub workspace: Option<Owned>,
     /// For a directory root and for an image: which of the places that the plan mounts on are real directories (no link) in it.

@@ -1,5 +1,6 @@
 //! What a host can do, as plain data: probed by `host`, read by `plan`, built by hand in tests.
 
+use super::homes::Homes;
 use super::id::IdRange;
 use super::path::HostPath;
 use serde::Serialize;
@@ -94,6 +95,9 @@ pub struct Caller {
     pub name: Option<String>,
     /// The home directory: `$HOME` when absolute, else passwd's.
     pub home: Option<PathBuf>,
+    /// The directories that are never mounted whole: `$HOME` and passwd's home.
+    #[serde(skip)]
+    pub homes: Homes,
     /// Whether it holds `CAP_SETUID` and `CAP_SETGID` (root, also in a CI container) and can write any id map itself.
     pub writes_maps: bool,
     /// The user ids that exist in the user namespace sbx itself runs in, by their number there (`host`); `inside` is not used. Empty:

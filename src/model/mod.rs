@@ -5,6 +5,7 @@
 pub mod capability;
 pub mod digest;
 pub mod facts;
+pub mod homes;
 pub mod host;
 pub mod id;
 pub mod layers;
@@ -18,6 +19,7 @@ pub mod unit;
 
 pub use capability::{Capability, CapabilitySet};
 pub use digest::Digest;
+pub use homes::Homes;
 pub use host::Host;
 pub use id::{IdMap, IdRange};
 pub use layers::Layers;

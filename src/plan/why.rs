@@ -188,8 +188,7 @@ fn own_root(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use, line: &str) 
 
 /// The flag that shows a path of the host, where that is a thing to do at all.
 fn show_it(policy: &Policy, at: &InRoot, wanted: Use) -> Option<String> {
-    let home = policy.home.0.as_path();
-    if policy.root != Root::Host || never_shown(at.as_path(), Some(home)).is_some() {
+    if policy.root != Root::Host || never_shown(at.as_path(), &policy.homes).is_some() {
         return None;
     }
     let mode = if wanted == Use::Write { "" } else { ":ro" };

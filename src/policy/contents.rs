@@ -4,7 +4,7 @@ use super::flags::Userns;
 use super::limits::{Io, Resource, Swap};
 use super::request::Root;
 use crate::model::{
-    Bytes, CapabilitySet, HostPath, InRoot, Level, Origin, Processors, Protection, Set, Span,
+    Bytes, CapabilitySet, Homes, HostPath, InRoot, Level, Origin, Processors, Protection, Set, Span,
 };
 use crate::profile::schema::{
     HomeMode, MapKind, NetworkMode, ProcMode, RootMode, TerminalMode, UpperPlace, UserSpec, WithoutOverlay,
@@ -46,6 +46,8 @@ pub struct Policy {
     pub workspace: Workspace,
     /// Where the command starts.
     pub start_in: InRoot,
+    /// The caller's homes, which are never mounted whole.
+    pub homes: Homes,
     /// The home directory inside, and what it looks like.
     pub home: (InRoot, Set<HomeMode>),
     /// What `/proc` shows.

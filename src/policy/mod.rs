@@ -15,6 +15,6 @@ mod whole;
 pub use contents::{Bind, Device, Enforcement, EnvVar, Limit, Policy, Protected, Scratch, Workspace};
 pub use flags::{Flags, Userns, Volume};
 pub use limits::{Io, Resource, Swap};
-pub use mounts::never_shown;
+pub use mounts::{HOME, never_shown};
 pub use request::{Error, Image, ImageConfig, Request, Root};
 pub use resolve::resolve;

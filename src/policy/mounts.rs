@@ -3,7 +3,7 @@
 use super::contents::{Bind, Device, Scratch, Workspace};
 use super::request::{Error, Request, home_inside, refuse};
 use crate::model::unit::permissions;
-use crate::model::{Bytes, HostPath, InRoot, Origin, Set};
+use crate::model::{Bytes, Homes, HostPath, InRoot, Origin, Set};
 use crate::profile::Profile;
 use crate::profile::schema::{Mount, MountMode, WorkdirMode};
 use std::path::{Path, PathBuf};
@@ -46,14 +46,17 @@ pub(super) fn host_path(text: &str, request: &Request) -> Result<HostPath, Strin
     HostPath::new(path).map_err(|e| e.to_string())
 }
 
-/// What nobody means to hand over whole, and why not. Asked of what was written, and again of where it leads.
+/// Why a home, or a directory above one, is not mounted.
+pub const HOME: &str = "it is your home directory, or holds it: name the directories that are needed";
+
+/// Host paths that must not be mounted whole, with the reason. Checked as given and after resolving links.
 #[must_use]
-pub fn never_shown(source: &Path, home: Option<&Path>) -> Option<&'static str> {
+pub fn never_shown(source: &Path, homes: &Homes) -> Option<&'static str> {
     if source == Path::new("/") {
         return Some("it is the host's root directory: name the directories that are needed");
     }
-    if home.is_some_and(|home| home != Path::new("/") && home.starts_with(source)) {
-        return Some("it is your home directory, or holds it: name the directories that are needed");
+    if homes.within(source) {
+        return Some(HOME);
     }
     // Shared memory is a place for files like any other.
     if source.starts_with("/dev/shm") && source != Path::new("/dev/shm") {
@@ -71,9 +74,7 @@ pub fn never_shown(source: &Path, home: Option<&Path>) -> Option<&'static str> {
             return Some(why);
         }
     }
-    home.map(|home| home.join(".ssh"))
-        .is_some_and(|ssh| source.starts_with(ssh))
-        .then_some("it holds your ssh keys")
+    homes.shows_keys(source).then_some("it holds your ssh keys")
 }
 
 /// Places of the whole machine, where agents and servers have their sockets: nobody who happens to stand there means to show them.
@@ -87,7 +88,7 @@ fn bind(mount: &Set<Mount>, request: &Request, execute_written: bool) -> Result<
     let Set { value, origin } = mount;
     let what = || format!("mount of `{}`", value.source.escape_debug());
     let source = host_path(&value.source, request).or_else(|why| refuse(what(), origin, why))?;
-    if let Some(why) = never_shown(source.as_path(), request.home.as_deref()) {
+    if let Some(why) = never_shown(source.as_path(), &request.homes) {
         return refuse(what(), origin, why);
     }
     let target = match &value.target {

@@ -1,7 +1,7 @@
 //! What a policy is asked for, besides its profile, and why it is refused.
 
 use super::flags::Flags;
-use crate::model::{HostPath, InRoot, Layers, Origin};
+use crate::model::{Homes, HostPath, InRoot, Layers, Origin};
 use crate::seccomp;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -64,6 +64,8 @@ pub struct Request {
     pub current: Option<PathBuf>,
     /// The caller's home directory.
     pub home: Option<PathBuf>,
+    /// The homes that are never mounted whole.
+    pub homes: Homes,
     /// The caller's login name.
     pub user: Option<String>,
     /// The caller's environment.
@@ -87,6 +89,7 @@ impl Request {
             start_in: None,
             current: None,
             home: None,
+            homes: Homes::default(),
             user: None,
             environment: Vec::new(),
             seccomp: None,

@@ -97,6 +97,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         output: whole::output(profile)?,
         environment: environment::build(&profile.environment, request, &home),
         home: (home, home_mode),
+        homes: request.homes.clone(),
         workspace,
         terminal: or(&profile.terminal.mode, TerminalMode::Auto),
         hostname: hostname(profile)?,
@@ -215,8 +216,7 @@ fn workspace(profile: &Profile, request: &Request, notes: &mut Vec<String>) -> R
         notes.push("the working directory has been deleted, so there is none inside".into());
         return Ok(none(mode));
     };
-    let home = request.home.as_deref();
-    if let Some(why) = mounts::never_shown(current, home).or_else(|| mounts::shared(current)) {
+    if let Some(why) = mounts::never_shown(current, &request.homes).or_else(|| mounts::shared(current)) {
         notes.push(format!("the working directory is not shown inside: {why}"));
         return Ok(none(mode));
     }

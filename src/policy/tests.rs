@@ -1,7 +1,7 @@
 //! What several sources say of one thing.
 
 use super::{Error, Flags, Policy, Request, Root, Volume, resolve};
-use crate::model::{HostPath, InRoot, Origin, Set};
+use crate::model::{Homes, HostPath, InRoot, Origin, Set};
 use crate::profile::read::read;
 use crate::profile::schema::{Tmpfs, Ulimit};
 use crate::profile::{Profile, Source};
@@ -14,6 +14,7 @@ fn profile(text: &str) -> Profile {
 fn request(flags: Flags) -> Request {
     Request {
         home: Some("/home/u".into()),
+        homes: Homes::named(["/home/u".into()]),
         flags,
         ..Request::new(Root::Scratch, vec!["x".into()])
     }

@@ -18,6 +18,7 @@ pub mod socket;
 pub mod start;
 pub mod tree;
 pub mod tty;
+pub mod walk;
 
 pub use nix::errno::Errno;
 

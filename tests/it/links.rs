@@ -42,6 +42,31 @@ fn a_link_in_the_working_directory_leads_nowhere_outside() {
 }
 
 #[test]
+fn a_planted_link_is_seen_under_every_name_of_the_working_directory() {
+    let (there, outside) = (Dir::new(), Dir::new());
+    there.write("work/file", "x");
+    let path = |name: &str| there.path().join(name);
+    symlink("work", path("alias")).expect("a link");
+    symlink(outside.path(), path("work/planted")).expect("a link");
+    symlink("work/planted", path("beside")).expect("a link");
+    let run = |at: &str, source: &str| {
+        let volume = format!("{}:/data:ro", path(source).display());
+        let sbx = Sbx::run("strict").args(["-v", &volume, "host", "--", "true"]);
+        sbx.within(&path(at)).out()
+    };
+    for source in ["alias/planted", "work/../alias/planted", "beside"] {
+        run("work", source)
+            .code(125)
+            .says("link in the working directory");
+        // The control: from elsewhere the link is one like any other.
+        fs::create_dir_all(path("other")).expect("mkdir");
+        run("other", source).code(0);
+    }
+    // `..` by itself is no link.
+    run("work", "work/../other").code(0);
+}
+
+#[test]
 fn a_link_to_what_is_never_shown_is_refused() {
     let (home, elsewhere) = (Dir::new(), Dir::new());
     fs::create_dir(home.path().join(".ssh")).expect("mkdir");

@@ -22,6 +22,7 @@ mod fallback;
 mod faults;
 mod flags;
 mod flags_wrong;
+mod homes;
 mod image;
 mod limits;
 mod links;

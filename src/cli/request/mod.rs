@@ -16,7 +16,7 @@ use crate::image::source::Source;
 use crate::image::store::Lock;
 use crate::model::facts::Found;
 use crate::model::host::Cgroup;
-use crate::model::{Digest, Host, HostPath, Origin, Protection};
+use crate::model::{Digest, Homes, Host, HostPath, Origin, Protection};
 use crate::plan::{self, Facts, Kind, Plan, Room};
 use crate::policy::{self, Flags, Policy, Request, Root};
 use crate::profile::Profile;
@@ -38,6 +38,8 @@ pub struct Asked {
     pub policy: Policy,
     /// The host, as far as it was looked at.
     pub host: Host,
+    /// The working directory.
+    pub current: Option<PathBuf>,
     /// The volumes that are asked for, which may not be there yet.
     pub volumes: Vec<Asking>,
     /// What there is besides, where the root is an image.
@@ -98,6 +100,13 @@ fn ask_under(
     let ignored = seccomp.as_ref().map_or(0, |s| s.ignored.len());
     let mut flags = args.flags()?;
     let mounts = args.files.mounts()?;
+    // Through a bind mount the working directory has a name of its own.
+    if let Some(current) = current
+        .as_deref()
+        .filter(|c| host::is_home_or_above(c, &host.caller.homes))
+    {
+        host.caller.homes.add(current.to_owned());
+    }
     let asked = (&chosen.profile, &flags);
     let (root, image) = root(args, current.as_deref(), asked, &mut host, quiet)?;
     let (asking, volumes) = volumes::named(&mounts.named)?;
@@ -108,8 +117,9 @@ fn ask_under(
         entrypoint: args.process.entrypoint.clone(),
         command: command(args),
         start_in: args.files.workdir.clone(),
-        current,
+        current: current.clone(),
         home: host.caller.home.clone(),
+        homes: host.caller.homes.clone(),
         user: host.caller.name.clone(),
         environment: std::env::vars_os().collect(),
         seccomp: seccomp.map(|s| s.table),
@@ -126,6 +136,7 @@ fn ask_under(
         profile: chosen.profile,
         policy,
         host,
+        current,
         volumes: asking,
         image,
         space: Space::default(),
@@ -153,7 +164,7 @@ fn root(
     Ok(match source {
         Source::Host => (Root::Host, None),
         Source::Scratch => (Root::Scratch, None),
-        Source::Directory(path) => (directory(&path, current)?, None),
+        Source::Directory(path) => (directory(&path, current, &host.caller.homes)?, None),
         source => {
             let map = profile
                 .identity
@@ -180,7 +191,7 @@ fn root(
     })
 }
 
-fn directory(image: &Path, current: Option<&Path>) -> Result<Root, Report> {
+fn directory(image: &Path, current: Option<&Path>, homes: &Homes) -> Result<Root, Report> {
     let shown = image.display().to_string();
     let shown = shown.escape_debug();
     let path = if image.is_absolute() {
@@ -198,6 +209,10 @@ fn directory(image: &Path, current: Option<&Path>) -> Result<Root, Report> {
         return Err(
             Report::sbx("image `/`: that is the host's whole tree").hint("use `host` for the host's tools")
         );
+    }
+    if host::is_home_or_above(&real, homes) {
+        let why = "it is your home directory, or holds it";
+        return Err(Report::sbx(format!("image `{shown}`: {why}")).hint("use `host` for the host's tools"));
     }
     HostPath::new(real)
         .map(Root::Directory)
@@ -231,6 +246,7 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
     let Asked {
         policy,
         host,
+        current,
         volumes,
         space,
         ..
@@ -257,12 +273,7 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
         terminal,
         copy: space.of(Room::Copy),
         upper: space.of(Room::Upper),
-        ..host::sources::look_up(
-            policy,
-            &host.tree,
-            &plan::places(policy),
-            host.caller.home.as_deref(),
-        )
+        ..host::sources::look_up(policy, &host.tree, &plan::places(policy), current.as_deref())
     };
     for volume in volumes.iter() {
         // A run makes the one that is not there yet.

@@ -1,12 +1,12 @@
 //! What was asked for by name: the workspace, `-v`, `--tmpfs` and the profile's mounts.
 
 use super::Builder;
-use crate::model::facts::{Found, Kind};
+use crate::model::facts::{Astray, Found, Kind};
 use crate::model::{Bytes, HostPath, InRoot, Set};
 use crate::plan::links;
 use crate::plan::loss::Refusal;
 use crate::plan::step::{Attributes, Holding, Step};
-use crate::policy::{Bind, Scratch, never_shown};
+use crate::policy::{Bind, HOME, Scratch, never_shown};
 use crate::profile::schema::WorkdirMode;
 
 impl Builder<'_> {
@@ -67,7 +67,8 @@ impl Builder<'_> {
             return Err(refuse(why.into()));
         };
         if let Some(why) = self.led_astray(&bind.source, real) {
-            return Err(refuse(format!("it leads to {real}: {why}")));
+            let leads = (*real != bind.source).then(|| format!("it leads to {real}: "));
+            return Err(refuse(leads.unwrap_or_default() + why));
         }
         let target = links::follow(&self.steps, &bind.target);
         self.clear_below(&target);
@@ -85,23 +86,16 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Why what a source's links lead to is not shown.
-    ///
-    /// Below the working directory an earlier sandbox may have put the link (as in CVE-2024-42472), so none leads out of it.
+    /// Reason not to mount a source that exists. In the working directory an earlier sandbox may have planted a link (as in
+    /// CVE-2024-42472), so none leads out of it.
     fn led_astray(&self, source: &HostPath, real: &HostPath) -> Option<&'static str> {
-        if source == real {
-            return None;
-        }
-        let inside = |path: &HostPath| {
-            let current = self.facts.current.as_ref();
-            current.is_some_and(|current| path.as_path().starts_with(current))
-        };
-        if inside(source) && !inside(real) {
+        let astray = self.facts.astray.get(source);
+        if astray == Some(&Astray::Link) {
             return Some(
                 "a link in the working directory may have been put there by what ran in it; write that path if you mean it",
             );
         }
-        never_shown(real.as_path(), self.facts.home.as_deref())
+        never_shown(real.as_path(), &self.policy.homes).or(astray.map(|_| HOME))
     }
 
     fn scratch(&mut self, set: &Set<Scratch>) {

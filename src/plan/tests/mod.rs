@@ -40,6 +40,7 @@ fn request(root: Root, host: &Host) -> Request {
     Request {
         current: Some("/srv/project".into()),
         home: host.caller.home.clone(),
+        homes: host.caller.homes.clone(),
         user: host.caller.name.clone(),
         environment: vec![("TERM".into(), "xterm".into()), ("SECRET".into(), "x".into())],
         profile: "test".into(),

@@ -1,0 +1,133 @@
+//! Resolves a path of the host link by link, and reports links that a sandbox may have planted.
+
+use super::{Errno, Result};
+use nix::fcntl::readlink;
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+/// Links that are followed, as by the kernel (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// Where a path leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walked {
+    /// The path without links. Its last name may not exist.
+    pub real: PathBuf,
+    /// A link in or below the working directory was followed.
+    pub planted: bool,
+    /// The last name does not exist.
+    pub missing: bool,
+}
+
+impl Walked {
+    /// Whether a link in or below `workdir` leads out of it.
+    #[must_use]
+    pub fn leads_out_of(&self, workdir: &Path) -> bool {
+        self.planted && !self.real.starts_with(workdir)
+    }
+}
+
+/// Resolves an absolute path. `workdir`: a resolved directory in which an earlier sandbox may have written.
+///
+/// # Errors
+/// As open(2): `ENOENT` for a directory that does not exist, `ELOOP`, `ENOTDIR`, `EACCES`.
+pub fn walk(path: &Path, workdir: Option<&Path>) -> Result<Walked> {
+    let mut rest = parts(path);
+    let (mut real, mut links, mut planted) = (PathBuf::from("/"), 0, false);
+    while let Some(name) = rest.pop() {
+        if name == ".." {
+            real.pop();
+            continue;
+        }
+        let next = real.join(&name);
+        match readlink(&next) {
+            Ok(target) => {
+                links += 1;
+                if links > MOST_LINKS {
+                    return Err(Errno::ELOOP);
+                }
+                planted |= workdir.is_some_and(|workdir| real.starts_with(workdir));
+                let target = Path::new(&target);
+                if target.is_absolute() {
+                    real = PathBuf::from("/");
+                }
+                rest.extend(parts(target));
+            }
+            // Not a link.
+            Err(Errno::EINVAL) => real = next,
+            Err(Errno::ENOENT) if rest.is_empty() => {
+                return Ok(Walked {
+                    real: next,
+                    planted,
+                    missing: true,
+                });
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(Walked {
+        real,
+        planted,
+        missing: false,
+    })
+}
+
+/// The names of a path, the last one first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let names = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    let mut names: Vec<_> = names.collect();
+    names.reverse();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_below_the_working_directory_are_seen_under_every_name_of_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let base = dir.path().canonicalize().expect("a real path");
+        fs::create_dir_all(base.join("var/work/sub")).expect("mkdir");
+        fs::create_dir(base.join("out")).expect("mkdir");
+        symlink("var", base.join("alias")).expect("a link");
+        symlink(base.join("out"), base.join("var/work/planted")).expect("a link");
+        symlink("planted", base.join("var/work/twice")).expect("a link");
+        symlink("sub", base.join("var/work/inner")).expect("a link");
+        symlink("var/work/planted", base.join("beside")).expect("a link");
+        let work = base.join("var/work");
+        for (path, real, out) in [
+            ("var/work/sub", Some("var/work/sub"), false),
+            ("alias/work/sub/../sub", Some("var/work/sub"), false),
+            ("var/work/../../out", Some("out"), false),
+            ("var/work/inner/x", Some("var/work/sub/x"), false),
+            ("var/work/planted/x", Some("out/x"), true),
+            ("alias/work/planted", Some("out"), true),
+            ("out/../var/work/twice", Some("out"), true),
+            ("beside", Some("out"), true),
+            ("var/work/planted/../out", Some("out"), true),
+            ("gone", Some("gone"), false),
+            ("gone/x", None, false),
+        ] {
+            let walked = walk(&base.join(path), Some(&work)).ok();
+            assert_eq!(
+                walked.as_ref().map(|w| w.real.clone()),
+                real.map(|r| base.join(r)),
+                "{path}"
+            );
+            assert_eq!(walked.is_some_and(|w| w.leads_out_of(&work)), out, "{path}");
+            let real = base.join(path).canonicalize().ok();
+            let walked = walk(&base.join(path), None).ok().filter(|w| !w.missing);
+            assert_eq!(walked.map(|w| w.real), real, "{path}");
+        }
+        symlink("loop", base.join("loop")).expect("a link");
+        assert_eq!(walk(&base.join("loop"), None), Err(Errno::ELOOP));
+        assert_eq!(walk(&base.join("loop/x"), None), Err(Errno::ELOOP));
+    }
+}
