@@ -168,6 +168,18 @@ pub struct Terms {
 /// Where the worker finds what the caller names on the command line: a file or a directory, read-only.
 pub const GIVEN: &str = "/given";
 
+/// Which images of an archive or a layout are loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Which {
+    /// All of them.
+    All,
+    /// The only one; several are an error.
+    Only,
+    /// The one that has this name there, or this digest.
+    Named(String),
+}
+
 /// Images of an archive or a layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -176,10 +188,10 @@ pub struct Load {
     pub at: PathBuf,
     /// What it must be; `None` when that is to be found out.
     pub form: Option<Form>,
-    /// The name that one image has there; `None` for the only one, or for all.
-    pub wanted: Option<String>,
-    /// Whether all of them are loaded, under the names that they have there; else one, under its digest alone.
-    pub all: bool,
+    /// Which of its images.
+    pub which: Which,
+    /// Whether they get the names that they have there; otherwise they are kept under their digests alone.
+    pub named: bool,
     /// On what terms.
     pub terms: Terms,
 }

@@ -52,6 +52,13 @@ impl Digest {
         hex.truncate(12);
         hex
     }
+
+    /// Whether a text abbreviates it: at least 12 of its first digits, with or without `sha256:`.
+    #[must_use]
+    pub fn begins_with(&self, text: &str) -> bool {
+        let digits = text.strip_prefix("sha256:").unwrap_or(text);
+        digits.len() >= self.short().len() && self.hex().starts_with(digits)
+    }
 }
 
 impl FromStr for Digest {

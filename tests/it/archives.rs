@@ -1,5 +1,6 @@
 //! Archives of images: what sbx writes others read, what they write sbx reads, and what strangers have made up changes nothing.
 
+mod forms;
 mod hostile;
 mod made;
 mod peers;

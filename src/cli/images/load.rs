@@ -11,11 +11,13 @@ use crate::cli::workers::{Owners, start};
 use crate::host;
 use crate::image::archive::Form;
 use crate::image::descriptor::Platform;
-use crate::image::job::{Job, Load, Terms};
+use crate::image::job::{Job, Load, Terms, Which};
 use crate::image::limits::Limits;
 use crate::image::source::Source;
 use crate::model::Digest;
 use clap::Args;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `load`.
@@ -25,10 +27,11 @@ Examples:
   sbx load -i debian.tar                an archive of docker, podman, skopeo or sbx, packed or not
   docker save debian:12 | sbx load      the same through a pipe
   sbx load layout/                      an OCI image layout, as umoci and skopeo make it
+  sbx load layout:tool                  the image `tool` of it alone
 
 Prints the digest of each image and its names.")]
 pub struct LoadArgs {
-    /// The archive, or the directory of a layout; - for standard input
+    /// Archive, or directory of an OCI layout; append :NAME to load one image of several; - for standard input
     #[arg(value_name = "FILE", default_value = "-", conflicts_with = "input")]
     file: PathBuf,
     /// The same, as docker and podman have it
@@ -48,20 +51,25 @@ pub struct LoadArgs {
 pub fn load(args: &LoadArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
     let owners = args.unpack.owners(&mut host)?;
-    let file = args.input.as_deref().unwrap_or(&args.file);
+    let (file, which) = split(args.input.as_deref().unwrap_or(&args.file));
     let wanted = Wanted {
         at: file,
         form: None,
-        name: None,
-        all: true,
+        which,
+        named: true,
         platform: unpack_args::platform(args.platform.as_deref())?,
         limits: args.unpack.limits()?,
     };
     let mut progress = Shown::new(args.unpack.quiet);
     work(&wanted, &owners, &mut progress).map_err(|report| report.about(given::shown(file)))?;
+    print(progress, args.unpack.quiet)
+}
+
+/// Prints the digest of each image that was loaded, and its names.
+fn print(progress: Shown, quiet: bool) -> Result<u8, Report> {
     for (manifest, names) in progress.into_loaded() {
         let mut line = manifest.to_string();
-        for name in names.iter().filter(|_| !args.unpack.quiet) {
+        for name in names.iter().filter(|_| !quiet) {
             line.push(' ');
             line.push_str(&out::escaped(name));
         }
@@ -70,12 +78,37 @@ pub fn load(args: &LoadArgs) -> Result<u8, Report> {
     Ok(0)
 }
 
-/// What is loaded.
+/// A path, and the image that is named behind it. Colons belong to the path as far as there is such a file.
+fn split(file: &Path) -> (&Path, Which) {
+    let bytes = file.as_os_str().as_bytes();
+    let there = |path: &Path| path.symlink_metadata().is_ok();
+    if bytes == b"-" || there(file) {
+        return (file, Which::All);
+    }
+    let colons = bytes.iter().enumerate().filter(|(_, byte)| **byte == b':');
+    for (at, _) in colons {
+        let (path, name) = (
+            bytes.get(..at),
+            bytes
+                .get(at + 1..)
+                .and_then(|name| std::str::from_utf8(name).ok()),
+        );
+        if let (Some(path), Some(name)) = (path, name)
+            && there(Path::new(OsStr::from_bytes(path)))
+            && !name.is_empty()
+        {
+            return (Path::new(OsStr::from_bytes(path)), Which::Named(name.to_owned()));
+        }
+    }
+    (file, Which::All)
+}
+
+/// The images that are asked for.
 struct Wanted<'a> {
     at: &'a Path,
     form: Option<Form>,
-    name: Option<String>,
-    all: bool,
+    which: Which,
+    named: bool,
     platform: Option<Platform>,
     limits: Limits,
 }
@@ -85,6 +118,23 @@ struct Wanted<'a> {
 /// # Errors
 /// When it cannot be had.
 pub(in crate::cli) fn one(source: &Source, how: &How<'_>) -> Result<(String, Digest), Report> {
+    from_source(source, false, how, &mut Shown::new(how.quiet))
+}
+
+/// Loads the one image that `pull` is given, under the name that it has there, and prints its digest.
+///
+/// # Errors
+/// When it cannot be had.
+pub(super) fn pulled(source: &Source, how: &How<'_>) -> Result<Digest, Report> {
+    from_source(source, true, how, &mut Shown::new(how.quiet)).map(|(_, digest)| digest)
+}
+
+fn from_source(
+    source: &Source,
+    named: bool,
+    how: &How<'_>,
+    progress: &mut Shown,
+) -> Result<(String, Digest), Report> {
     let (word, form, at, name) = match source {
         Source::OciLayout { dir, tag } => ("oci", Form::Layout, dir, tag.clone()),
         Source::OciArchive { file, tag } => ("oci-archive", Form::OciArchive, file, tag.clone()),
@@ -103,12 +153,12 @@ pub(in crate::cli) fn one(source: &Source, how: &How<'_>) -> Result<(String, Dig
     let wanted = Wanted {
         at,
         form: Some(form),
-        name,
-        all: false,
+        which: name.map_or(Which::Only, Which::Named),
+        named,
         platform: how.platform.clone(),
         limits: how.limits.clone(),
     };
-    let digest = work(&wanted, how.owners, &mut Shown::new(how.quiet));
+    let digest = work(&wanted, how.owners, progress);
     digest
         .map(|digest| (shown.clone(), digest))
         .map_err(|report| report.about(format_args!("image {shown}")))
@@ -120,8 +170,8 @@ fn work(wanted: &Wanted<'_>, owners: &Owners, shown: &mut Shown) -> Result<Diges
     let job = Job::Load(Box::new(Load {
         at: given.inside(),
         form: form(wanted, &given),
-        wanted: wanted.name.clone(),
-        all: wanted.all,
+        which: wanted.which.clone(),
+        named: wanted.named,
         terms: Terms {
             platform: wanted.platform.clone().unwrap_or_else(Platform::host),
             limits: wanted.limits.clone(),

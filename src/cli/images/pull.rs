@@ -1,5 +1,6 @@
-//! `sbx pull`: an image from a registry into the store.
+//! `sbx pull`: an image from a registry, an archive or a layout into the store.
 
+use super::load;
 use super::unpack_args::{self, UnpackArgs};
 use crate::cli::out;
 use crate::cli::report::Report;
@@ -18,6 +19,7 @@ use crate::image::transport;
 use crate::model::Digest;
 use crate::model::reference::Reference;
 use clap::{Args, ValueEnum};
+use std::ffi::OsStr;
 
 /// When an image is asked for at its registry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -38,6 +40,7 @@ Examples:
   sbx pull debian:12                                   of docker.io, or where registries.conf says that short names are
   sbx pull --platform linux/arm64 quay.io/team/tool:1
   sbx pull --image-limit unpacked=100G big/model:3     a layer of more than 32 GiB
+  sbx pull oci-archive:tool.tar                        under the name that it has there
 
 `sbx run` pulls what is not there by itself.
 
@@ -45,7 +48,7 @@ Short names, mirrors and registries without TLS stand in registries.conf (~/.con
 registries in certs.d/HOST[:PORT]/*.crt beside it or in /etc/docker. Passwords: `sbx login --help`. $http_proxy, $https_proxy, $no_proxy
 (names, addresses, networks) and $SSL_CERT_FILE hold as for curl; a proxy is reached by http or https.")]
 pub struct PullArgs {
-    /// The image: [HOST[:PORT]/]NAME[:TAG][@sha256:…]
+    /// Image: [HOST[:PORT]/]NAME[:TAG][@sha256:…], oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME]
     #[arg(value_name = "IMAGE")]
     image: String,
     /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
@@ -61,13 +64,7 @@ pub struct PullArgs {
 /// When it cannot be had.
 pub fn pull(args: &PullArgs) -> Result<u8, Report> {
     let mut host = host::presumed().map_err(Report::sbx)?;
-    let named = Source::named(&args.image).map_err(|wrong| no_name(&args.image, wrong))?;
-    let Source::Registry(named) = named else {
-        return Err(Report::usage(format!(
-            "pull {}: an id names nothing at a registry: write NAME[:TAG]",
-            args.image.escape_debug()
-        )));
-    };
+    let source = source(&args.image)?;
     let owners = args.unpack.owners(&mut host)?;
     let how = How {
         owners: &owners,
@@ -77,9 +74,27 @@ pub fn pull(args: &PullArgs) -> Result<u8, Report> {
         quiet: args.unpack.quiet,
         uid: host.caller.uid,
     };
-    let digest = first(&candidates(&named)?, &how)?;
+    let digest = match &source {
+        Source::Registry(named) => first(&candidates(named)?, &how)?,
+        archive => load::pulled(archive, &how)?,
+    };
     out::data(digest)?;
     Ok(0)
+}
+
+/// A name at a registry, an archive or a layout.
+fn source(text: &str) -> Result<Source, Report> {
+    let source = match Source::of_archive(OsStr::new(text)) {
+        Some(archive) => archive,
+        None => Source::named(text),
+    };
+    match source.map_err(|wrong| no_name(text, wrong))? {
+        Source::Id(_) => Err(Report::usage(format!(
+            "pull {}: an id names nothing at a registry: write NAME[:TAG]",
+            text.escape_debug()
+        ))),
+        source => Ok(source),
+    }
 }
 
 /// A path is a file that would be loaded, a directory that would be run, or the mistake of somebody who thinks that it is there.

@@ -89,7 +89,7 @@ pub enum Error {
         limit: u32,
     },
     /// A size that cannot be.
-    #[error("{what} {digest} is said to have {size} bytes, and must have 1 to {limit}")]
+    #[error("{what} {digest} is said to have {size} bytes, and must have {least} to {limit}")]
     Size {
         /// A layer, a config, a manifest.
         what: &'static str,
@@ -97,6 +97,8 @@ pub enum Error {
         digest: Digest,
         /// The size.
         size: u64,
+        /// The smallest size that is accepted.
+        least: u64,
         /// The limit.
         limit: u64,
     },

@@ -4,8 +4,8 @@ use super::error::{Error, json, shown};
 use super::media::{self, Kind, OCI_MANIFEST};
 use crate::image::descriptor::{Compression, Descriptor};
 use crate::image::limits::Limits;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 /// What a media type announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,9 +49,19 @@ struct Raw {
     media_type: Option<String>,
     artifact_type: Option<String>,
     config: Option<Descriptor>,
-    layers: Option<Vec<Descriptor>>,
-    manifests: Option<Vec<Descriptor>>,
+    #[serde(default, deserialize_with = "list")]
+    layers: Option<List>,
+    #[serde(default, deserialize_with = "list")]
+    manifests: Option<List>,
     fs_layers: Option<IgnoredAny>,
+}
+
+/// A list; Go writes `null` for an empty one.
+type List = Option<Vec<Descriptor>>;
+
+/// Tells a list that is `null` from one that is absent.
+fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Option<List>, D::Error> {
+    List::deserialize(from).map(Some)
 }
 
 /// Reads a document as what it was announced as: by its descriptor, or by the registry's `Content-Type`.
@@ -100,9 +110,9 @@ fn check(raw: Raw, announced: &str, kind: Kind, limits: &Limits) -> Result<Docum
         });
     }
     let both = [
-        ("layers", raw.layers.is_some()),
+        ("layers", raw.layers.iter().flatten().next().is_some()),
         ("config", raw.config.is_some()),
-        ("manifests", raw.manifests.is_some()),
+        ("manifests", raw.manifests.iter().flatten().next().is_some()),
         ("fsLayers", raw.fs_layers.is_some()),
     ];
     let own = match kind {
@@ -129,16 +139,20 @@ fn manifest(raw: Raw, limits: &Limits) -> Result<Manifest, Error> {
     if !media::is_config(&config.media_type) {
         return Err(Error::Artifact(shown(&config.media_type)));
     }
-    let descriptors = raw.layers.ok_or_else(|| missing("layers"))?;
+    let descriptors = raw.layers.ok_or_else(|| missing("layers"))?.unwrap_or_default();
     let (count, limit) = (descriptors.len(), limits.layers);
     if count > usize::try_from(limit).unwrap_or(usize::MAX) {
         return Err(Error::Layers { count, limit });
     }
-    size("config", &config, limits.document.0)?;
+    size("config", &config, 1, limits.document.0)?;
     let mut layers = Vec::with_capacity(count);
     for descriptor in descriptors {
-        let compression = media::compression(&descriptor)?;
-        size("layer", &descriptor, limits.packed.0)?;
+        let compression = match media::compression(&descriptor)? {
+            // No bytes are the same empty archive whatever they are called; gzip and zstd would miss their headers.
+            _ if descriptor.size == 0 => Compression::None,
+            compression => compression,
+        };
+        size("layer", &descriptor, 0, limits.packed.0)?;
         layers.push(Layer {
             descriptor,
             compression,
@@ -149,20 +163,22 @@ fn manifest(raw: Raw, limits: &Limits) -> Result<Manifest, Error> {
 
 fn index(raw: Raw, limits: &Limits) -> Result<Index, Error> {
     let missing = || Error::Json("an index must have `manifests`".to_owned());
-    let manifests = raw.manifests.ok_or_else(missing)?;
+    let manifests = raw.manifests.ok_or_else(missing)?.unwrap_or_default();
     for descriptor in &manifests {
-        size("manifest", descriptor, limits.document.0)?;
+        size("manifest", descriptor, 1, limits.document.0)?;
     }
     Ok(Index { manifests })
 }
 
-fn size(what: &'static str, descriptor: &Descriptor, limit: u64) -> Result<(), Error> {
+/// A document has a byte at least; a layer may be an empty archive.
+fn size(what: &'static str, descriptor: &Descriptor, least: u64, limit: u64) -> Result<(), Error> {
     let (digest, size) = (descriptor.digest, descriptor.size);
-    if size == 0 || size > limit {
+    if size < least || size > limit {
         return Err(Error::Size {
             what,
             digest,
             size,
+            least,
             limit,
         });
     }

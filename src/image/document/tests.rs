@@ -124,6 +124,34 @@ fn every_packing_is_known_or_refused_by_name() {
 }
 
 #[test]
+fn lists_that_are_null_are_empty() {
+    let null = |mut document: Value, key: &str| {
+        document[key] = Value::Null;
+        document
+    };
+    let Ok(Document::Index(read_index)) = read(&null(index(), "manifests"), OCI_INDEX) else {
+        panic!("an index");
+    };
+    assert!(read_index.manifests.is_empty());
+    let Ok(Document::Manifest(read_manifest)) = read(&null(manifest(), "layers"), OCI_MANIFEST) else {
+        panic!("a manifest");
+    };
+    assert!(read_manifest.layers.is_empty());
+    assert!(read(&null(manifest(), "manifests"), OCI_MANIFEST).is_ok());
+}
+
+#[test]
+fn layer_without_bytes_is_an_empty_tar_of_any_type() {
+    for media_type in [OCI_LAYER, "application/vnd.oci.image.layer.v1.tar+zstd"] {
+        let document = with(manifest(), "layers", json!([descriptor(media_type, 0)]));
+        let Ok(Document::Manifest(read)) = read(&document, OCI_MANIFEST) else {
+            panic!("{media_type}");
+        };
+        assert_eq!(read.layers[0].compression, Compression::None, "{media_type}");
+    }
+}
+
+#[test]
 fn nothing_is_read_as_two_things() {
     let layers = manifest()["layers"].clone();
     let manifests = index()["manifests"].clone();
@@ -154,12 +182,12 @@ fn nothing_is_read_as_two_things() {
             "not a container image: it holds `application/vnd.cncf.helm",
         ),
         (
-            with(manifest(), "layers", json!([descriptor(OCI_LAYER, 0)])),
+            with(manifest(), "config", descriptor(OCI_CONFIG, 0)),
             "must have 1 to",
         ),
         (
             with(manifest(), "layers", json!([descriptor(OCI_LAYER, 17 << 30)])),
-            "must have 1 to",
+            "must have 0 to",
         ),
         (
             with(manifest(), "config", descriptor(OCI_CONFIG, 5 << 20)),

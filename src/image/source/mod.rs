@@ -148,10 +148,8 @@ impl Source {
         if is_path(bytes) {
             return Ok(Self::Directory(path(bytes)?));
         }
-        for (start, form) in TRANSPORTS {
-            if let Some(rest) = bytes.strip_prefix(start.as_bytes()) {
-                return transport(text, start, rest, form);
-            }
+        if let Some(archive) = Self::of_archive(text) {
+            return archive;
         }
         let Some(text) = text.to_str() else {
             return Err(SourceError::NotText(lossy(text)));
@@ -162,6 +160,16 @@ impl Source {
             "scratch" => Ok(Self::Scratch),
             _ => Self::named(text),
         }
+    }
+
+    /// Reads `oci:`, `oci-archive:` or `docker-archive:` and what follows; `None` for anything else.
+    #[must_use]
+    pub fn of_archive(text: &OsStr) -> Option<Result<Self, SourceError>> {
+        let stripped = |(start, form): &(&'static str, &'static str)| {
+            let rest = text.as_bytes().strip_prefix(start.as_bytes())?;
+            Some(transport(text, start, rest, form))
+        };
+        TRANSPORTS.iter().find_map(stripped)
     }
 
     /// Reads the name or the id of an image, as the verbs take it that know nothing but the store and registries.

@@ -4,14 +4,17 @@ use super::layout::Image;
 use super::made;
 use super::origin::Origin;
 use super::shelf::{Shelf, copy, digest, packing};
+use crate::image::archive;
 use crate::image::descriptor::{Compression, Descriptor};
 use crate::image::document::Config;
+use crate::image::job::Which;
 use crate::image::limits::Limits;
 use crate::image::unpack::name_shown;
 use crate::model::{Digest, Reference};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::Read;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -45,33 +48,41 @@ fn list(shelf: &Shelf, limits: &Limits) -> Result<Vec<Listed>, String> {
     serde_json::from_slice(&bytes).map_err(|e| format!("`manifest.json`: {}", name_shown(&e.to_string())))
 }
 
+/// The configs of the images that manifest.json names, where the archive has one.
+pub(super) fn configs(shelf: &Shelf, limits: &Limits) -> Result<BTreeSet<Digest>, String> {
+    if shelf.find("manifest.json")?.is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let config = |listed: Listed| {
+        shelf
+            .document(&listed.config, limits)
+            .map(|bytes| Digest::of(&bytes))
+    };
+    list(shelf, limits)?.into_iter().map(config).collect()
+}
+
 /// Whether an archive that is a layout too names the same images in both ways, by their configs: else it would be one image here and
 /// another elsewhere.
-pub(super) fn agrees(shelf: &Shelf, limits: &Limits, images: &[Image]) -> Result<(), String> {
-    if shelf.find("manifest.json")?.is_none() {
-        return Ok(());
-    }
-    for listed in list(shelf, limits)? {
-        let id = Digest::of(&shelf.document(&listed.config, limits)?);
-        if !images
+pub(super) fn agrees(listed: &BTreeSet<Digest>, images: &[Image]) -> Result<(), String> {
+    let there = |id: &&Digest| {
+        images
             .iter()
-            .any(|image| image.found.manifest.config.digest == id)
-        {
-            return Err(format!(
-                "manifest.json has an image {} that index.json does not have: refused",
-                id.short()
-            ));
-        }
+            .any(|image| image.found.manifest.config.digest == **id)
+    };
+    match listed.iter().find(|id| !there(id)) {
+        Some(id) => Err(format!(
+            "manifest.json has an image {} that index.json does not have: refused",
+            id.short()
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 impl<'a> Docker<'a> {
-    /// Images of an archive: one, by its name or because there is no other, or all of them.
+    /// The images of an archive that are asked for.
     pub(super) fn images(
         shelf: &'a Shelf,
-        wanted: Option<&str>,
-        all: bool,
+        which: &Which,
         limits: &'a Limits,
     ) -> Result<(Self, Vec<Image>), String> {
         let mut archive = Self {
@@ -79,28 +90,35 @@ impl<'a> Docker<'a> {
             limits,
             blobs: BTreeMap::new(),
         };
-        let mut named = Vec::new();
-        for listed in list(shelf, limits)? {
-            named.push((names(&listed)?, listed));
-        }
-        let there = named.len();
-        if let Some(wanted) = wanted {
-            named.retain(|(names, _)| names.iter().any(|name| name == wanted));
-        }
-        match (named.len(), wanted) {
-            (0, Some(_)) => return Err("no image in it is named so".to_owned()),
-            (0, None) => return Err("there is no image in it".to_owned()),
-            (2.., None) if !all => {
-                return Err(format!("it has {there} images: write which, as FILE:NAME"));
-            }
-            (2.., Some(_)) => return Err("two images in it have this name".to_owned()),
-            _ => {}
-        }
         let mut images = Vec::new();
-        for (names, listed) in named {
-            images.push(archive.image(names, &listed)?);
+        for listed in list(shelf, limits)? {
+            if let Which::Named(wanted) = which
+                && !archive.is_called(&listed, wanted)?
+            {
+                continue;
+            }
+            images.push(archive.image(names(&listed)?, &listed)?);
         }
-        Ok((archive, images))
+        match (images.len(), which) {
+            (0, Which::Named(_)) => Err("no image in it is named so".to_owned()),
+            (0, Which::All | Which::Only) => Err("there is no image in it".to_owned()),
+            (2.., Which::Only) => Err(format!(
+                "it has {} images: write which, as FILE:NAME",
+                images.len()
+            )),
+            (2.., Which::Named(_)) => Err("two images in it have this name".to_owned()),
+            (1, Which::Only | Which::Named(_)) | (1.., Which::All) => Ok((archive, images)),
+        }
+    }
+
+    /// Whether a user means this image: by one of its names, or by its id.
+    fn is_called(&self, listed: &Listed, wanted: &str) -> Result<bool, String> {
+        let full = wanted.parse::<Reference>().map(|name| name.to_string());
+        if full.is_ok_and(|full| names(listed).is_ok_and(|names| names.contains(&full))) {
+            return Ok(true);
+        }
+        let config = self.shelf.document(&listed.config, self.limits)?;
+        Ok(Digest::of(&config).begins_with(wanted))
     }
 
     fn image(&mut self, names: Vec<String>, listed: &Listed) -> Result<Image, String> {
@@ -125,13 +143,24 @@ impl<'a> Docker<'a> {
         let about = |why: String| format!("layer `{}`: {why}", name_shown(file));
         let open = || self.shelf.get(file).map_err(about);
         let size = open()?.size;
-        let packing = packing(open()?).map_err(about)?;
+        let packing = layer_packing(open()?).map_err(about)?;
         let digest = match packing {
             Compression::None => *diff_id,
             Compression::Gzip | Compression::Zstd => digest(open()?)?,
         };
         self.blobs.insert(digest, file.to_owned());
         Ok(made::layer(packing, digest, size))
+    }
+}
+
+/// Nothing, and nothing but the zeros that end a tar, are an empty tar: podman and docker write both.
+fn layer_packing(mut tar: impl Read) -> Result<Compression, String> {
+    let mut head = Vec::new();
+    let read = tar.by_ref().take(archive::HEAD).read_to_end(&mut head);
+    read.map_err(|e| e.to_string())?;
+    match head.iter().all(|byte| *byte == 0) {
+        true => Ok(Compression::None),
+        false => packing(head.as_slice()),
     }
 }
 

@@ -3,13 +3,14 @@
 use super::origin::{self, Found, Origin};
 use super::shelf::{Shelf, copy};
 use crate::image::descriptor::{Descriptor, Platform};
-use crate::image::document::{Config, Document, Index, OCI_INDEX};
+use crate::image::document::{self, Config, Document, Index, OCI_INDEX};
+use crate::image::job::Which;
 use crate::image::limits::Limits;
 use crate::image::platform;
 use crate::image::store::LAYOUT_NAME;
 use crate::image::unpack::name_shown;
 use crate::model::{Digest, Reference};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 
 /// The whole name, where containerd and docker write the tag alone as the layout's.
@@ -58,37 +59,105 @@ impl Origin for Layout<'_> {
     }
 }
 
+/// The entries of an index that are one image: one, or one for each platform.
+type Group<'a> = Vec<&'a Descriptor>;
+
+/// Images of a layout, and entries that were left out.
+#[derive(Default)]
+pub(super) struct Chosen {
+    pub(super) images: Vec<Image>,
+    /// Images without a name, where others have one.
+    pub(super) unnamed: Vec<Digest>,
+    /// Signatures, charts and the like.
+    pub(super) artifacts: Vec<Digest>,
+}
+
+/// Why an entry of an index does not give an image.
+enum Refusal {
+    /// It is an artifact.
+    NotAnImage(String),
+    /// It is damaged, ambiguous or for another platform.
+    Broken(String),
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Self::Broken(why)
+    }
+}
+
+impl Refusal {
+    fn into_message(self) -> String {
+        match self {
+            Self::NotAnImage(why) | Self::Broken(why) => why,
+        }
+    }
+}
+
 impl Layout<'_> {
-    /// The images of a layout: one, by its name or because there is no other, or all of them.
+    /// The images of a layout that are asked for. `listed` has the configs that manifest.json of the same archive names: those images are
+    /// loaded with a name or without.
     pub(super) fn images(
         &self,
-        wanted: Option<&str>,
-        all: bool,
+        which: &Which,
         platform: &Platform,
-    ) -> Result<Vec<Image>, String> {
+        listed: &BTreeSet<Digest>,
+    ) -> Result<Chosen, String> {
         self.version()?;
-        let index = self.index()?;
-        let mut by_name: BTreeMap<Option<&str>, Vec<Descriptor>> = BTreeMap::new();
-        for entry in &index.manifests {
-            let name = entry.annotations.get(LAYOUT_NAME).map(String::as_str);
-            by_name.entry(name).or_default().push(entry.clone());
-        }
-        let chosen = match wanted {
-            Some(name) => {
-                let found = by_name.remove(&Some(name));
-                vec![found.ok_or_else(|| format!("no image is named so: {}", listed(&by_name)))?]
-            }
-            None if all || by_name.len() == 1 => by_name.into_values().collect(),
-            None if by_name.is_empty() => return Err("there is no image in it".to_owned()),
-            None => return Err(format!("name one of its images: {}", listed(&by_name))),
+        let entries = self.index()?.manifests;
+        let groups = groups(&entries);
+        let one = |group: &Group<'_>| {
+            let image = self.image(group, platform).map_err(Refusal::into_message)?;
+            Ok(Chosen {
+                images: vec![image],
+                ..Chosen::default()
+            })
         };
-        if chosen.is_empty() {
-            return Err("there is no image in it".to_owned());
+        match (which, groups.as_slice()) {
+            (Which::Named(wanted), _) => match called(&entries, wanted).as_slice() {
+                [] => Err(format!("no image is named so: {}", shown(&groups))),
+                found => one(&found.to_vec()),
+            },
+            (Which::Only | Which::All, []) => Err("there is no image in it".to_owned()),
+            (Which::Only, [only]) => one(only),
+            (Which::Only, _) => Err(format!("name one of its images: {}", shown(&groups))),
+            (Which::All, _) => self.all(&groups, platform, listed),
         }
-        chosen
-            .into_iter()
-            .map(|entries| self.image(entries, platform))
-            .collect()
+    }
+
+    /// Whether its index has no entries at all.
+    pub(super) fn lists_nothing(&self) -> Result<bool, String> {
+        Ok(self.index()?.manifests.is_empty())
+    }
+
+    fn all(
+        &self,
+        groups: &[Group<'_>],
+        platform: &Platform,
+        listed: &BTreeSet<Digest>,
+    ) -> Result<Chosen, String> {
+        let any_named = groups.iter().any(|group| own_name(group).is_some());
+        let (mut chosen, mut refusal) = (Chosen::default(), None);
+        for group in groups {
+            let digest = group.first().map(|entry| entry.digest);
+            let aside = any_named && own_name(group).is_none();
+            match self.image(group, platform) {
+                Ok(image) if aside && !listed.contains(&image.found.manifest.config.digest) => {
+                    chosen.unnamed.extend(digest);
+                }
+                Ok(image) => chosen.images.push(image),
+                Err(Refusal::NotAnImage(why)) => {
+                    refusal.get_or_insert(why);
+                    chosen.artifacts.extend(digest);
+                }
+                Err(Refusal::Broken(_)) if aside => chosen.unnamed.extend(digest),
+                Err(Refusal::Broken(why)) => return Err(why),
+            }
+        }
+        match refusal {
+            Some(why) if chosen.images.is_empty() => Err(why),
+            _ => Ok(chosen),
+        }
     }
 
     fn version(&self) -> Result<(), String> {
@@ -110,7 +179,7 @@ impl Layout<'_> {
 
     fn index(&self) -> Result<Index, String> {
         let bytes = self.shelf.document("index.json", self.limits)?;
-        let parsed = crate::image::document::parse(&bytes, OCI_INDEX, self.limits);
+        let parsed = document::parse(&bytes, OCI_INDEX, self.limits);
         match parsed.map_err(|e| format!("`index.json`: {e}"))? {
             Document::Index(index) => Ok(index),
             Document::Manifest(_) => Err("`index.json` is no index".to_owned()),
@@ -118,25 +187,11 @@ impl Layout<'_> {
     }
 
     /// Of several manifests under one name each is for another platform.
-    fn image(&self, entries: Vec<Descriptor>, platform: &Platform) -> Result<Image, String> {
-        let entry = match entries.as_slice() {
-            [one] => one,
-            several => {
-                let name = several
-                    .first()
-                    .and_then(|entry| entry.annotations.get(LAYOUT_NAME));
-                if several.iter().any(|entry| entry.platform.is_none()) {
-                    return Err(match name {
-                        Some(name) => format!("two images have the name `{}`", name_shown(name)),
-                        None => "several images have no name".to_owned(),
-                    });
-                }
-                platform::choose(several, platform).map_err(|e| e.to_string())?
-            }
-        };
+    fn image(&self, group: &Group<'_>, platform: &Platform) -> Result<Image, Refusal> {
+        let entry = self.entry(group, platform)?;
         let bytes = self.manifest(entry)?;
-        let found = match origin::parse(&bytes, entry, self.limits)? {
-            Document::Manifest(manifest) => Found {
+        let found = match document::parse(&bytes, &entry.media_type, self.limits) {
+            Ok(Document::Manifest(manifest)) => Found {
                 descriptor: Descriptor {
                     annotations: BTreeMap::new(),
                     ..entry.clone()
@@ -144,7 +199,16 @@ impl Layout<'_> {
                 bytes,
                 manifest,
             },
-            Document::Index(index) => origin::choose(self, &index, platform, self.limits)?,
+            Ok(Document::Index(index)) => origin::choose(self, &index, platform, self.limits)?,
+            Err(e) => {
+                let why = format!("manifest {}: {e}", entry.digest.short());
+                let other = matches!(e, document::Error::Artifact(_) | document::Error::MediaType(_));
+                return Err(if other {
+                    Refusal::NotAnImage(why)
+                } else {
+                    Refusal::Broken(why)
+                });
+            }
         };
         let config = &found.manifest.config;
         let read = Config::parse(&self.manifest(config)?, found.manifest.layers.len(), self.limits);
@@ -158,14 +222,77 @@ impl Layout<'_> {
             diff_ids: read.diff_ids,
         })
     }
+
+    fn entry<'e>(&self, group: &Group<'e>, platform: &Platform) -> Result<&'e Descriptor, String> {
+        if let [one] = group.as_slice() {
+            return Ok(one);
+        }
+        if group.iter().any(|entry| entry.platform.is_none()) {
+            let name = own_name(group).map_or_else(|| "no name".to_owned(), name_shown);
+            return Err(format!("two images have the name `{name}`"));
+        }
+        let entries: Vec<Descriptor> = group.iter().map(|entry| (*entry).clone()).collect();
+        let chosen = platform::choose(&entries, platform).map_err(|e| e.to_string())?;
+        let same = group.iter().find(|entry| **entry == chosen);
+        same.copied().ok_or_else(|| "there is no image in it".to_owned())
+    }
 }
 
-fn listed(by_name: &BTreeMap<Option<&str>, Vec<Descriptor>>) -> String {
-    let names: Vec<_> = by_name
-        .keys()
-        .take(20)
-        .map(|name| name.map_or_else(|| "one without a name".to_owned(), name_shown))
+/// The entries of each image, those with a name first. Entries without a name are one image where each is for another platform, and else
+/// one image each.
+fn groups(entries: &[Descriptor]) -> Vec<Group<'_>> {
+    let mut by_name: BTreeMap<&str, Group<'_>> = BTreeMap::new();
+    let mut unnamed: Group<'_> = Vec::new();
+    for entry in entries {
+        match entry.annotations.get(LAYOUT_NAME) {
+            Some(name) => by_name.entry(name).or_default().push(entry),
+            // Copied twice, as tools do that only append.
+            None if unnamed.iter().any(|there| there.digest == entry.digest) => {}
+            None => unnamed.push(entry),
+        }
+    }
+    let platforms: Option<BTreeSet<String>> = unnamed
+        .iter()
+        .map(|entry| entry.platform.as_ref().map(ToString::to_string))
         .collect();
+    let several = platforms.is_some_and(|platforms| platforms.len() == unnamed.len());
+    let mut groups: Vec<_> = by_name.into_values().collect();
+    match several && !unnamed.is_empty() {
+        true => groups.push(unnamed),
+        false => groups.extend(unnamed.into_iter().map(|entry| vec![entry])),
+    }
+    groups
+}
+
+/// The entries that a user means: by their name in the layout, by the full name that they get here, or by their digest.
+fn called<'e>(entries: &'e [Descriptor], wanted: &str) -> Group<'e> {
+    let full = wanted.parse::<Reference>().map(|name| name.to_string()).ok();
+    let rules: [&dyn Fn(&Descriptor) -> bool; 3] = [
+        &|entry| {
+            entry
+                .annotations
+                .get(LAYOUT_NAME)
+                .is_some_and(|own| own == wanted)
+        },
+        &|entry| full.is_some() && name(entry) == full,
+        &|entry| entry.digest.begins_with(wanted),
+    ];
+    let found = rules.map(|rule| entries.iter().filter(|entry| rule(entry)).collect::<Vec<_>>());
+    found
+        .into_iter()
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
+}
+
+fn own_name<'e>(group: &Group<'e>) -> Option<&'e str> {
+    let name = group.first()?.annotations.get(LAYOUT_NAME)?;
+    Some(name)
+}
+
+fn shown(groups: &[Group<'_>]) -> String {
+    let id = |group: &Group<'_>| group.first().map(|entry| entry.digest.short());
+    let one = |group: &Group<'_>| own_name(group).map(name_shown).or_else(|| id(group));
+    let names: Vec<_> = groups.iter().take(20).filter_map(one).collect();
     match names.as_slice() {
         [] => "there is none".to_owned(),
         some => format!("there is {}", some.join(", ")),

@@ -1,16 +1,19 @@
 //! A load: images of an archive or a layout, all of which are checked and unpacked before any has a name.
 
 use super::docker::{self, Docker};
-use super::layout::{Image, Layout};
+use super::layout::{Chosen, Image, Layout};
 use super::origin::{self, Origin, Target};
 use super::shelf::Shelf;
 use super::talk::Talk;
 use crate::image::archive::Form;
-use crate::image::job::{Event, Load};
+use crate::image::job::{Event, Load, Which};
 use crate::image::store::{Kind, LayerState, Store};
 use crate::image::unpack::name_shown;
 use crate::model::Digest;
 use std::collections::BTreeSet;
+
+/// Entries that are listed in a note.
+const SHOWN: usize = 5;
 
 /// What was not in the store before.
 #[derive(Default)]
@@ -90,23 +93,61 @@ fn try_load(store: &Store, job: &Load, talk: &Talk, fresh: &mut Fresh) -> Result
         }
         .to_owned());
     }
-    let (wanted, limits) = (job.wanted.as_deref(), &job.terms.limits);
-    match job.form.unwrap_or(form) {
+    let limits = &job.terms.limits;
+    let layout = Layout {
+        shelf: &shelf,
+        limits,
+    };
+    let as_docker = || job.form.is_none() && form == Form::OciArchive && holds(&shelf, Form::DockerArchive);
+    let form = match job.form.unwrap_or(form) {
+        // An index that names nothing is beside the list of docker, which then is all there is.
+        Form::Layout | Form::OciArchive if as_docker() && layout.lists_nothing()? => Form::DockerArchive,
+        form => form,
+    };
+    match form {
         Form::Layout | Form::OciArchive => {
-            let layout = Layout {
-                shelf: &shelf,
-                limits,
+            let listed = match job.form {
+                None => docker::configs(&shelf, limits)?,
+                Some(_) => BTreeSet::new(),
             };
-            let images = layout.images(wanted, job.all, &job.terms.platform)?;
-            if job.form.is_none() {
-                docker::agrees(&shelf, limits, &images)?;
+            let chosen = layout.images(&job.which, &job.terms.platform, &listed)?;
+            if job.which == Which::All {
+                docker::agrees(&listed, &chosen.images)?;
             }
-            bring(store, job, talk, &layout, &images, fresh)
+            let loaded = bring(store, job, talk, &layout, &chosen.images, fresh)?;
+            left_out(&chosen, talk);
+            Ok(loaded)
         }
         Form::DockerArchive => {
-            let (archive, images) = Docker::images(&shelf, wanted, job.all, limits)?;
+            let (archive, images) = Docker::images(&shelf, &job.which, limits)?;
             bring(store, job, talk, &archive, &images, fresh)
         }
+    }
+}
+
+/// Says which entries of an index were left out.
+fn left_out(chosen: &Chosen, talk: &Talk) {
+    let ids = |all: &[Digest]| {
+        let ids: Vec<_> = all.iter().take(SHOWN).map(Digest::short).collect();
+        let more = if all.len() > SHOWN { ", …" } else { "" };
+        format!("{}{more}", ids.join(", "))
+    };
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let (unnamed, artifacts) = (chosen.unnamed.len(), chosen.artifacts.len());
+    if unnamed > 0 {
+        talk.note(format!(
+            "left out: {unnamed} image{} without a name ({}); PATH:ID loads one",
+            plural(unnamed),
+            ids(&chosen.unnamed)
+        ));
+    }
+    if artifacts > 0 {
+        talk.note(format!(
+            "left out: {artifacts} artifact{} that {} no image ({})",
+            plural(artifacts),
+            if artifacts == 1 { "is" } else { "are" },
+            ids(&chosen.artifacts)
+        ));
     }
 }
 
@@ -138,7 +179,7 @@ fn bring(
     }
     let mut last = Err("there is no image in it".to_owned());
     for image in images {
-        last = name(store, image, job.all, talk);
+        last = name(store, image, job.named, talk);
     }
     last
 }

@@ -198,12 +198,6 @@ fn a_document_is_one_thing() {
         let index = json!({ "schemaVersion": 2, "manifests": manifests });
         serde_json::to_vec(&index).expect("JSON")
     };
-    refused(
-        &shop,
-        "two without a name",
-        with(files.clone(), "index.json", &index(json!([entry, entry]))),
-        "no name",
-    );
     let mut named = entry.clone();
     named["annotations"] = json!({ "org.opencontainers.image.ref.name": "a" });
     refused(

@@ -97,6 +97,17 @@ fn skopeo_and_sbx_understand_each_other() {
     let loaded = other.sbx(["load"]).args([shop.path("layout")]).out().ok();
     assert!(loaded.contains("localhost/one:latest"), "{loaded}");
     assert!(loaded.contains("localhost/two:latest"), "{loaded}");
+    // Without a tag it appends; a tag that is written again leaves the image before it without a name.
+    for (from, to) in [
+        ("oci-archive:o.tar", "oci:unnamed"),
+        ("docker-archive:d.tar", "oci:unnamed:again"),
+        ("oci:layout:one", "oci:unnamed:again"),
+    ] {
+        works("skopeo", &["--insecure-policy", "copy", from, to], at);
+    }
+    let loaded = other.sbx(["load"]).args([shop.path("unnamed")]).out();
+    assert_eq!(loaded.ok().lines().count(), 1, "{}", loaded.ok());
+    loaded.says("without a name");
 }
 
 #[test]
@@ -190,6 +201,8 @@ fn podman_and_sbx_understand_each_other() {
         podman(&["save", "-q", "--format", format, "-o", saved, "localhost/tool:1"]);
         runs(&shop, saved);
     }
+    podman(&["save", "-q", "--format", "docker-archive", "-o", "id.tar", &id]);
+    runs(&shop, "id.tar");
     clean("podman", at);
 }
 
