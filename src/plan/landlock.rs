@@ -112,6 +112,14 @@ pub(super) fn rules(steps: &[Planned]) -> Vec<Rule> {
                     ..NOTHING
                 },
             ),
+            Step::Mqueue(at) => put(
+                &mut all,
+                at.clone(),
+                Access {
+                    write: true,
+                    ..NOTHING
+                },
+            ),
             Step::ReadOnly(at) => {
                 if let Some(rule) = all.iter_mut().find(|rule| rule.at == *at) {
                     rule.access.write = false;

@@ -5,19 +5,21 @@ use super::MapWriter;
 use super::identity::Identity;
 use crate::model::Origin;
 use crate::policy::{Policy, Root};
-use crate::seccomp::Table;
+use crate::seccomp::{Ids, Table};
 
 /// Packages give files to many users, and one id is all that there is: what would give a file away is answered as done.
 pub(super) fn filter(policy: &Policy, table: &Table, identity: &Identity) -> Table {
+    let table = table.clone().with_own_ids(Ids {
+        uid: identity.uid,
+        gid: identity.gid,
+    });
     let alone = identity.uids.is_single() && identity.by != MapWriter::Supervisor;
     if alone && matches!(policy.root, Root::Image(_)) {
         let ids: &[&str] = if identity.uid == 0 { &SET_IDS } else { &[] };
         let origin = Origin::flag("identity.map = caller, in an image");
-        table
-            .clone()
-            .answering_done(GIVE_AWAY.iter().chain(ids).copied(), &origin)
+        table.answering_done(GIVE_AWAY.iter().chain(ids).copied(), &origin)
     } else {
-        table.clone()
+        table
     }
 }
 

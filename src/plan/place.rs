@@ -29,9 +29,11 @@ impl Holds {
 pub(super) fn holds(step: &Step) -> Option<(&InRoot, Holds)> {
     Some(match step {
         Step::Directory(at, _) | Step::Link(at, _) | Step::File(at, _) | Step::Point(at) => (at, Holds::Made),
-        Step::Tmpfs(at, ..) | Step::Devpts(at) | Step::Proc(at, _) | Step::WorkspaceOverlay(_, at, ..) => {
-            (at, Holds::Own)
-        }
+        Step::Tmpfs(at, ..)
+        | Step::Devpts(at)
+        | Step::Mqueue(at)
+        | Step::Proc(at, _)
+        | Step::WorkspaceOverlay(_, at, ..) => (at, Holds::Own),
         Step::Device { at, .. } => (at, Holds::Device),
         Step::Bind(_, at, attributes) if attributes.devices => (at, Holds::Device),
         Step::Bind(_, at, _) => (at, Holds::Host),

@@ -238,6 +238,8 @@ pub enum Step {
     Proc(InRoot, ProcKind),
     /// A fresh devpts.
     Devpts(InRoot),
+    /// The message queues of the sandbox's own ipc namespace, where the kernel has any.
+    Mqueue(InRoot),
     /// The working directory under a layer that can be looked at afterwards.
     WorkspaceOverlay(HostPath, InRoot, Bytes, Attributes),
     /// Something empty over a path, where there is one.

@@ -139,7 +139,7 @@ fn decide(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use, step: &Step, r
             answer
         }
         Step::Proc(_, kind) => proc(at, wanted, *kind, line),
-        Step::Devpts(_) => Answer::new(wanted != Use::Exec, line, None),
+        Step::Devpts(_) | Step::Mqueue(_) => Answer::new(wanted != Use::Exec, line, None),
         Step::ReadOnly(_) => Answer::new(wanted == Use::Read, line, None),
         _ => Answer::new(false, line, None),
     }

@@ -82,6 +82,7 @@ impl Child<'_> {
             }
             Operation::Proc { at, own_processes } => self.proc(at, *own_processes),
             Operation::Devpts(at) => self.devpts(at),
+            Operation::Mqueue(at) => self.mqueue(at),
             Operation::WorkspaceOverlay {
                 at,
                 below,

@@ -156,6 +156,8 @@ pub(super) enum Operation {
     Proc { at: Place, own_processes: bool },
     /// Mounts a devpts.
     Devpts(Place),
+    /// Mounts the message queues of the ipc namespace; passes over a kernel without them.
+    Mqueue(Place),
     /// Mounts an overlay over the workspace and sends its upper directory to the supervisor.
     WorkspaceOverlay {
         at: Place,

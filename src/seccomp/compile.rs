@@ -64,31 +64,32 @@ fn finish(mut writer: Writer, ranges: &[Range]) -> Result<Program, CompileError>
 /// The blocks of argument checks.
 struct Blocks<'a> {
     writer: Writer,
-    /// Calls that are checked alike share a block. They are few, and most of them differ in their lengths already.
-    written: Vec<(&'a Verdict, Target)>,
+    /// Calls that are checked alike, or end in the same checks, share a block. They are few, and most of them differ in their lengths
+    /// already.
+    written: Vec<(&'a [Check], Answer, Target)>,
 }
 
 impl<'a> Blocks<'a> {
     fn target(&mut self, verdict: &'a Verdict) -> Result<Target, CompileError> {
-        let (checks, otherwise) = match verdict {
-            Verdict::Always(answer) => return Ok(Target::answer(*answer)),
-            Verdict::Guarded { checks, otherwise } => (checks, *otherwise),
-        };
-        if let Some((_, target)) = self.written.iter().find(|(known, _)| *known == verdict) {
-            return Ok(*target);
+        match verdict {
+            Verdict::Always(answer) => Ok(Target::answer(*answer)),
+            Verdict::Guarded { checks, otherwise } => self.block(checks, *otherwise),
         }
-        let target = self.block(checks, otherwise)?;
-        self.written.push((verdict, target));
-        Ok(target)
     }
 
     /// Writes the checks of one call: each passes on to the next.
-    fn block(&mut self, checks: &[Check], otherwise: Answer) -> Result<Target, CompileError> {
-        let mut next = Target::answer(otherwise);
-        for check in checks.iter().rev() {
-            next = arguments::compile(&mut self.writer, check, next)?;
+    fn block(&mut self, checks: &'a [Check], otherwise: Answer) -> Result<Target, CompileError> {
+        let Some((first, others)) = checks.split_first() else {
+            return Ok(Target::answer(otherwise));
+        };
+        let same = |(known, end, _): &&(&[Check], Answer, Target)| *known == checks && *end == otherwise;
+        if let Some((.., target)) = self.written.iter().find(same) {
+            return Ok(*target);
         }
-        Ok(next)
+        let next = self.block(others, otherwise)?;
+        let target = arguments::compile(&mut self.writer, first, next)?;
+        self.written.push((checks, otherwise, target));
+        Ok(target)
     }
 }
 

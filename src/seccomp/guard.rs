@@ -3,6 +3,7 @@
 //! A guard whose call is not allowed has no effect; several guards on one call are asked in the order of [`GUARDS`].
 
 use super::errno::{EAFNOSUPPORT, ENOTTY, EOPNOTSUPP, EPERM};
+use super::ids::{self, OWN_IDS};
 use super::ioctls;
 use super::sockets;
 use super::verdict::{Answer, Check, Comparison, Condition, Match, Rule, Width, equal, masked, not_equal};
@@ -126,6 +127,11 @@ pub const GUARDS: &[Guard] = &[
         name: "mknod-types",
         about: "mknod and mknodat but for files, pipes and sockets: EPERM",
         checks: |_| vec![("mknod", file_types(1)), ("mknodat", file_types(2))],
+    },
+    Guard {
+        name: OWN_IDS,
+        about: "setuid, chown and their kin with ids other than -1 and those of the command: EPERM",
+        checks: |_| ids::checks(None).collect(),
     },
 ];
 
@@ -341,6 +347,9 @@ mod tests {
             ("mknod-types", "mknod", &[0, 0o60_644], Some(EPERM)),
             ("mknod-types", "mknodat", &[0, 0, 0o20_666], Some(EPERM)),
             ("mknod-types", "mknodat", &[0, 0, 0o140_777], None),
+            // Pseudo-terminals of one's own.
+            ("ioctl-list", "ioctl", &[0, 0x8004_5430], None),
+            ("ioctl-list", "ioctl", &[0, 0x540e], None),
         ];
         for (guard, call, given, expected) in cases {
             assert_eq!(

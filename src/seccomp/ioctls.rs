@@ -5,16 +5,16 @@ pub(super) const TIOCSTI: u32 = 0x5412;
 /// Pastes the selection into a virtual console (CVE-2023-28100).
 pub(super) const TIOCLINUX: u32 = 0x541c;
 
-/// What the guard `ioctl-list` lets through: terminals as their user uses them, and what any descriptor knows.
+/// What the guard `ioctl-list` lets through: terminals as their user uses them, pseudo-terminals of the sandbox's own devpts (script,
+/// tmux, openpty(3)), and what any descriptor knows. The caller's terminal is on no descriptor inside, so none of these reaches it.
 ///
 /// Left out on purpose, each with what programs do instead:
 /// - `FICLONE`, `FICLONERANGE`: cp copies;
 /// - `FS_IOC_GETFLAGS`, `FS_IOC_SETFLAGS`, `FS_IOC_FSGETXATTR`: Landlock does not stop them; tar and cp go on without;
 /// - `SIOCGIF*`: there is only loopback to be listed;
-/// - `TIOCGPTN`, `TIOCSPTLCK`, `TIOCGPTPEER`, `TIOCSCTTY`: terminals of one's own (script, tmux) are not for hostile code;
 /// - `TIOCSETD`: loads line disciplines, which have been exploited more often than used;
 /// - `BLK*`, `RND*`, `KD*`, `VT*`, `LOOP_*`: no such device is there.
-pub(super) const LIST: [u32; 28] = [
+pub(super) const LIST: [u32; 33] = [
     0x5401,      // TCGETS: isatty(3)
     0x5402,      // TCSETS
     0x5403,      // TCSETSW
@@ -38,6 +38,11 @@ pub(super) const LIST: [u32; 28] = [
     0x5413,      // TIOCGWINSZ
     0x5414,      // TIOCSWINSZ
     0x5424,      // TIOCGETD
+    0x8004_5430, // TIOCGPTN: ptsname(3)
+    0x4004_5431, // TIOCSPTLCK: unlockpt(3)
+    0x5441,      // TIOCGPTPEER: openpty(3) of newer libraries
+    0x540e,      // TIOCSCTTY: login_tty(3)
+    0x5422,      // TIOCNOTTY
     0x541b,      // FIONREAD, which is SIOCINQ too
     0x5421,      // FIONBIO
     0x5452,      // FIOASYNC
@@ -75,6 +80,12 @@ mod tests {
             libc::TIOCGSID,
             libc::TIOCOUTQ,
             libc::TIOCGWINSZ,
+            libc::TIOCSWINSZ,
+            libc::TIOCGPTN,
+            libc::TIOCSPTLCK,
+            libc::TIOCGPTPEER,
+            libc::TIOCSCTTY,
+            libc::TIOCNOTTY,
             libc::TIOCSWINSZ,
             libc::FIONREAD,
             libc::FIONBIO,

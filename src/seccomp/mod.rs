@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`table`], [`errno`] | names and numbers of system calls and errors |
 //! | [`groups`] | `@files` and the other names for many calls |
-//! | [`guard`], [`sockets`] | conditions on arguments, by name |
+//! | [`guard`], [`ids`], [`sockets`] | conditions on arguments, by name |
 //! | [`policy`] | a profile's `[syscalls]` to a [`Table`] |
 //! | [`docker`] | Docker's JSON format to a [`Table`] |
 //! | [`verdict`], [`verdicts`] | what each call gets and who decided it; the model of the program |
@@ -26,6 +26,7 @@ pub mod docker;
 pub mod errno;
 pub mod groups;
 pub mod guard;
+mod ids;
 pub mod interpret;
 mod ioctls;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub mod verdicts;
 mod writer;
 
 pub use docker::DockerError;
+pub use ids::Ids;
 pub use policy::{Spec, SpecError, resolve};
 pub use program::{CompileError, Instruction, Program};
 pub use verdict::{Answer, Verdict};

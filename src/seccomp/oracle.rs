@@ -152,7 +152,7 @@ fn built_in_counts() {
             table.compile().expect(profile).instructions.len(),
         )
     };
-    assert_eq!(measure("strict"), (229, 15, 189));
+    assert_eq!(measure("strict"), (241, 27, 209));
     assert_eq!(measure("default"), (289, 8, 139));
     assert_eq!(measure("build"), (290, 8, 138));
 }
@@ -187,7 +187,8 @@ fn strict_closes_the_doors() {
         "memfd_secret",
         "iopl",
         "reboot",
-        "setuid",
+        "setgroups",
+        "capset",
         "io_submit",
         "mbind",
     ] {
@@ -220,6 +221,55 @@ fn strict_closes_the_doors() {
         clone3.entry.verdict,
         Verdict::Always(Answer::Errno(errno::ENOSYS))
     );
+}
+
+/// The ids are known after the profile, and the program must be the model of both.
+#[test]
+fn strict_lets_the_command_s_own_ids_pass() {
+    const OTHER: u64 = 33;
+    for ids in [Ids { uid: 1000, gid: 100 }, Ids { uid: 0, gid: 0 }] {
+        let (uid, gid) = (u64::from(ids.uid), u64::from(ids.gid));
+        let table = built_in("strict").with_own_ids(ids);
+        prove(&table);
+        let answer = |call: &str, arguments: [u64; 6]| {
+            let number = table::number(call).expect(call);
+            table.verdict(number).answer(&arguments)
+        };
+        let refused = Answer::Errno(errno::EPERM);
+        for (call, own, others) in [
+            ("setuid", [uid, 0, 0, 0, 0, 0], vec![[OTHER, 0, 0, 0, 0, 0]]),
+            ("setgid", [gid, 0, 0, 0, 0, 0], vec![[OTHER, 0, 0, 0, 0, 0]]),
+            (
+                "setresuid",
+                [u64::MAX, uid, uid, 0, 0, 0],
+                vec![
+                    [OTHER, uid, uid, 0, 0, 0],
+                    [uid, OTHER, uid, 0, 0, 0],
+                    [uid, u64::from(u32::MAX), OTHER, 0, 0, 0],
+                ],
+            ),
+            (
+                "setregid",
+                [gid, u64::MAX, 0, 0, 0, 0],
+                vec![[gid, OTHER, 0, 0, 0, 0]],
+            ),
+            (
+                "fchown",
+                [9, uid, gid, 0, 0, 0],
+                vec![[9, OTHER, gid, 0, 0, 0], [9, uid, OTHER, 0, 0, 0]],
+            ),
+            (
+                "fchownat",
+                [9, 9, u64::MAX, gid, 0, 0],
+                vec![[9, 9, OTHER, gid, 0, 0], [9, 9, uid, OTHER, 0, 0]],
+            ),
+        ] {
+            assert_eq!(answer(call, own), Answer::Allow, "{call} {own:?}");
+            for other in others {
+                assert_eq!(answer(call, other), refused, "{call} {other:?}");
+            }
+        }
+    }
 }
 
 #[test]

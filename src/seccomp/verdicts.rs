@@ -1,6 +1,7 @@
 //! One verdict for every system call, with the place that decided it: what is printed, explained and compiled.
 
 use super::compile;
+use super::ids::{self, Ids};
 use super::program::{CompileError, Program};
 use super::table;
 use super::verdict::{Answer, Check, Verdict};
@@ -33,6 +34,10 @@ impl Kinds {
 
     pub(super) fn get(&self, kind: Kind) -> Option<&Entry> {
         self.0.get(kind.0.get() as usize - 1)
+    }
+
+    fn get_mut(&mut self, kind: Kind) -> Option<&mut Entry> {
+        self.0.get_mut(kind.0.get() as usize - 1)
     }
 }
 
@@ -131,21 +136,53 @@ impl Table {
         self.kinds.get(self.calls.get(at)?.1)
     }
 
+    fn get_mut(&mut self, call: &str) -> Option<&mut Entry> {
+        let number = table::number(call)?;
+        let at = self
+            .calls
+            .binary_search_by_key(&number, |(number, _)| *number)
+            .ok()?;
+        self.kinds.get_mut(self.calls.get(at)?.1)
+    }
+
     fn entries(&self) -> impl Iterator<Item = (u32, &Entry)> {
         let entry = |(number, kind): &(u32, Kind)| Some((*number, self.kinds.get(*kind)?));
         self.calls.iter().filter_map(entry)
     }
 
-    /// The same, where these calls return 0 without being carried out, as far as they were allowed at all.
+    /// The same, where these calls return 0 without being carried out, as far as they were allowed whatever their arguments are.
     #[must_use]
     pub fn answering_done<'a>(mut self, names: impl Iterator<Item = &'a str>, origin: &Origin) -> Self {
         let done = self.kinds.add(Entry::always(Answer::Errno(0), origin));
         for number in names.filter_map(table::number) {
-            if !self.get(number).is_some_and(|entry| entry.verdict.may_allow()) {
+            let allowed = |entry: &Entry| matches!(entry.verdict, Verdict::Always(answer) if answer.allows());
+            if !self.get(number).is_some_and(allowed) {
                 continue;
             }
             if let Some((_, kind)) = self.calls.iter_mut().find(|(at, _)| *at == number) {
                 *kind = done;
+            }
+        }
+        self
+    }
+
+    /// The same, where the guard `own-ids` lets these ids pass as well as -1.
+    #[must_use]
+    pub fn with_own_ids(mut self, own: Ids) -> Self {
+        for ((call, before), (_, after)) in ids::checks(None).zip(ids::checks(Some(own))) {
+            let Some(Entry {
+                verdict: Verdict::Guarded { checks, .. },
+                guards,
+                ..
+            }) = self.get_mut(call)
+            else {
+                continue;
+            };
+            let guarded = guards.iter().map(|named| named.guard == ids::OWN_IDS).zip(checks);
+            for (own, check) in guarded {
+                if own && *check == before {
+                    *check = after.clone();
+                }
             }
         }
         self
@@ -156,6 +193,13 @@ impl Table {
     pub fn makes_nodes(&self) -> bool {
         let entry = table::number("mknodat").and_then(|number| self.get(number));
         entry.is_some_and(|entry| entry.verdict == Verdict::Always(Answer::Allow))
+    }
+
+    /// Whether POSIX message queues can be opened.
+    #[must_use]
+    pub fn opens_queues(&self) -> bool {
+        let entry = table::number("mq_open").and_then(|number| self.get(number));
+        entry.is_some_and(|entry| entry.verdict.may_allow())
     }
 
     /// What the command's own start gets.

@@ -176,18 +176,18 @@ pub fn raise_ambient(kept: u64) -> Result<()> {
     Ok(())
 }
 
-/// Uid 0 means nothing any more, for good: NOROOT, NO_SETUID_FIXUP, KEEP_CAPS off, NO_CAP_AMBIENT_RAISE, each locked.
+/// Uid 0 means nothing any more, for good: NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each locked. KEEP_CAPS is left to the
+/// command: it gives no capability, and ping(8) sets it.
 ///
 /// # Errors
 /// `EPERM` without `CAP_SETPCAP`.
 pub fn lock_securebits() -> Result<()> {
     const NOROOT: libc::c_ulong = 0x3;
     const NO_SETUID_FIXUP: libc::c_ulong = 0xc;
-    const KEEP_CAPS_LOCKED: libc::c_ulong = 0x20;
     const NO_CAP_AMBIENT_RAISE: libc::c_ulong = 0xc0;
     prctl(
         libc::PR_SET_SECUREBITS,
-        NOROOT | NO_SETUID_FIXUP | KEEP_CAPS_LOCKED | NO_CAP_AMBIENT_RAISE,
+        NOROOT | NO_SETUID_FIXUP | NO_CAP_AMBIENT_RAISE,
         0,
     )
     .map(|_| ())
@@ -198,14 +198,8 @@ pub fn lock_securebits() -> Result<()> {
 /// # Errors
 /// `EPERM` without `CAP_SETPCAP`.
 pub fn plain_securebits() -> Result<()> {
-    const KEEP_CAPS_LOCKED: libc::c_ulong = 0x20;
     const NO_CAP_AMBIENT_RAISE: libc::c_ulong = 0xc0;
-    prctl(
-        libc::PR_SET_SECUREBITS,
-        KEEP_CAPS_LOCKED | NO_CAP_AMBIENT_RAISE,
-        0,
-    )
-    .map(|_| ())
+    prctl(libc::PR_SET_SECUREBITS, NO_CAP_AMBIENT_RAISE, 0).map(|_| ())
 }
 
 /// No exec gives rights any more.

@@ -8,6 +8,7 @@ use crate::plan::loss::Refusal;
 use crate::plan::step::{Attributes, ProcKind, Step};
 use crate::policy::Root;
 use crate::profile::schema::{HomeMode, ProcMode};
+use crate::seccomp::Table;
 
 /// Why something is there that nobody asked for.
 const EVERY_PROGRAM: &str = "every program may expect it";
@@ -73,6 +74,12 @@ impl Builder<'_> {
         }
         self.directory(&at("/dev/pts"), 0o755);
         self.add(Step::Devpts(at("/dev/pts")), "pseudo-terminals of its own");
+        if self.policy.syscalls.as_ref().is_none_or(Table::opens_queues) {
+            // mq_open(2) opens files of this file system, and Landlock asks for a rule that covers them.
+            self.directory(&at("/dev/mqueue"), 0o1777);
+            self.add(Step::Mqueue(at("/dev/mqueue")), "message queues of its own");
+            self.mounts.push((at("/dev/mqueue"), true));
+        }
         self.directory(&at("/dev/shm"), 0o1777);
         let reason = format!("shared memory of its own ({})", self.policy.shm.origin);
         self.tmpfs(at("/dev/shm"), self.policy.shm.value, 0o1777, &reason);

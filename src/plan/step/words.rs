@@ -25,6 +25,7 @@ impl Step {
             | Self::Tmpfs(..)
             | Self::Proc(..)
             | Self::Devpts(_)
+            | Self::Mqueue(_)
             | Self::WorkspaceOverlay(..)
             | Self::Mask(_)
             | Self::ReadOnly(_) => "mount",
@@ -91,6 +92,7 @@ impl fmt::Display for Step {
             Self::Proc(at, ProcKind::OwnProcesses) => write!(f, "{at}: proc, own processes only"),
             Self::Proc(at, ProcKind::Whole) => write!(f, "{at}: proc"),
             Self::Devpts(at) => write!(f, "{at}: devpts of its own"),
+            Self::Mqueue(at) => write!(f, "{at}: mqueue of its own"),
             Self::WorkspaceOverlay(source, at, size, a) => {
                 write!(f, "{at}: overlay of host {source} and a tmpfs of {size}, {a}")
             }

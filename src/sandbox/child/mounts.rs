@@ -147,6 +147,14 @@ impl Child<'_> {
         self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
     }
 
+    pub(super) fn mqueue(&self, at: &Place) -> Result<()> {
+        match fresh(c"mqueue", &[], MINIMAL) {
+            // The kernel has no message queues, and mq_open(2) says so.
+            Err(Errno::ENODEV) => Ok(()),
+            tree => self.attach(&tree?, at, Resolve::IN_ROOT_NO_LINKS),
+        }
+    }
+
     pub(super) fn mask(&self, at: &Place) -> Result<()> {
         let target = match fs::open_beneath(
             self.root()?,

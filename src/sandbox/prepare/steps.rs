@@ -163,6 +163,7 @@ impl Prepared {
                 );
             }
             Step::Devpts(at) => self.put(index, Operation::Devpts(place(at)?)),
+            Step::Mqueue(at) => self.put(index, Operation::Mqueue(place(at)?)),
             Step::ReadOnly(at) => self.put(index, Operation::ReadOnly(place(at)?)),
             Step::SealRoot => self.put(index, Operation::SealRoot),
             Step::PivotRoot => self.put(index, Operation::PivotRoot),

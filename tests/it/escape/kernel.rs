@@ -195,7 +195,7 @@ fn what_proc_says_of_a_process_cannot_be_forged() {
 
 #[test]
 fn ioctls_are_a_short_list_in_strict() {
-    // FS_IOC_GETFLAGS on a file, TIOCSETD and TIOCGPTN on a terminal.
+    // FS_IOC_GETFLAGS on a file, TIOCSETD on a terminal.
     let program = "openat -100 @s:/tmp/f 0o102 0o600; ioctl $0 0x80086601 @z:8";
     strict_door(program, "ioctl", &["ENOTTY", "EPERM"]);
     let terminal = "ioctl 0 0x5423 @z:8";

@@ -4,6 +4,7 @@
 mod environment;
 mod failing_calls;
 mod files;
+mod harmless;
 mod ipc;
 mod kernel;
 mod limits;
