@@ -7,12 +7,13 @@ use super::request::volumes::Claimed;
 use super::request::{self, Asked};
 use super::sandbox_args::SandboxArgs;
 use super::workers::fuse::Server;
-use crate::model::Host;
 use crate::model::host::Fact;
+use crate::model::{Host, HostPath};
 use crate::plan::{self, Plan, Step};
 use crate::policy::Policy;
 use crate::profile::schema::{TerminalMode, WorkdirMode};
-use crate::sandbox::{self, Counts, StartError, Streams, SuperviseError, Supervised, workspace};
+use crate::sandbox::workspace::{self, ApplyError, Change};
+use crate::sandbox::{self, Counts, StartError, Streams, SuperviseError, Supervised};
 use clap::Args;
 use std::mem::ManuallyDrop;
 
@@ -261,12 +262,35 @@ fn finish(
             }
         }
         record.changes = changes.iter().map(ToString::to_string).collect();
-        if args.apply && ended == sandbox::Ended::Exited(0) {
-            workspace::apply(upper, source, &changes)
-                .map_err(|e| Report::sbx(format!("cannot apply to {source}: {e}")))?;
+        if let (true, Some(workspace)) = (
+            args.apply && ended == sandbox::Ended::Exited(0),
+            &supervised.workspace,
+        ) {
+            workspace::apply(upper, workspace, &changes).map_err(|e| not_applied(source, &e, &changes))?;
         }
     }
     Ok(ended.exit_code())
+}
+
+/// What mends a file that is too large for the caller's own limit.
+const FILE_SIZE: &str = "it is larger than the caller's own limit: raise `ulimit -f`";
+
+/// Reports how far an apply came.
+fn not_applied(source: &HostPath, error: &ApplyError, changes: &[Change]) -> Report {
+    let report = Report::sbx(format!("cannot apply to {source}: {error}"));
+    let too_large = error.why.raw_os_error() == Some(libc::EFBIG);
+    let report = if too_large { report.hint(FILE_SIZE) } else { report };
+    if error.applied == 0 {
+        return report.hint("nothing was applied");
+    }
+    for change in changes.iter().take(error.applied) {
+        out::words(format_args!("sbx: applied: {change}"));
+    }
+    report.hint(format!(
+        "{} of {} changes were applied",
+        error.applied,
+        changes.len()
+    ))
 }
 
 /// What a failed start is told as.

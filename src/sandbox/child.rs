@@ -55,7 +55,8 @@ impl Child<'_> {
                 slot,
                 path,
                 attributes,
-            } => self.open(*slot, path, *attributes),
+                same,
+            } => self.open(*slot, path, *attributes, *same),
             Operation::RootTmpfs(options) => self.root_tmpfs(options),
             Operation::RootBind(slot) => {
                 let tree = self.take(*slot)?;

@@ -1,11 +1,13 @@
 //! What lies below an overlay, made ready; and the ids that decide whose a new file system is.
 
 use super::operation::{Lower, Lowers};
-use super::prepare::{PrepareError, taken, text};
+use super::prepare::{PrepareError, path, taken, text};
 use crate::model::{IdMap, Layers};
 use crate::plan::{LayerOption, MapWriter, Plan, Step};
+use crate::sys::{Errno, fs};
+use nix::sys::stat::fstat;
 use std::ffi::CString;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Ids that several steps need.
 pub(super) struct Ids {
@@ -63,18 +65,32 @@ impl Ids {
         volatile: bool,
         slot: &mut usize,
     ) -> Result<Lower, PrepareError> {
+        let failed = |errno: Errno| PrepareError::Lower(layers.within.clone(), errno.desc().to_owned());
         let top = layers.paths().next().unwrap_or_default();
-        let meta =
-            std::fs::metadata(&top).map_err(|e| PrepareError::Lower(layers.within.clone(), e.to_string()))?;
+        let top = path(&top)?;
+        let top = fs::open_without_links(&top, libc::O_PATH | libc::O_DIRECTORY).map_err(failed)?;
+        self.lower_of(top.as_fd(), lowers(&layers.names, by, volatile)?, volatile, slot)
+            .map_err(failed)
+    }
+
+    /// The same for a directory that is open.
+    pub(super) fn lower_of(
+        &self,
+        top: BorrowedFd<'_>,
+        layers: Lowers,
+        volatile: bool,
+        slot: &mut usize,
+    ) -> Result<Lower, Errno> {
+        let meta = fstat(top)?;
         Ok(Lower {
-            layers: lowers(&layers.names, by, volatile)?,
+            layers,
             volatile,
             slot: taken(slot),
-            mode: meta.mode() & 0o1777,
+            mode: meta.st_mode & 0o1777,
             owner: self
                 .uids
-                .to_inside(meta.uid())
-                .zip(self.gids.to_inside(meta.gid())),
+                .to_inside(meta.st_uid)
+                .zip(self.gids.to_inside(meta.st_gid)),
         })
     }
 }

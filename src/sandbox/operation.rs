@@ -1,5 +1,6 @@
 //! Prepared steps: what the child walks through. Every string is a C string, every list is built.
 
+use crate::model::homes::FileId;
 use crate::model::{Bytes, Processors};
 use crate::plan::{Access, Attributes, Holder};
 use crate::sys::process::ProcessorMask;
@@ -121,6 +122,8 @@ pub(super) enum Operation {
         slot: usize,
         path: CString,
         attributes: mount::Attributes,
+        /// Device and inode that it must be, where the supervisor holds it too.
+        same: Option<FileId>,
     },
     /// The root is a tmpfs.
     RootTmpfs(Box<TmpfsOptions>),

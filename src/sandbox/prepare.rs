@@ -7,12 +7,14 @@ use super::lower::Ids;
 use super::operation::{Operation, Place, bits};
 use super::outcome::Deadly;
 use super::watch::{Apart, Watched};
+use crate::model::homes::FileId;
 use crate::model::{Bytes, HostPath, IdMap, InRoot};
 use crate::plan::{Attributes, MapWriter, Plan, Step, Upper};
-use crate::sys::mount;
 use crate::sys::process::CloneFlags;
+use crate::sys::{Errno, fs, mount};
 use landlock::{ABI, RulesetCreated};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
@@ -36,6 +38,8 @@ pub struct Prepared {
     pub(super) stop_signal: i32,
     /// The cgroup to make, and which step asks for it.
     pub(super) group: Option<(usize, cgroup::Asked)>,
+    /// The working directory below an overlay. What was written is applied to it, whatever its name leads to by then.
+    pub(super) workspace: Option<OwnedFd>,
     /// How much of what it counts is wanted.
     pub(super) counts: Counts,
     /// What is watched where there is none.
@@ -92,6 +96,7 @@ pub fn prepare(plan: &Plan, counts: Counts) -> Result<Prepared, PrepareError> {
         init: false,
         stop_signal: plan.stop_signal.as_ref().map_or(libc::SIGTERM, |s| s.value),
         group: None,
+        workspace: None,
         counts,
         watched: None,
         apart: None,
@@ -127,7 +132,7 @@ pub(super) fn text(bytes: impl Into<Vec<u8>>, what: &str) -> Result<CString, Pre
     CString::new(bytes).map_err(|_| PrepareError::Nul(what.to_owned()))
 }
 
-fn path(path: &Path) -> Result<CString, PrepareError> {
+pub(super) fn path(path: &Path) -> Result<CString, PrepareError> {
     text(path.as_os_str().as_bytes(), "a path")
 }
 
@@ -146,6 +151,17 @@ fn place(at: &InRoot) -> Result<Place, PrepareError> {
 
 const NO_SET_ID_NO_DEVICES: mount::Attributes =
     mount::Attributes(mount::Attributes::NO_SUID | mount::Attributes::NO_DEV);
+
+impl Prepared {
+    /// Opens the working directory, for as long as the run. Gives its identity, by which the child knows it.
+    fn hold_workspace(&mut self, lower: &HostPath, path: &CStr) -> Result<FileId, PrepareError> {
+        let failed = |errno: Errno| PrepareError::Lower(lower.clone(), errno.desc().to_owned());
+        let held = fs::open_without_links(path, libc::O_PATH | libc::O_DIRECTORY).map_err(failed)?;
+        let id = fs::id(held.as_fd()).map_err(failed)?;
+        self.workspace = Some(held);
+        Ok(id)
+    }
+}
 
 /// The host's paths are opened before anything else: with the caller's own rights, and before a new root hides them.
 fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
@@ -166,10 +182,15 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
             }
             _ => continue,
         };
+        let same = match &planned.step {
+            Step::WorkspaceOverlay(lower, ..) => Some(p.hold_workspace(lower, &source)?),
+            _ => None,
+        };
         let open = Operation::Open {
             slot: taken(&mut p.slots),
             path: source,
             attributes,
+            same,
         };
         p.operations.push((index, open));
         if let Step::RootOverlay(_, Upper::Disk(directory), _) = &planned.step {
@@ -177,6 +198,7 @@ fn open_sources(plan: &Plan, p: &mut Prepared) -> Result<(), PrepareError> {
                 slot: taken(&mut p.slots),
                 path: path(directory.as_path())?,
                 attributes: NO_SET_ID_NO_DEVICES,
+                same: None,
             };
             p.operations.push((index, open));
         }

@@ -59,6 +59,8 @@ pub struct Running {
     pub(super) attended: bool,
     /// Its cgroup.
     pub(super) group: Option<Cgroup>,
+    /// The working directory below an overlay.
+    pub(super) workspace: Option<OwnedFd>,
     /// What is watched.
     pub(super) watched: Option<Watched>,
     /// What a process of its own watches.
@@ -116,6 +118,7 @@ impl Prepared {
         let signals = signal::signal_fd(&all).map_err(StartError::Clone)?;
         let (control, theirs) = socket::pair().map_err(StartError::Clone)?;
         let mut slots: Vec<Option<OwnedFd>> = (0..self.slots).map(|_| None).collect();
+        let workspace = self.workspace.take();
         let (init, stop_signal, maps) = (self.init, self.stop_signal, self.maps.take());
         let attended = terminal::attended(streams, own, init);
         let since = Instant::now();
@@ -150,7 +153,7 @@ impl Prepared {
                 // Its lock is the supervisor's: what is held here ends with exec.
                 std::mem::forget((side.1, apart));
                 // The supervisor's end must not keep the channel open, or its death would go unseen.
-                drop(control);
+                drop((control, workspace));
                 drop(outlets);
                 child_main(self, theirs.as_fd(), &mut slots, (streams, attended, &inlets))
             }
@@ -174,6 +177,7 @@ impl Prepared {
                     own,
                     attended,
                     group: side.1,
+                    workspace,
                     watched,
                     apart,
                     deadly,

@@ -26,6 +26,8 @@ pub struct Supervised {
     pub outcome: Outcome,
     /// The directory that holds what was written to an overlaid workspace.
     pub upper: Option<OwnedFd>,
+    /// The working directory itself, as it was opened for the overlay.
+    pub workspace: Option<OwnedFd>,
 }
 
 /// What went wrong while waiting.
@@ -116,6 +118,7 @@ impl Running {
         }
         state.drain(self.signals.as_fd());
         let (init, since, deadly) = (self.init, self.since, self.deadly);
+        let workspace = self.workspace.take();
         let mut whole = self.finish();
         let usage = result?;
         if let Some(failed) = state.failed {
@@ -154,6 +157,7 @@ impl Running {
         Ok(Supervised {
             outcome,
             upper: state.upper,
+            workspace,
         })
     }
 

@@ -1,17 +1,21 @@
-//! What was written to an overlaid workspace: listed, and applied when asked.
+//! The changes in the upper layer of an overlaid workspace: listed, and applied on request.
 //!
-//! Everything in the upper layer was made by a process that nobody trusts. It is read through descriptors, no link is followed, and only
-//! files, directories and symbolic links are taken over, without set-id bits.
+//! Everything in the upper layer was made by an untrusted process. It is read through descriptors, no link is followed, and only
+//! files, directories and symbolic links are applied, without set-id bits.
 
-use crate::model::HostPath;
+mod apply;
+mod stage;
+mod target;
+
+pub use apply::{ApplyError, apply};
+
 use crate::sys::fs::{self as sysfs, Resolve};
+use crate::sys::tree;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, SFlag, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -26,6 +30,8 @@ pub struct Change {
     pub path: PathBuf,
     /// What happened.
     pub what: What,
+    /// Permission bits, without those of set-id.
+    pub mode: u32,
 }
 
 /// What happened to a path.
@@ -66,8 +72,9 @@ fn c_string(name: &OsStr) -> io::Result<CString> {
     CString::new(name.as_bytes()).map_err(io::Error::other)
 }
 
-fn open_directory(parent: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
-    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+/// Opens what lies beneath a directory, through no link. `flags`: besides `O_NOFOLLOW`.
+fn open(parent: BorrowedFd<'_>, path: &CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
+    let flags = flags | libc::O_NOFOLLOW;
     Ok(sysfs::open_beneath(
         parent,
         path,
@@ -77,11 +84,22 @@ fn open_directory(parent: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
     )?)
 }
 
+/// Opens a file or directory of the upper layer for reading, also where its mode forbids that: the layer is ours and vanishes.
+fn open_written(parent: BorrowedFd<'_>, name: &CStr, flags: libc::c_int, mode: u32) -> io::Result<OwnedFd> {
+    if mode & 0o500 != 0o500 {
+        // What belongs to another id cannot be changed, and the opening says so.
+        let _ = tree::set_mode_of_path(open(parent, name, libc::O_PATH)?.as_fd(), mode | 0o500);
+    }
+    open(parent, name, libc::O_RDONLY | flags)
+}
+
 /// Lists the upper layer of an overlay, parents before children, by name.
 ///
 /// # Errors
 /// When it cannot be read, or is deeper than 256 directories.
 pub fn changes(upper: &OwnedFd) -> io::Result<Vec<Change>> {
+    // The command may have closed it.
+    let _ = sysfs::set_mode(upper.as_fd(), 0o700);
     let mut all = Vec::new();
     walk(upper.as_fd(), Path::new(""), 0, &mut all)?;
     Ok(all)
@@ -101,9 +119,10 @@ fn walk(directory: BorrowedFd<'_>, at: &Path, depth: usize, all: &mut Vec<Change
         all.push(Change {
             path: path.clone(),
             what,
+            mode: stat.st_mode & 0o777,
         });
         if matches!(what, What::Directory | What::Replaced) {
-            let inner = open_directory(directory, &name)?;
+            let inner = open_written(directory, &name, libc::O_DIRECTORY, stat.st_mode & 0o777)?;
             walk(inner.as_fd(), &path, depth + 1, all)?;
         }
     }
@@ -111,7 +130,7 @@ fn walk(directory: BorrowedFd<'_>, at: &Path, depth: usize, all: &mut Vec<Change
 }
 
 fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
-    let mut names = crate::sys::tree::names(directory)?;
+    let mut names = tree::names(directory)?;
     names.sort();
     Ok(names)
 }
@@ -128,7 +147,7 @@ fn what(directory: BorrowedFd<'_>, name: &CStr, stat: &FileStat) -> io::Result<W
         SFlag::S_IFLNK => What::Link,
         SFlag::S_IFCHR if stat.st_rdev == 0 => What::Removed,
         SFlag::S_IFDIR => {
-            let inner = open_directory(directory, name)?;
+            let inner = open_written(directory, name, libc::O_DIRECTORY, stat.st_mode & 0o777)?;
             if sysfs::has_attribute(inner.as_fd(), c"user.overlay.opaque")? {
                 What::Replaced
             } else {
@@ -137,103 +156,4 @@ fn what(directory: BorrowedFd<'_>, name: &CStr, stat: &FileStat) -> io::Result<W
         }
         _ => What::Special,
     })
-}
-
-/// Applies the changes to the workspace on the host. What is special is passed over.
-///
-/// # Errors
-/// At the first change that cannot be applied; those before it stay applied.
-pub fn apply(upper: &OwnedFd, workspace: &HostPath, changes: &[Change]) -> io::Result<()> {
-    let root = File::open(workspace.as_path())?;
-    for change in changes {
-        one(upper.as_fd(), root.as_fd(), change).map_err(|e| {
-            io::Error::other(format!(
-                "{}: {e}",
-                change.path.as_os_str().as_bytes().escape_ascii()
-            ))
-        })?;
-    }
-    Ok(())
-}
-
-fn one(upper: BorrowedFd<'_>, root: BorrowedFd<'_>, change: &Change) -> io::Result<()> {
-    let name = c_string(change.path.file_name().unwrap_or_default())?;
-    let holder = change
-        .path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let holder = c_string(holder.as_os_str())?;
-    let to = open_directory(root, &holder)?;
-    let from = open_directory(upper, &holder)?;
-    match change.what {
-        What::Removed => remove(to.as_fd(), &name),
-        What::Special => Ok(()),
-        What::Link => {
-            let target = nix::fcntl::readlinkat(from.as_fd(), name.as_c_str())?;
-            remove(to.as_fd(), &name)?;
-            Ok(sysfs::make_link(&c_string(&target)?, to.as_fd(), &name)?)
-        }
-        What::File => file(from.as_fd(), to.as_fd(), &name),
-        What::Replaced => {
-            remove(to.as_fd(), &name)?;
-            directory(from.as_fd(), to.as_fd(), &name)
-        }
-        What::Directory => directory(from.as_fd(), to.as_fd(), &name),
-    }
-}
-
-fn plain_mode(mode: u32) -> u32 {
-    mode & 0o777
-}
-
-fn directory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
-    let mode = plain_mode(stat(from, name)?.st_mode);
-    if stat(to, name).is_ok_and(|s| s.st_mode & libc::S_IFMT != libc::S_IFDIR) {
-        remove(to, name)?;
-    }
-    sysfs::make_directory(to, name, mode)?;
-    Ok(sysfs::set_mode(open_directory(to, name)?.as_fd(), mode)?)
-}
-
-/// Written under another name beside it and renamed, so that nobody sees half a file.
-fn file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
-    let source = sysfs::open_beneath(
-        from,
-        name,
-        libc::O_RDONLY | libc::O_NOFOLLOW,
-        0,
-        Resolve::BENEATH_NO_LINKS,
-    )?;
-    let mode = plain_mode(sysfs::kind(source.as_fd())?);
-    if stat(to, name).is_ok_and(|s| s.st_mode & libc::S_IFMT == libc::S_IFDIR) {
-        remove(to, name)?;
-    }
-    let temporary = c_string(OsStr::new(&format!(".sbx-apply-{}", std::process::id())))?;
-    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-    let target = sysfs::open_beneath(to, &temporary, flags, 0o600, Resolve::BENEATH_NO_LINKS)?;
-    let mut target = File::from(target);
-    let copied = io::copy(&mut File::from(source), &mut target).and_then(|_| target.flush());
-    let done = copied
-        .and_then(|()| Ok(sysfs::set_mode(target.as_fd(), mode)?))
-        .and_then(|()| Ok(nix::fcntl::renameat(to, temporary.as_c_str(), to, name)?));
-    if done.is_err() {
-        let _ = unlinkat(to, temporary.as_c_str(), UnlinkatFlags::NoRemoveDir);
-    }
-    done
-}
-
-/// Removes a name and everything below it, without following a link. What is not there is fine.
-fn remove(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
-    let Ok(stat) = stat(parent, name) else {
-        return Ok(());
-    };
-    if stat.st_mode & libc::S_IFMT != libc::S_IFDIR {
-        return Ok(unlinkat(parent, name, UnlinkatFlags::NoRemoveDir)?);
-    }
-    let inner = open_directory(parent, name)?;
-    for child in names(inner.as_fd())? {
-        remove(inner.as_fd(), &child)?;
-    }
-    Ok(unlinkat(parent, name, UnlinkatFlags::RemoveDir)?)
 }

@@ -219,10 +219,10 @@ pub fn duplicate_onto(from: BorrowedFd<'_>, to: RawFd) -> Result<()> {
     check_int(unsafe { libc::dup2(from.as_raw_fd(), to) }).map(|_| ())
 }
 
-/// The permission mask for new files.
-pub fn set_umask(mask: u32) {
+/// Sets the permission mask for new files. Returns the old one.
+pub fn set_umask(mask: u32) -> u32 {
     // SAFETY: umask(2) cannot fail.
-    unsafe { libc::umask(mask) };
+    unsafe { libc::umask(mask) }
 }
 
 /// What kind of file a descriptor refers to, and its permission bits (`st_mode`).
@@ -235,6 +235,15 @@ pub fn kind(file: BorrowedFd<'_>) -> Result<u32> {
     // SAFETY: `stat` is live and of the right type.
     check_int(unsafe { libc::fstat(file.as_raw_fd(), &raw mut stat) })?;
     Ok(stat.st_mode)
+}
+
+/// Device and inode number of an open file.
+///
+/// # Errors
+/// As fstat(2).
+pub fn id(file: BorrowedFd<'_>) -> Result<(u64, u64)> {
+    let stat = nix::sys::stat::fstat(file)?;
+    Ok((stat.st_dev, stat.st_ino))
 }
 
 /// Closes every descriptor from `first` to `last`. Whoever owned one of them must not use it again.

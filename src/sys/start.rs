@@ -3,7 +3,7 @@
 //! Rust's own start reads `/proc/self/maps` and makes a signal stack, to tell of an overflow of the stack: a sixth of the time that an
 //! empty static program takes. What else it does is done here.
 
-use super::{fs, process};
+use super::{fs, process, signal};
 
 /// Makes descriptors 0, 1 and 2 exist, so that nothing that is opened later is taken for a stream; and a closed pipe is an error and
 /// no signal.
@@ -19,8 +19,10 @@ pub fn prepare_streams() {
             }
         }
     }
-    // SAFETY: no handler of ours is set, only the disposition.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    // So is a file that grows beyond the caller's `ulimit -f`.
+    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+        signal::ignore(signal);
+    }
 }
 
 /// Defines `main`, which calls a function for its exit code.

@@ -4,8 +4,10 @@ use super::{Errno, Result, check, check_int, uninterrupted};
 use nix::dir::Dir;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
+use nix::unistd::{Whence, lseek};
 use std::ffi::{CStr, CString};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// The names in a directory, without `.` and `..`, in the file system's order.
@@ -100,4 +102,35 @@ pub fn set_mode_of_path(object: BorrowedFd<'_>, mode: u32) -> Result<()> {
     let link = CStr::from_bytes_until_nul(&buffer).map_err(|_| Errno::EINVAL)?;
     // SAFETY: `link` is NUL-terminated and lives through the call.
     check_int(unsafe { libc::chmod(link.as_ptr(), mode) }).map(|_| ())
+}
+
+/// Copies the content of a file, data by data, so that holes stay holes. It comes to copy_file_range(2), by which a file system that can
+/// shares the blocks; the ioctl for that, FICLONE, is not on the list of the worker's filter.
+///
+/// # Errors
+/// As lseek(2), read(2), write(2) and ftruncate(2).
+pub fn copy_contents(from: &File, to: &File, size: u64) -> Result<()> {
+    let errno = |e: io::Error| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO));
+    let mut at = 0;
+    loop {
+        let data = match lseek(from, at, Whence::SeekData) {
+            Err(Errno::ENXIO) => break,
+            // A file system that knows no holes.
+            Err(Errno::EINVAL) => at,
+            other => other?,
+        };
+        let end = lseek(from, data, Whence::SeekHole).unwrap_or(i64::MAX);
+        let (first, last) = (
+            u64::try_from(data).unwrap_or_default(),
+            u64::try_from(end).unwrap_or(u64::MAX).min(size),
+        );
+        (&mut &*from).seek(SeekFrom::Start(first)).map_err(errno)?;
+        (&mut &*to).seek(SeekFrom::Start(first)).map_err(errno)?;
+        io::copy(&mut from.take(last.saturating_sub(first)), &mut &*to).map_err(errno)?;
+        if last >= size {
+            break;
+        }
+        at = end;
+    }
+    to.set_len(size).map_err(errno)
 }

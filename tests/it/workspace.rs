@@ -1,5 +1,7 @@
 //! The working directory: read-only, writable, or an overlay whose changes are listed and applied when asked.
 
+mod apply;
+
 use crate::util::{Dir, Out, Sbx, project};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -307,11 +309,11 @@ fn changes_are_in_the_record() {
 }
 
 /// Writes to `dir/a` in an overlay that is applied; on the host something is done to the directory while the command runs.
-fn applied_after(dir: &Dir, meanwhile: impl FnOnce()) -> Out {
+fn applied_after(dir: &Path, meanwhile: impl FnOnce()) -> Out {
     let (mut child, _home) = Sbx::run("default")
         .args(["--workspace", "overlay", "--apply", "host", "--", "sh", "-ec"])
         .args(["echo inside >dir/a; echo inside >made; echo ready; read x || true"])
-        .within(dir.path())
+        .within(dir)
         .spawn();
     let mut ready = [0; 6];
     std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut ready).expect("ready");
@@ -323,7 +325,7 @@ fn applied_after(dir: &Dir, meanwhile: impl FnOnce()) -> Out {
 fn apply_follows_no_link_out_of_the_working_directory() {
     // Where nothing is done meanwhile, both files arrive: what follows is not for want of an apply.
     let dir = tree();
-    applied_after(&dir, || {}).code(0);
+    applied_after(dir.path(), || {}).code(0);
     assert_eq!(
         (dir.read("dir/a"), dir.read("made")),
         ("inside\n".into(), "inside\n".into())
@@ -336,7 +338,7 @@ fn apply_follows_no_link_out_of_the_working_directory() {
         std::fs::rename(&at, dir.path().join("old")).expect("rename");
         std::os::unix::fs::symlink(outside.path(), &at).expect("symlink");
     };
-    applied_after(&dir, swap).code(0);
+    applied_after(dir.path(), swap).code(0);
     assert_eq!(dir.read("made"), "inside\n");
     assert_eq!(picture(outside.path()), [""; 0], "written outside");
     // The link gave way to the directory that the sandbox saw.

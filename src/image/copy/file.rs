@@ -7,11 +7,10 @@ use crate::sys::{Errno, Result, tree};
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fstat, futimens, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Whence, fchownat, linkat, lseek, symlinkat};
+use nix::unistd::{fchownat, linkat, symlinkat};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
@@ -89,38 +88,10 @@ fn regular(spot: &Spot<'_>) -> Result<u64> {
     let to = File::from(openat(spot.to, spot.name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
     let size = u64::try_from(stat.st_size).unwrap_or_default();
     if size > 0 {
-        contents(&from, &to, size)?;
+        tree::copy_contents(&from, &to, size)?;
     }
     resemble(from.as_fd(), to.as_fd(), &stat, spot.keep)?;
     Ok(size)
-}
-
-/// From data to data, so that holes stay holes. It comes to copy_file_range(2), by which a file system that can shares the blocks; the
-/// ioctl for that, FICLONE, is not on the list of the worker's filter.
-fn contents(from: &File, to: &File, size: u64) -> Result<()> {
-    let errno = |e: io::Error| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO));
-    let mut at = 0;
-    loop {
-        let data = match lseek(from, at, Whence::SeekData) {
-            Err(Errno::ENXIO) => break,
-            // A file system that knows no holes.
-            Err(Errno::EINVAL) => at,
-            other => other?,
-        };
-        let end = lseek(from, data, Whence::SeekHole).unwrap_or(i64::MAX);
-        let (first, last) = (
-            u64::try_from(data).unwrap_or_default(),
-            u64::try_from(end).unwrap_or(u64::MAX).min(size),
-        );
-        (&mut &*from).seek(SeekFrom::Start(first)).map_err(errno)?;
-        (&mut &*to).seek(SeekFrom::Start(first)).map_err(errno)?;
-        io::copy(&mut from.take(last.saturating_sub(first)), &mut &*to).map_err(errno)?;
-        if last >= size {
-            break;
-        }
-        at = end;
-    }
-    to.set_len(size).map_err(errno)
 }
 
 /// Attributes, then the owner, then the mode (a new owner takes set-id bits away), then times.

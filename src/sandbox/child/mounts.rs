@@ -4,6 +4,7 @@ use super::super::fresh::{MINIMAL, fresh, fresh_tmpfs, overlay};
 use super::super::message::Message;
 use super::super::operation::{Lower, Place, Scratch, TmpfsOptions};
 use super::Child;
+use crate::model::homes::FileId;
 use crate::sys::fs::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
 use crate::sys::{Errno, Result};
@@ -11,8 +12,21 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
 impl Child<'_> {
-    pub(super) fn open(&mut self, slot: usize, path: &CStr, attributes: Attributes) -> Result<()> {
-        let tree = mount::open_tree(fs::open_without_links(path, libc::O_PATH)?.as_fd())?;
+    /// `same`: the device and inode of what the supervisor has opened by this path; `ESTALE` where it is another one by now.
+    pub(super) fn open(
+        &mut self,
+        slot: usize,
+        path: &CStr,
+        attributes: Attributes,
+        same: Option<FileId>,
+    ) -> Result<()> {
+        let source = fs::open_without_links(path, libc::O_PATH)?;
+        if let Some(same) = same
+            && fs::id(source.as_fd())? != same
+        {
+            return Err(Errno::ESTALE);
+        }
+        let tree = mount::open_tree(source.as_fd())?;
         mount::set_attributes(tree.as_fd(), attributes, true)?;
         *self.slots.get_mut(slot).ok_or(Errno::EBADF)? = Some(tree);
         Ok(())

@@ -1,18 +1,20 @@
 //! Each step of a plan as the operations that carry it out.
 
 use super::{PrepareError, Prepared, path, place, taken};
-use crate::model::{IdMap, Layers};
-use crate::plan::{LayerOption, MapWriter, ProcKind, Step, Upper};
+use crate::model::IdMap;
+use crate::plan::{MapWriter, ProcKind, Step, Upper};
 use crate::sandbox::cgroup;
 use crate::sandbox::command;
 use crate::sandbox::lower::Ids;
-use crate::sandbox::operation::{Operation, Scratch, TmpfsOptions, bits, mask};
+use crate::sandbox::operation::{Lowers, Operation, Scratch, TmpfsOptions, bits, mask};
 use crate::sandbox::watch::{Apart, Watched};
+use crate::sys::Errno;
 use crate::sys::process::CloneFlags;
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated,
     Scope,
 };
+use std::os::fd::AsFd;
 
 impl Prepared {
     fn put(&mut self, index: u32, operation: Operation) {
@@ -132,8 +134,11 @@ impl Prepared {
                 );
             }
             Step::WorkspaceOverlay(lower, at, size, attributes) => {
+                let failed = |errno: Errno| PrepareError::Lower(lower.clone(), errno.desc().to_owned());
+                let held = self.workspace.as_ref().ok_or(Errno::EBADF).map_err(failed)?;
                 let below = (
-                    ids.lower(&Layers::of(lower.clone()), LayerOption::Each, false, slot)?,
+                    ids.lower_of(held.as_fd(), Lowers::Alone, false, slot)
+                        .map_err(failed)?,
                     TmpfsOptions::new(*size, 0o700, ids.give_to),
                 );
                 self.put(
