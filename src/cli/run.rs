@@ -322,6 +322,11 @@ pub(super) fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Repor
     }
     let report =
         Report::sbx(format!("{} {}: {errno}", planned.step.word(), planned.step)).hint(&planned.reason);
+    if matches!((&planned.step, errno), (Step::Mask(_), nix::errno::Errno::EACCES)) {
+        return report.hint(
+            "set-up cannot search the directory that holds this path, but the command may: mask that directory instead",
+        );
+    }
     hints(report, planned.step.word(), error, host)
 }
 

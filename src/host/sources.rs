@@ -22,12 +22,19 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], current: Opt
     let homes = &policy.homes;
     let mut sources = BTreeMap::new();
     let mut astray = BTreeMap::new();
+    let mut unreadable = BTreeMap::new();
     let binds = policy.binds.iter().map(|bind| &bind.value.source);
     let devices = policy.devices.iter().map(|device| &device.value.source);
     for path in binds.chain(devices) {
         // Every component counts: any of them may be a link.
-        let Ok(walked) = walk(path.as_path(), current) else {
-            continue;
+        let walked = match walk(path.as_path(), current) {
+            Ok(walked) => walked,
+            Err(error) => {
+                if !is_absent(error) {
+                    unreadable.insert(path.clone(), error.desc().to_owned());
+                }
+                continue;
+            }
         };
         if current.is_some_and(|current| walked.leads_out_of(current)) {
             astray.insert(path.clone(), Astray::Link);
@@ -67,6 +74,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], current: Opt
         copy: None,
         upper: None,
         sources,
+        unreadable,
         places: real_directories(policy, places, layers),
         apt: layers.is_some_and(|layers| is_real(layers, Path::new(APT))),
         user: user(policy, layers),
@@ -76,6 +84,11 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], current: Opt
         astray,
         terminal: false,
     }
+}
+
+/// Whether a path does not exist; any other error leaves that open.
+fn is_absent(error: Errno) -> bool {
+    matches!(error, Errno::ENOENT | Errno::ENOTDIR)
 }
 
 /// Where a name of the host's tree leads. One below `/` or `/etc` is asked for by itself, which costs a fifth; of a longer one
@@ -203,5 +216,19 @@ mod tests {
         assert_eq!(real(&base.join("ssl/certs")), Some(base.join("real/certs")));
         assert_eq!(real(&base.join("gone/certs")), None);
         assert_eq!(real(Path::new("/usr")), Some("/usr".into()));
+    }
+
+    #[test]
+    fn only_a_path_that_does_not_exist_is_absent() {
+        for (error, absent) in [
+            (Errno::ENOENT, true),
+            (Errno::ENOTDIR, true),
+            (Errno::EACCES, false),
+            (Errno::ELOOP, false),
+            (Errno::EIO, false),
+            (Errno::ESTALE, false),
+        ] {
+            assert_eq!(is_absent(error), absent, "{error}");
+        }
     }
 }

@@ -70,6 +70,8 @@ pub struct Facts {
     pub upper: Option<HostPath>,
     /// Sources of mounts and devices; those that do not exist are not in it.
     pub sources: BTreeMap<HostPath, Found>,
+    /// Sources that may exist but cannot be looked up, with the error.
+    pub unreadable: BTreeMap<HostPath, String>,
     /// What a user's name or number means in a root with a passwd of its own, or why it means nothing.
     pub user: Option<Result<User, String>>,
     /// What the groups that are asked for by name or number mean in the root, or which of them means nothing.

@@ -40,6 +40,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     notes.extend(ceilings.note(policy, host));
     notes.extend(notes::workspace_of_root(policy, &identity, facts));
     notes.extend(notes::unmarked_directories(&steps, host));
+    notes.extend(notes::unreadable_sources(policy, facts));
     Ok(Plan {
         steps,
         losses: ledger.losses,

@@ -32,3 +32,16 @@ pub(super) fn unmarked_directories(steps: &[Planned], host: &Host) -> Option<Str
         "before Linux 6.6 a directory that lies below an overlay cannot be removed, replaced or moved (EIO, Input/output error)".to_owned()
     })
 }
+
+/// Optional mounts and devices that are left out although they may exist.
+pub(super) fn unreadable_sources(policy: &Policy, facts: &Facts) -> Option<String> {
+    let binds = policy.binds.iter().filter(|b| b.value.optional);
+    let devices = policy.devices.iter().filter(|d| d.value.optional);
+    let sources = binds
+        .map(|b| &b.value.source)
+        .chain(devices.map(|d| &d.value.source));
+    let named: Vec<String> = sources
+        .filter_map(|source| Some(format!("{source} ({})", facts.unreadable.get(source)?)))
+        .collect();
+    (!named.is_empty()).then(|| format!("optional mounts left out: cannot look up {}", named.join(", ")))
+}

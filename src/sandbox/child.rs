@@ -13,7 +13,9 @@ use crate::plan::{Access, Holder};
 use crate::sys::fs::{self, Resolve};
 use crate::sys::mount::{self, Attributes};
 use crate::sys::{Errno, Result, cred, net, process, seccomp, signal, tty};
-use landlock::{ABI, Access as _, AccessFs, BitFlags, PathBeneath, RulesetCreated, RulesetCreatedAttr};
+use landlock::{
+    ABI, Access as _, AccessFs, BitFlags, PathBeneath, RulesetCreated, RulesetCreatedAttr, RulesetStatus,
+};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What the child carries from operation to operation. All of it was allocated before the clone.
@@ -197,7 +199,12 @@ impl Child<'_> {
 
     fn landlock_enforce(&mut self) -> Result<()> {
         let ruleset = self.ruleset.take().ok_or(Errno::EBADF)?;
-        ruleset.restrict_self().map(|_| ()).map_err(|_| Errno::EPERM)
+        let status = ruleset.restrict_self().map_err(|_| Errno::EPERM)?;
+        if status.ruleset == RulesetStatus::FullyEnforced {
+            Ok(())
+        } else {
+            Err(Errno::EOPNOTSUPP)
+        }
     }
 
     /// Below init the command leads a process group of init's session, so that ^Z can stop it: a group whose parent lies outside

@@ -167,9 +167,9 @@ pub(super) enum Operation {
         below: Box<(Lower, TmpfsOptions)>,
         attributes: mount::Attributes,
     },
-    /// Hides a file behind `/dev/null`, a directory behind an empty tmpfs; passes over what is not there.
+    /// Hides a file behind `/dev/null`, a directory behind an empty tmpfs; a path that does not exist needs none.
     Mask(Place),
-    /// Read-only from here on; passes over what is not there.
+    /// Read-only from here on, if the path exists.
     ReadOnly(Place),
     /// The root's own mount read-only.
     SealRoot,

@@ -62,9 +62,11 @@ impl Builder<'_> {
             if bind.optional {
                 return Ok(());
             }
-            let why =
-                "no such file or directory on the host; create it, or mark the mount optional in a profile";
-            return Err(refuse(why.into()));
+            let why = match self.facts.unreadable.get(&bind.source) {
+                Some(error) => format!("cannot look it up on the host: {error}"),
+                None => "no such file or directory on the host; create it, or mark the mount optional in a profile".into(),
+            };
+            return Err(refuse(why));
         };
         if let Some(why) = self.led_astray(&bind.source, real) {
             let leads = (*real != bind.source).then(|| format!("it leads to {real}: "));

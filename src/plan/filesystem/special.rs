@@ -151,16 +151,16 @@ impl Builder<'_> {
                 }) => self.device(real.clone(), device.target.clone(), Some(&set.origin)),
                 None if device.optional => {}
                 other => {
-                    let why = if other.is_some() {
-                        "it is no device node"
-                    } else {
-                        "no such device on the host"
+                    let why = match (other, self.facts.unreadable.get(&device.source)) {
+                        (Some(_), _) => "it is no device node".into(),
+                        (None, Some(error)) => format!("cannot look it up on the host: {error}"),
+                        (None, None) => "no such device on the host".into(),
                     };
                     let what = format!("device {}", device.source);
                     return Err(Refusal::Value {
                         what,
                         origin: set.origin.clone(),
-                        why: why.into(),
+                        why,
                     });
                 }
             }

@@ -326,3 +326,27 @@ fn an_optional_mount_without_source_leaves_no_trace() {
     profile.description = Some(Set::new("the same".into(), Origin::Default));
     assert_eq!(steps(&with), steps(&profile));
 }
+
+#[test]
+fn mount_source_that_cannot_be_looked_up_is_named() {
+    let host = Host::landlock_abi(7);
+    let source = host_path("/mnt/closed");
+    let plan = |optional: bool| {
+        let text = format!("[filesystem]\nmounts = [{{ source = \"{source}\", optional = {optional} }}]\n");
+        let more = read(&Source::new("more", false, &text))
+            .expect("a profile")
+            .profile;
+        let policy = resolve(&built_in("strict").merge(more), &request(Root::Host, &host)).expect("a policy");
+        let mut facts = all_there(&policy, &host);
+        facts.sources.remove(&source);
+        facts
+            .unreadable
+            .insert(source.clone(), "Permission denied".into());
+        build(&policy, &host, &facts)
+    };
+    let notes = plan(true).expect("a plan").notes;
+    let named = |note: &String| note.contains("/mnt/closed (Permission denied)");
+    assert!(notes.iter().any(named), "{notes:?}");
+    let refused = plan(false).expect_err("not optional").to_string();
+    assert!(refused.contains("Permission denied"), "{refused}");
+}

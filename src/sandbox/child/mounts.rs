@@ -131,10 +131,7 @@ impl Child<'_> {
     pub(super) fn link(&self, at: &Place, target: &CStr) -> Result<()> {
         let holder = self.holder(at)?;
         let holder = holder.as_ref().map_or(self.root()?, AsFd::as_fd);
-        match fs::make_link(target, holder, &at.name) {
-            Err(Errno::EEXIST) => Ok(()),
-            other => other,
-        }
+        fs::make_link(target, holder, &at.name)
     }
 
     pub(super) fn file(&self, at: &Place, bytes: &[u8]) -> Result<()> {
@@ -177,7 +174,8 @@ impl Child<'_> {
             0,
             Resolve::IN_ROOT,
         ) {
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return Ok(()),
+            // Only a path that does not exist needs no mask. The command may reach one that set-up cannot search (EACCES).
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(()),
             other => other?,
         };
         let mode = fs::kind(target.as_fd())?;
@@ -197,7 +195,7 @@ impl Child<'_> {
     pub(super) fn read_only(&self, at: &Place) -> Result<()> {
         let target =
             match fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, Resolve::IN_ROOT_NO_LINKS) {
-                Err(Errno::ENOENT) => return Ok(()),
+                Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(()),
                 other => other?,
             };
         let attributes = Attributes(Attributes::READ_ONLY | Attributes::NO_SUID);

@@ -9,6 +9,7 @@ mod ipc;
 mod kernel;
 mod limits;
 mod losses;
+mod masks;
 mod mounts;
 mod names;
 mod namespaces;
