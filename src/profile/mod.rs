@@ -8,7 +8,7 @@ pub mod read;
 pub mod schema;
 pub mod show;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod tighten;
 pub mod words;
 

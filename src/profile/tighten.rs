@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Error, Source};
 use super::read::read;
-use super::schema::{Filesystem, IoLimit, Maybe, Profile, TMP, UpperPlace};
+use super::schema::{Filesystem, IoLimit, MapKind, Maybe, Profile, TMP, UpperPlace, WithoutOverlay};
 use super::words::Word;
 use crate::model::{Bytes, Level, Origin, Processors, Set};
 
@@ -57,7 +57,7 @@ fn refuse(local: &Source, key: &str, origin: &Origin) -> Error {
 #[must_use]
 pub fn widening<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> {
     let (b, l) = (base, local);
-    rank("identity.map", &b.identity.map, &l.identity.map)
+    other("identity.map", &b.identity.map, MapKind::Auto, &l.identity.map)
         .or_else(|| {
             l.identity
                 .user
@@ -91,9 +91,10 @@ pub fn widening<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> 
         .or_else(|| rank("filesystem.upper", &b.filesystem.upper, &l.filesystem.upper))
         .or_else(|| larger_upper(&b.filesystem, &l.filesystem))
         .or_else(|| {
-            rank(
+            other(
                 "filesystem.without-overlay",
                 &b.filesystem.without_overlay,
+                WithoutOverlay::Copy,
                 &l.filesystem.without_overlay,
             )
         })
@@ -138,7 +139,20 @@ pub fn widening<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> 
         .or_else(|| enforcement(b, l))
 }
 
-/// Modes are listed from the tightest to the widest in [`super::words`]; `auto` before what it may become.
+/// A value that is not the one in force, where none is tighter than another. A range has more ids than the caller's map, but its
+/// command runs as an id that owns nothing; fuse-overlayfs is more code than a copy, but a copy has no size limit.
+fn other<'a, T: PartialEq + Copy>(
+    key: &'static str,
+    base: &Maybe<T>,
+    default: T,
+    local: &'a Maybe<T>,
+) -> Option<Widening<'a>> {
+    let local = local.as_ref()?;
+    let held = base.as_ref().map_or(default, |b| b.value);
+    (local.value != held).then_some((key, &local.origin))
+}
+
+/// Modes are listed from the tightest to the widest in [`super::words`].
 fn rank<'a, T: Word>(key: &'static str, base: &Maybe<T>, local: &'a Maybe<T>) -> Option<Widening<'a>> {
     let place = |value: T| T::WORDS.iter().position(|(_, v)| *v == value);
     let local = local.as_ref()?;

@@ -7,7 +7,7 @@ use crate::plan::links;
 use crate::plan::loss::Refusal;
 use crate::plan::step::{Attributes, ProcKind, Step};
 use crate::policy::Root;
-use crate::profile::schema::{HomeMode, ProcMode};
+use crate::profile::schema::HomeMode;
 use crate::seccomp::Table;
 
 /// Why something is there that nobody asked for.
@@ -169,7 +169,8 @@ impl Builder<'_> {
     }
 
     pub(super) fn masks(&mut self, proc: Option<ProcKind>) {
-        if proc == Some(ProcKind::Whole) && self.policy.proc.value == ProcMode::Masked {
+        // Also where only the host's lack of subset=pid makes it a whole one.
+        if proc == Some(ProcKind::Whole) {
             for name in MASKED_PROC {
                 self.add(Step::Mask(at(&format!("/proc/{name}"))), "tells about the host");
             }

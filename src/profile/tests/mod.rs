@@ -3,6 +3,7 @@
 mod faults;
 mod laws;
 mod library;
+pub(crate) mod pages;
 mod widenings;
 
 use super::read::read;

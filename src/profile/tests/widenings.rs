@@ -7,9 +7,15 @@ use crate::profile::tighten::tighten;
 const TABLE: &[(&str, &str, &str)] = &[
     (
         "[identity]\nmap = \"caller\"",
+        "[identity]\nmap = \"caller\"",
         "[identity]\nmap = \"auto\"",
-        "[identity]\nmap = \"host-root\"",
     ),
+    (
+        "[identity]\nmap = \"range\"",
+        "[identity]\nmap = \"range\"",
+        "[identity]\nmap = \"caller\"",
+    ),
+    ("", "[identity]\nmap = \"auto\"", "[identity]\nmap = \"range\""),
     (
         "[identity]\nuser = \"caller\"",
         "[identity]\nuser = \"caller\"",
@@ -64,6 +70,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "[filesystem]\nwithout-overlay = \"copy\"",
         "[filesystem]\nwithout-overlay = \"copy\"",
         "[filesystem]\nwithout-overlay = \"fuse\"",
+    ),
+    (
+        "[filesystem]\nwithout-overlay = \"fuse\"",
+        "[filesystem]\nwithout-overlay = \"fuse\"",
+        "[filesystem]\nwithout-overlay = \"copy\"",
     ),
     (
         "",
