@@ -16,6 +16,13 @@ node_with() {
   (cd "$work" && npm install --silent --no-audit --no-fund "$1" >/dev/null && cat >main.js && node main.js)
 }
 
+# Prints what a Python script writes: python_with PACKAGE==VERSION <script
+python_with() {
+  python3 -m venv "$work/venv"
+  "$work/venv/bin/pip" install --quiet --disable-pip-version-check "$1"
+  (cd "$work" && venv/bin/python -)
+}
+
 # Compares with the output that was seen; a change is an error.
 expect() {
   if [ "$1" = "$2" ]; then
