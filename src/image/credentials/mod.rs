@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub struct Accounts {
     /// Read in this order.
-    files: Vec<PathBuf>,
+    files: Vec<AuthFile>,
     /// What is written.
     primary: Option<PathBuf>,
     /// `$REGISTRY_AUTH_FILE` names the only one, which must be there.
@@ -28,6 +28,14 @@ pub struct Accounts {
     /// Whose the files must be.
     uid: u32,
     helpers: Helpers,
+}
+
+/// A file that may hold credentials.
+#[derive(Debug, Clone)]
+struct AuthFile {
+    path: PathBuf,
+    /// The user named it or its directory; else it is a default path, and one that the user may not read counts as absent.
+    named: bool,
 }
 
 /// Where credentials were put.
@@ -104,6 +112,14 @@ pub enum CredentialsError {
     Busy(PathBuf),
 }
 
+impl CredentialsError {
+    /// open(2) failed with EACCES: with `/run/containers` of mode 0700, which root's podman makes, it is not even known whether there is
+    /// a file.
+    fn is_denied(&self) -> bool {
+        matches!(self, Self::Unreadable { error, .. } if error.raw_os_error() == Some(libc::EACCES))
+    }
+}
+
 /// What is kept for a registry is kept under this: `HOST[:PORT][/PATH]`, in one form however it was typed.
 ///
 /// # Errors
@@ -118,7 +134,13 @@ impl Accounts {
     pub fn new(lookup: Lookup<'_>, uid: u32) -> Self {
         let named = variable(lookup, "REGISTRY_AUTH_FILE").map(PathBuf::from);
         let (files, primary) = match &named {
-            Some(named) => (vec![named.clone()], Some(named.clone())),
+            Some(path) => {
+                let file = AuthFile {
+                    path: path.clone(),
+                    named: true,
+                };
+                (vec![file], named.clone())
+            }
             None => places(lookup, uid),
         };
         Self {
@@ -135,10 +157,14 @@ impl Accounts {
     /// # Errors
     /// When a file is not safe or not right, or a helper fails.
     pub fn find(&self, host: &str, repository: &str) -> Result<Option<Credentials>, CredentialsError> {
-        for path in &self.files {
-            let Some(document) = self.read(path)? else {
+        for file in &self.files {
+            let document = match self.read(&file.path) {
+                Err(error) if !file.named && error.is_denied() => None,
+                read => read?,
+            };
+            let Some(document) = document else {
                 if self.named {
-                    let (path, error) = (path.clone(), io::Error::from(io::ErrorKind::NotFound));
+                    let (path, error) = (file.path.clone(), io::Error::from(io::ErrorKind::NotFound));
                     return Err(CredentialsError::Unreadable { path, error });
                 }
                 continue;
@@ -235,18 +261,22 @@ impl Accounts {
     }
 }
 
-/// The files in the order of containers-auth.json(5), and the one that is written. Where there is no runtime directory,
-/// `/run/containers/UID` is read, which only root has, and what is written lies in the configuration.
-fn places(lookup: Lookup<'_>, uid: u32) -> (Vec<PathBuf>, Option<PathBuf>) {
+/// The files in the order of containers-auth.json(5), and the one that is written. Without a runtime directory `/run/containers/UID` is
+/// read, and the file below the configuration directory is written.
+fn places(lookup: Lookup<'_>, uid: u32) -> (Vec<AuthFile>, Option<PathBuf>) {
+    let default = |path| AuthFile { path, named: false };
     let runtime = directory(lookup, "XDG_RUNTIME_DIR").map(|d| d.join("containers/auth.json"));
     let config = config_home(lookup).map(|d| d.join("containers/auth.json"));
-    let home = directory(lookup, "HOME").map(|home| home.join(".docker"));
-    let docker = directory(lookup, "DOCKER_CONFIG").or(home);
-    let docker = docker.map(|d| d.join("config.json"));
-    let root = runtime
-        .is_none()
-        .then(|| PathBuf::from(format!("/run/containers/{uid}/auth.json")));
-    let primary = runtime.clone().or_else(|| config.clone());
-    let all = [runtime, root, config, docker];
-    (all.into_iter().flatten().collect(), primary)
+    let shared = || PathBuf::from(format!("/run/containers/{uid}/auth.json"));
+    let first = runtime.clone().unwrap_or_else(shared);
+    let docker = match directory(lookup, "DOCKER_CONFIG") {
+        Some(path) => Some(AuthFile {
+            path: path.join("config.json"),
+            named: true,
+        }),
+        None => directory(lookup, "HOME").map(|home| default(home.join(".docker/config.json"))),
+    };
+    let primary = runtime.or_else(|| config.clone());
+    let defaults = [Some(first), config].into_iter().flatten().map(default);
+    (defaults.chain(docker).collect(), primary)
 }

@@ -34,7 +34,8 @@ pub enum FilesError {
 /// Reads everything that there is; nothing at all is fine.
 ///
 /// # Errors
-/// At the first file that is there and cannot be read, or is wrong: a rule that blocks may stand in it.
+/// At the first file that is there and cannot be read, or is wrong: it may hold a rule that blocks. That holds for the default paths too,
+/// unlike a file of credentials, without which less can be pulled and not more.
 pub fn load(lookup: Lookup<'_>) -> Result<Registries, FilesError> {
     load_with(lookup, Path::new("/etc/containers"))
 }

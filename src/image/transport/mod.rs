@@ -155,7 +155,7 @@ fn certificates(path: &Path) -> Result<String, TransportError> {
 }
 
 /// The authorities that are trusted for one registry (`HOST` or `HOST:PORT`): of the first directory that there is for it, the caller's
-/// before the system's, as with podman (containers-certs.d(5)).
+/// before the system's, as with podman (containers-certs.d(5)). A directory that the caller may not read counts as absent.
 ///
 /// # Errors
 /// When a file there cannot be read, or is a client's certificate or key.
@@ -180,7 +180,8 @@ fn authorities_of(
         };
         let mut files = Vec::new();
         match std::fs::read_dir(&directory) {
-            Err(error) if is_absent(&error) => continue,
+            // Authorities only widen what is trusted. dockerd has made /etc/docker with mode 0700; podman passes it over too.
+            Err(error) if is_absent(&error) || error.raw_os_error() == Some(libc::EACCES) => continue,
             Err(error) => return Err(unreadable(error)),
             Ok(entries) => {
                 for entry in entries.take(FILES + 1) {

@@ -6,7 +6,7 @@ use crate::registry::server::{Reply, Server};
 use crate::util::daemon::{self, PASSWORD, USER};
 use crate::util::image::{Built, Image, Packing};
 use crate::util::tar::{Entry, Tar};
-use crate::util::{processes, skip, within};
+use crate::util::{is_root, processes, skip, within};
 use serde_json::json;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -148,6 +148,61 @@ fn a_registry_with_a_password() {
     // The store never learns it.
     let files = super::place::shape_of_text(&right.store());
     assert!(!files.contains(PASSWORD));
+}
+
+/// As where root's podman has made /run/containers: an ordinary user may not even look whether there is a file.
+#[test]
+fn credentials_at_default_paths_that_may_not_be_read_count_as_absent() {
+    let (Some(daemon), Some(image)) = (daemon::plain(), marked("unread")) else {
+        return;
+    };
+    if is_root() {
+        return skip("user", "no mode keeps root from reading");
+    }
+    let name = daemon.push(&image, "unread:1");
+    for (file, closed, named, fine) in [
+        ("containers/auth.json", "containers", None, true),
+        (
+            ".config/containers/auth.json",
+            ".config/containers/auth.json",
+            None,
+            true,
+        ),
+        (".docker/config.json", ".docker", None, true),
+        (
+            ".config/containers/certs.d/x/ca.crt",
+            ".config/containers/certs.d",
+            None,
+            true,
+        ),
+        ("named/auth.json", "named", Some("REGISTRY_AUTH_FILE"), false),
+        ("named/config.json", "named", Some("DOCKER_CONFIG"), false),
+        // It may hold a rule that blocks.
+        (
+            ".config/containers/registries.conf.d/1.conf",
+            ".config/containers/registries.conf.d",
+            None,
+            false,
+        ),
+    ] {
+        let mut home = Home::new();
+        let written = home.dir.write(file, "{}");
+        let closed = home.dir.path().join(closed);
+        match named {
+            Some("DOCKER_CONFIG") => home = home.env("DOCKER_CONFIG", closed.display()),
+            Some(variable) => home = home.env(variable, written.display()),
+            None => {}
+        }
+        let mode =
+            |mode| std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(mode));
+        mode(0).expect("chmod");
+        let out = home.pull(&name);
+        mode(0o700).expect("chmod");
+        match fine {
+            true => assert_eq!(out.code, Some(0), "{file}: {}", out.stderr()),
+            false => refused(&out, &["cannot read ", "Permission denied"]),
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,12 @@ use super::*;
 use std::process::Command;
 
 fn skopeo(arguments: &[&str]) -> Option<std::process::Output> {
-    match Command::new("skopeo").args(arguments).output() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new("skopeo");
+    command
+        .env("HOME", home.path())
+        .env("XDG_RUNTIME_DIR", home.path());
+    match command.env_remove("REGISTRY_AUTH_FILE").args(arguments).output() {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             skip("SKIP(skopeo): skopeo is not installed");
             None
