@@ -28,6 +28,7 @@ impl Shop {
     pub fn sbx<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Sbx {
         Sbx::new(arguments)
             .env("XDG_DATA_HOME", self.store.path())
+            .env("XDG_RUNTIME_DIR", self.store.path())
             .within(self.files.path())
     }
 

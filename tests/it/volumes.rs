@@ -67,7 +67,9 @@ impl Place {
     }
 
     fn sbx<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Sbx {
-        Sbx::new(arguments).env("XDG_DATA_HOME", self.dir.path())
+        Sbx::new(arguments)
+            .env("XDG_DATA_HOME", self.dir.path())
+            .env("XDG_RUNTIME_DIR", self.dir.path())
     }
 
     fn out(&self, arguments: &[&str]) -> Out {

@@ -23,7 +23,8 @@ fn call(program: &str, arguments: &[&str], within: &Path) -> Output {
         .args(arguments)
         .current_dir(within)
         .env("HOME", &home)
-        .env("XDG_RUNTIME_DIR", &home);
+        .env("XDG_RUNTIME_DIR", &home)
+        .env_remove("REGISTRY_AUTH_FILE");
     command.output().expect("it starts")
 }
 

@@ -148,6 +148,7 @@ impl Shop {
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
             .env("HOME", &home)
+            .env("XDG_RUNTIME_DIR", &home)
             .current_dir(&home)
             .stdin(Stdio::null());
         command

@@ -23,7 +23,9 @@ fn made(tools: &[&str], script: &str) -> Option<Dir> {
     let shell = shell
         .args(["-euc", script])
         .current_dir(dir.path())
-        .env("HOME", dir.path());
+        .env("HOME", dir.path())
+        .env("XDG_RUNTIME_DIR", dir.path())
+        .env_remove("REGISTRY_AUTH_FILE");
     let out = shell.stdin(Stdio::null()).output().expect("a shell");
     assert!(
         out.status.success(),
@@ -81,17 +83,10 @@ fn an_image_that_skopeo_has_made_docker_s() {
         return;
     };
     let image = image.build();
-    let (_dir, layout) = image.layout();
+    let (dir, layout) = image.layout();
     let name = daemon.name("docker-format:1");
-    let out = Command::new("skopeo")
-        .args([
-            "--insecure-policy",
-            "copy",
-            "--quiet",
-            "--dest-tls-verify=false",
-            "--format",
-            "v2s2",
-        ])
+    let out = daemon::skopeo(dir.path())
+        .args(["copy", "--quiet", "--dest-tls-verify=false", "--format", "v2s2"])
         .args([format!("oci:{}:it", layout.display()), format!("docker://{name}")])
         .output()
         .expect("skopeo");
@@ -102,7 +97,7 @@ fn an_image_that_skopeo_has_made_docker_s() {
     let name = daemon.push(&image, "oci-format:1");
     home.pull(&name).ok();
     let store = format!("oci:{}:{name}", home.store().display());
-    let out = Command::new("skopeo")
+    let out = daemon::skopeo(dir.path())
         .args(["inspect", "--raw", &store])
         .output()
         .expect("skopeo");

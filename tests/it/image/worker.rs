@@ -92,6 +92,7 @@ impl Taken {
             .args(["pull", "--quiet", NOBODY])
             .env_clear()
             .env("HOME", self.home.dir.path())
+            .env("XDG_RUNTIME_DIR", self.home.dir.path())
             .env("AWS_SECRET_ACCESS_KEY", "hunter2")
             .current_dir(self.home.dir.path())
             .stdin(Stdio::null())
@@ -340,7 +341,8 @@ fn what_a_worker_that_was_taken_over_says_is_not_believed() {
         command
             .args(["pull", "--quiet", NOBODY])
             .env_clear()
-            .env("HOME", taken.home.dir.path());
+            .env("HOME", taken.home.dir.path())
+            .env("XDG_RUNTIME_DIR", taken.home.dir.path());
         let out: Out = command.stdin(Stdio::null()).output().expect("sbx starts").into();
         out
     };

@@ -2,11 +2,10 @@
 
 use super::server::AUTHORITY;
 use super::{MANIFEST, Reach, content, descriptor, fails};
-use crate::util::daemon::{Daemon, Kind};
-use crate::util::skip;
+use crate::util::daemon::{self, Daemon, Kind};
+use crate::util::{Dir, skip};
 use sbx::image::registry::Error;
 use sbx::model::Digest;
-use std::process::Command;
 
 /// With a password and a certificate.
 const SEALED: Kind = Kind {
@@ -120,14 +119,9 @@ fn a_real_registry_with_a_password_and_a_certificate() {
 }
 
 /// Runs skopeo; `None`, and a skip, where it is not installed.
-fn skopeo(args: &[&str]) -> Option<()> {
-    let out = Command::new("skopeo")
-        .args([
-            "--insecure-policy",
-            "copy",
-            "--src-tls-verify=false",
-            "--dest-tls-verify=false",
-        ])
+fn skopeo(home: &Dir, args: &[&str]) -> Option<()> {
+    let out = daemon::skopeo(home.path())
+        .args(["copy", "--src-tls-verify=false", "--dest-tls-verify=false"])
         .args(args)
         .output();
     match out {
@@ -152,7 +146,10 @@ fn what_is_pushed_is_understood_by_others_and_theirs_is_here() {
     let ours = reach.client().manifest("12").expect("the manifest");
     let at = |repository: &str| format!("docker://127.0.0.1:{}/{repository}:12", registry.port);
     let layout = format!("oci:{}:12", registry.dir.join("layout").display());
-    let copied = skopeo(&[&at("some/thing"), &layout]).and_then(|()| skopeo(&[&layout, &at("their/thing")]));
+    // Of one home: what skopeo has seen at a registry it sends back as it was.
+    let home = Dir::new();
+    let copied = skopeo(&home, &[&at("some/thing"), &layout])
+        .and_then(|()| skopeo(&home, &[&layout, &at("their/thing")]));
     if copied.is_none() {
         return;
     }

@@ -73,6 +73,17 @@ fn shared(one: &'static OnceLock<Option<Daemon>>, kind: Kind) -> Option<&'static
     one.get_or_init(|| Daemon::start(kind)).as_ref()
 }
 
+/// skopeo with a home, a runtime directory and so an auth file of its own: what else ran on this machine is nothing to it.
+pub fn skopeo(home: &Path) -> Command {
+    let mut skopeo = Command::new("skopeo");
+    skopeo.env("HOME", home).env("XDG_RUNTIME_DIR", home);
+    skopeo
+        .env_remove("REGISTRY_AUTH_FILE")
+        .env_remove("DOCKER_CONFIG");
+    skopeo.env_remove("XDG_CONFIG_HOME").arg("--insecure-policy");
+    skopeo
+}
+
 /// Whether a program can be run; else the test that needs it is skipped.
 fn there(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
@@ -147,14 +158,8 @@ impl Daemon {
     /// Has skopeo bring here whatever it can read.
     pub fn copy(&self, from: &str, repository: &str) -> String {
         let name = self.name(repository);
-        let mut skopeo = Command::new("skopeo");
-        skopeo.args([
-            "--insecure-policy",
-            "copy",
-            "--all",
-            "--preserve-digests",
-            "--quiet",
-        ]);
+        let mut skopeo = skopeo(&self.dir);
+        skopeo.args(["copy", "--all", "--preserve-digests", "--quiet"]);
         skopeo.arg("--dest-tls-verify=false");
         if self.password {
             skopeo.arg(format!("--dest-creds={USER}:{PASSWORD}"));
