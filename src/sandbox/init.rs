@@ -99,6 +99,10 @@ fn obey(control: BorrowedFd<'_>, command: i32, terminal: Option<&OwnedFd>) -> Re
             let _ = process::kill(-command, libc::SIGCONT);
             Ok(())
         }
+        Ok(Some((Message::CountSegments, _))) => {
+            let pages = memory::segments().unwrap_or_default() / 4096;
+            Message::Segments(u32::try_from(pages).unwrap_or(u32::MAX)).send(control, None)
+        }
         Ok(Some(_)) | Err(Errno::EAGAIN) => Ok(()),
         // The supervisor is gone (its death also kills us by signal; this is for the moment before that was arranged).
         Ok(None) => process::exit_now(125),

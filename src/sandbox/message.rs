@@ -12,6 +12,10 @@ pub(super) enum Message {
     Signal(i32, bool),
     /// To init: the command goes on, in its terminal's foreground or behind it.
     GoOn(bool),
+    /// To init: ask for `Segments`.
+    CountSegments,
+    /// From init: pages in SysV shared memory segments of the sandbox's ipc namespace.
+    Segments(u32),
     /// From the child: a step failed.
     Failed {
         /// Index into the plan.
@@ -54,6 +58,8 @@ impl Message {
             Self::GoOn(front) => (10, i32::from(front), 0),
             Self::Fuse => (11, 0, 0),
             Self::Namespace => (12, 0, 0),
+            Self::CountSegments => (13, 0, 0),
+            Self::Segments(pages) => (14, pages.cast_signed(), 0),
         }
     }
 
@@ -74,6 +80,8 @@ impl Message {
             10 => Self::GoOn(a != 0),
             11 => Self::Fuse,
             12 => Self::Namespace,
+            13 => Self::CountSegments,
+            14 => Self::Segments(a.cast_unsigned()),
             _ => return None,
         })
     }
@@ -140,6 +148,8 @@ mod tests {
             Message::Signaled(9),
             Message::GoOn(true),
             Message::Fuse,
+            Message::CountSegments,
+            Message::Segments(u32::MAX),
         ];
         for message in all {
             message.send(one.as_fd(), Some(one.as_fd())).expect("sent");

@@ -104,7 +104,7 @@ impl Running {
             watch: self
                 .watched
                 .take()
-                .map(|w| MemoryWatch::new(w, self.pid, self.init)),
+                .map(|w| MemoryWatch::new(w, self.pid, self.init, false)),
             apart: self.apart.take(),
             looker: None,
             outlets: std::mem::take(&mut self.outlets),
@@ -208,6 +208,10 @@ impl Running {
             if state.ended.is_none() && state.watch.as_mut().is_some_and(MemoryWatch::look) {
                 self.put_an_end(state, Ended::OutOfMemory);
             }
+            if state.watch.as_mut().is_some_and(MemoryWatch::asks) {
+                // An init that has ended has nothing to tell.
+                let _ = Message::CountSegments.send(self.control.as_fd(), None);
+            }
             // A look at the memory needs code, which is given back behind it as well.
             if state.started && !watches.iter().any(Watch::ready) && (!state.slim || state.watch.is_some()) {
                 (state.slim, idle) = (true, true);
@@ -260,7 +264,12 @@ impl Running {
             Message::Stopped(signal) => self.stopped(state, signal),
             Message::Exited(code) => state.end(Ended::Exited(code)),
             Message::Signaled(signal) => state.end(Ended::Signaled(signal)),
-            Message::MapsWritten | Message::Signal(..) | Message::GoOn(_) => {}
+            Message::Segments(pages) => {
+                if let Some(watch) = &mut state.watch {
+                    watch.told(u64::from(pages) * 4096);
+                }
+            }
+            Message::MapsWritten | Message::Signal(..) | Message::GoOn(_) | Message::CountSegments => {}
         }
         Ok(())
     }

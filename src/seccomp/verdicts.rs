@@ -198,7 +198,17 @@ impl Table {
     /// Whether POSIX message queues can be opened.
     #[must_use]
     pub fn opens_queues(&self) -> bool {
-        let entry = table::number("mq_open").and_then(|number| self.get(number));
+        self.may_allow("mq_open")
+    }
+
+    /// Whether SysV shared memory segments can be made.
+    #[must_use]
+    pub fn makes_segments(&self) -> bool {
+        self.may_allow("shmget")
+    }
+
+    fn may_allow(&self, name: &str) -> bool {
+        let entry = table::number(name).and_then(|number| self.get(number));
         entry.is_some_and(|entry| entry.verdict.may_allow())
     }
 

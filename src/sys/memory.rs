@@ -2,6 +2,7 @@
 
 use super::{Errno, Result, check_int};
 use std::ffi::c_void;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -98,6 +99,41 @@ impl Drop for Shared {
         // SAFETY: the mapping is ours, and no reference to it outlives us.
         unsafe { libc::munmap(self.0.as_ptr().cast(), Self::LENGTH) };
     }
+}
+
+/// A file of memfd_create(2), empty, closed at exec.
+///
+/// # Errors
+/// `EMFILE`; `ENOSYS` where memfd_create(2) is filtered.
+pub fn memory_file() -> Result<OwnedFd> {
+    // SAFETY: the name is a C string.
+    let fd = check_int(unsafe { libc::memfd_create(c"".as_ptr(), libc::MFD_CLOEXEC) })?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Bytes in all SysV shared memory segments of this process's ipc namespace, attached or not: shmctl(2), `SHM_INFO`.
+///
+/// # Errors
+/// `ENOSYS` on a kernel without SysV IPC.
+pub fn segments() -> Result<u64> {
+    /// `SHM_INFO` of linux/shm.h.
+    const INFO: libc::c_int = 14;
+    /// `struct shm_info` of linux/shm.h.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        used_ids: libc::c_int,
+        total: libc::c_ulong,
+        resident: libc::c_ulong,
+        swapped: libc::c_ulong,
+        attempts: libc::c_ulong,
+        successes: libc::c_ulong,
+    }
+    let mut info = Info::default();
+    // SAFETY: with `SHM_INFO` the kernel fills a `struct shm_info`, whatever the type of the pointer says.
+    check_int(unsafe { libc::shmctl(0, INFO, (&raw mut info).cast()) })?;
+    Ok((info.resident + info.swapped).saturating_mul(4096))
 }
 
 unsafe extern "C" {

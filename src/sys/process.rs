@@ -283,6 +283,15 @@ pub fn unshare(namespaces: libc::c_int) -> Result<()> {
     check_int(unsafe { libc::unshare(namespaces) }).map(|_| ())
 }
 
+/// setns(2) into an ipc namespace.
+///
+/// # Errors
+/// As setns(2): `EPERM` without CAP_SYS_ADMIN in its user namespace.
+pub fn enter_ipc_namespace(namespace: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: only numbers are passed, the descriptor is live; there is one thread.
+    check_int(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWIPC) }).map(|_| ())
+}
+
 /// setns(2) into a user namespace, with all rights in it, as its owner has them.
 ///
 /// # Errors
@@ -290,6 +299,15 @@ pub fn unshare(namespaces: libc::c_int) -> Result<()> {
 pub fn enter_user_namespace(namespace: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: only numbers are passed, the descriptor is live; there is one thread.
     check_int(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWUSER) }).map(|_| ())
+}
+
+/// Whether two threads share one descriptor table, by kcmp(2). `false` where the kernel does not answer.
+#[must_use]
+pub fn same_descriptors(one: i32, other: i32) -> bool {
+    /// `KCMP_FILES` of linux/kcmp.h.
+    const FILES: libc::c_int = 2;
+    // SAFETY: only numbers are passed.
+    unsafe { libc::syscall(libc::SYS_kcmp, one, other, FILES, 0, 0) == 0 }
 }
 
 /// sethostname(2).

@@ -32,6 +32,7 @@
 )]
 
 mod bombs;
+mod hide;
 mod outside;
 mod step;
 mod verbs;

@@ -1,6 +1,7 @@
 //! Steps that are more than one system call with plain arguments.
 
 use super::bombs;
+use super::hide;
 use super::step::{last, number, raw};
 
 /// Does a step that is no system call; `None` when there is no verb of that name.
@@ -23,6 +24,7 @@ pub(crate) fn run(name: &str, words: &[&str]) -> Option<i64> {
         "memory-bomb" => bombs::memory(n(0)),
         "fill" => bombs::fill(text(0), n(0)),
         "inode-bomb" => bombs::inodes(text(0), n(0)),
+        "hide" => hide::hide(text(0), n(0)),
         "allow-all" => allow_all(),
         "shared-memory" => shared_memory(n(0)),
         "sleep" => {

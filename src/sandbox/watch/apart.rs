@@ -12,8 +12,9 @@ use crate::sandbox::prepare::PrepareError;
 use crate::sandbox::{confine, init};
 use crate::sys::process::{self, Side};
 use crate::sys::socket::{self, Watch};
-use crate::sys::{Errno, cred, memory};
+use crate::sys::{Errno, cred, fs, memory};
 use std::convert::Infallible;
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -200,14 +201,20 @@ fn serve(apart: Apart, namespace: &OwnedFd, to: &OwnedFd, first: (i32, bool)) ->
     let directory = apart.disk.as_ref().map_or(to.as_raw_fd(), WatchedDisk::fd);
     init::close_all_but([directory, namespace.as_raw_fd(), to.as_raw_fd()])?;
     process::enter_user_namespace(namespace.as_fd())?;
+    let (pid, own) = first;
+    if apart.memory.is_some() {
+        let path = CString::new(format!("/proc/{pid}/ns/ipc")).map_err(|_| Errno::EINVAL)?;
+        process::enter_ipc_namespace(fs::open(&path, libc::O_RDONLY)?.as_fd())?;
+    }
     cred::set_capabilities(KEPT, 0)?;
     // Behind the change of rights, which the kernel takes as the end of that wish.
     cred::die_with_parent()?;
     confine::watch(true);
     tell(to, [READY, 0, 0, 0])?;
     let mut disk = apart.disk.map(|watched| Look::new(watched, first));
-    let (pid, own) = first;
-    let mut held = apart.memory.map(|watched| MemoryWatch::new(watched, pid, !own));
+    let mut held = apart
+        .memory
+        .map(|watched| MemoryWatch::new(watched, pid, !own, true));
     let mut told = (0, 0);
     loop {
         let next = disk.as_ref().and_then(Look::wait);

@@ -358,3 +358,59 @@ fn memory_that_is_in_nobody_s_pages_counts() {
         run(&["--enforce", "memory=off"]).number("sleep");
     }
 }
+
+/// The attack with a small limit, which ends it, and without one, where it succeeds.
+fn hidden(profile: &str, way: &str) {
+    hidden_with(&[], profile, way);
+}
+
+fn hidden_with(flags: &[&str], profile: &str, way: &str) {
+    let run = |more: &[&str]| {
+        let sbx = under(profile).args(["-m", "64m"]).args(flags).args(more);
+        sbx.attack(&format!("hide {way} 160; sleep 1500"))
+    };
+    run(&[]).0.code(137).says("out of memory: the limit of 64M");
+    let free = run(&["--enforce", "memory=off"]);
+    assert_eq!((free.number("hide"), free.number("sleep")), (160, 0), "{way}");
+}
+
+#[test]
+fn shared_memory_that_no_process_has_in_use_counts() {
+    for way in ["mapped", "anonymous"] {
+        hidden("strict", way);
+    }
+}
+
+#[test]
+fn memory_files_that_cannot_be_listed_count() {
+    for way in ["undumpable", "thread"] {
+        hidden("strict", way);
+    }
+}
+
+#[test]
+fn memory_files_in_the_queue_of_a_socket_count() {
+    hidden("strict", "queued");
+}
+
+#[test]
+fn page_tables_count() {
+    hidden("strict", "tables");
+}
+
+#[test]
+fn memory_of_a_process_whose_first_thread_has_exited_counts() {
+    hidden("strict", "orphaned");
+}
+
+#[test]
+fn segments_that_are_not_attached_count() {
+    hidden("default", "segments");
+    // Without init, or under ids that are not the caller's, somebody else has to look.
+    hidden_with(&["--init=false"], "default", "segments");
+    if crate::util::has_range() {
+        for way in ["segments", "mapped"] {
+            hidden_with(&["--map", "range", "-u", "5:5"], "default", way);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! How much there is below a directory that somebody hostile writes to, and in files that have no name any more.
 
-use crate::sandbox::watch::count::Process;
+use crate::sandbox::watch::count::{self, Process};
 use crate::sys::tree;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
@@ -60,11 +60,11 @@ fn size(found: &FileStat) -> u64 {
 pub(super) fn nameless(processes: &[Process]) -> u64 {
     let mut seen = HashSet::new();
     let mut sum: u64 = 0;
-    for pid in processes.iter().map(|p| p.pid) {
-        let Some(root) = mount_of_root(&text(&format!("/proc/{pid}/mountinfo"))) else {
+    for table in processes.iter().flat_map(|p| count::tables(*p)) {
+        let Some(root) = mount_of_root(&text(&table.path("mountinfo"))) else {
             continue;
         };
-        let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        let Ok(open) = std::fs::read_dir(table.path("fd")) else {
             continue;
         };
         for entry in open.flatten() {
@@ -73,7 +73,7 @@ pub(super) fn nameless(processes: &[Process]) -> u64 {
                 std::fs::read_link(&path).is_ok_and(|to| to.as_os_str().as_bytes().ends_with(b" (deleted)"));
             // By the number of its mount first: asking a network file system could take for ever.
             let number = entry.file_name();
-            let info = text(&format!("/proc/{pid}/fdinfo/{}", number.display()));
+            let info = text(&table.path(&format!("fdinfo/{}", number.display())));
             if !gone || mount_of_file(&info) != Some(root) {
                 continue;
             }
@@ -155,7 +155,7 @@ mod tests {
         let mut sleeper = std::process::Command::new("sleep");
         let mut sleeper = sleeper.arg("60").stdin(file).spawn().expect("a process");
         let pid = i32::try_from(sleeper.id()).expect("a pid");
-        let here = || nameless(&crate::sandbox::watch::count::below((pid, true)));
+        let here = || nameless(&count::below((pid, true)));
         let before = here();
         std::fs::remove_file(&path).expect("gone");
         // Where the directory lies on another mount than the root, it is nobody's.
