@@ -3,17 +3,18 @@
 use super::homes::is_home_or_above;
 use super::merged::Merged;
 use super::users;
-use crate::model::facts::{APT, Astray, Facts, Found, Kind, Owned, RESOLVER, User};
+use crate::model::facts::{APT, Astray, Facts, Found, Kind, Machine, Owned, RESOLVER, User};
 use crate::model::host::{HostTree, TopEntry};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
 use crate::profile::schema::{NetworkMode, UserSpec};
-use crate::sys::Errno;
 use crate::sys::walk::walk;
+use crate::sys::{Errno, machine};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Looks up every source of a policy, and for a directory root which of `places` are real directories in it. `current`: the caller's
 /// working directory.
@@ -58,7 +59,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], current: Opt
             .chain(["/usr".to_owned()])
         {
             if let Ok(path) = HostPath::new(path) {
-                add(&mut sources, &path, real(path.as_path()));
+                add_named(&mut sources, &path);
             }
         }
     }
@@ -68,9 +69,10 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], current: Opt
     };
     let layers = layers.as_ref().map(Result::as_ref);
     if let (Some(_), NetworkMode::Host, Ok(path)) = (layers, policy.network.value, HostPath::new(RESOLVER)) {
-        add(&mut sources, &path, real(path.as_path()));
+        add_named(&mut sources, &path);
     }
     Facts {
+        machine: machine(),
         copy: None,
         upper: None,
         sources,
@@ -91,15 +93,41 @@ fn is_absent(error: Errno) -> bool {
     matches!(error, Errno::ENOENT | Errno::ENOTDIR)
 }
 
-/// Where a name of the host's tree leads. One below `/` or `/etc` is asked for by itself, which costs a fifth; of a longer one
-/// (`/etc/ssl/certs`, `/nix/store`) any part may be a link.
-fn real(path: &Path) -> Option<PathBuf> {
-    let etc = path.starts_with("/etc");
-    let long = path.components().count() > if etc { 3 } else { 2 };
-    if long || fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink()) {
-        fs::canonicalize(path).ok()
+/// Adds a name of the host's tree. One below `/` or `/etc` takes a single lstat(2); in a longer one (`/etc/ssl/certs`, `/nix/store`)
+/// any component may be a link.
+fn add_named(sources: &mut BTreeMap<HostPath, Found>, path: &HostPath) {
+    let etc = path.as_path().starts_with("/etc");
+    let long = path.as_path().components().count() > if etc { 3 } else { 2 };
+    let meta = (!long).then(|| fs::symlink_metadata(path.as_path()));
+    match meta {
+        Some(Ok(meta)) if !meta.is_symlink() => {
+            let (kind, real) = (kind(meta.file_type()), path.clone());
+            sources.insert(path.clone(), Found { kind, real });
+        }
+        Some(Err(_)) => {}
+        Some(Ok(_)) | None => add(sources, path, fs::canonicalize(path.as_path()).ok()),
+    }
+}
+
+fn kind(file: fs::FileType) -> Kind {
+    if file.is_dir() {
+        Kind::Directory
+    } else if file.is_char_device() || file.is_block_device() {
+        Kind::Device
     } else {
-        Some(path.to_owned())
+        Kind::File
+    }
+}
+
+fn machine() -> Machine {
+    let release = machine::release().map(|release| String::from_utf8_lossy(release.as_bytes()).into_owned());
+    let (memory, up) = machine::memory_and_uptime().unwrap_or_default();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Machine {
+        release: release.unwrap_or_default(),
+        memory,
+        now: now.map_or(0, |now| now.as_secs()),
+        up,
     }
 }
 
@@ -172,14 +200,7 @@ fn add(sources: &mut BTreeMap<HostPath, Found>, path: &HostPath, real: Option<Pa
     let Ok(meta) = fs::symlink_metadata(real.as_path()) else {
         return;
     };
-    let kind = meta.file_type();
-    let kind = if kind.is_dir() {
-        Kind::Directory
-    } else if kind.is_char_device() || kind.is_block_device() {
-        Kind::Device
-    } else {
-        Kind::File
-    };
+    let kind = kind(meta.file_type());
     sources.insert(path.clone(), Found { kind, real });
 }
 
@@ -213,9 +234,15 @@ mod tests {
         let base = dir.path().canonicalize().expect("a real path");
         fs::create_dir_all(base.join("real/certs")).expect("mkdir");
         std::os::unix::fs::symlink("real", base.join("ssl")).expect("a link");
-        assert_eq!(real(&base.join("ssl/certs")), Some(base.join("real/certs")));
-        assert_eq!(real(&base.join("gone/certs")), None);
-        assert_eq!(real(Path::new("/usr")), Some("/usr".into()));
+        let found = |path: &Path| {
+            let (mut sources, path) = (BTreeMap::new(), HostPath::new(path).expect("a path"));
+            add_named(&mut sources, &path);
+            sources.remove(&path).map(|found| found.real.as_path().to_owned())
+        };
+        assert_eq!(found(&base.join("ssl/certs")), Some(base.join("real/certs")));
+        assert_eq!(found(&base.join("gone/certs")), None);
+        assert_eq!(found(Path::new("/usr")), Some("/usr".into()));
+        assert_eq!(found(Path::new("/no-such-name")), None);
     }
 
     #[test]

@@ -70,6 +70,12 @@ impl Capability {
         (0u8..).take(NAMES.len()).map(Self)
     }
 
+    /// The number of the last one, as `/proc/sys/kernel/cap_last_cap` has it.
+    #[must_use]
+    pub fn last() -> usize {
+        NAMES.len().saturating_sub(1)
+    }
+
     /// The kernel's number.
     #[must_use]
     pub fn number(self) -> u8 {

@@ -61,9 +61,24 @@ pub struct Owned {
     pub mode: u32,
 }
 
+/// What the kernel tells every process about the machine: uname(2), sysinfo(2), the clock.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// `uname -r`.
+    pub release: String,
+    /// Memory in bytes.
+    pub memory: u64,
+    /// Seconds since the epoch.
+    pub now: u64,
+    /// Seconds since boot.
+    pub up: u64,
+}
+
 /// Facts about the paths that a policy names, looked up before the plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// The machine, for files that tell about it.
+    pub machine: Machine,
     /// Where the image is copied to, where overlay is refused.
     pub copy: Option<HostPath>,
     /// The directory on disk that an upper layer goes to, where one is asked for.

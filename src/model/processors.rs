@@ -28,6 +28,12 @@ impl Processors {
         fine.then_some(Self(numbers))
     }
 
+    /// Processor 0 alone, which every machine has.
+    #[must_use]
+    pub fn first() -> Self {
+        Self(vec![0])
+    }
+
     /// The numbers.
     #[must_use]
     pub fn numbers(&self) -> &[u32] {

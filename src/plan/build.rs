@@ -2,13 +2,14 @@
 
 use super::filesystem::Builder;
 use super::identity::Identity;
+use super::kernel_files::Visible;
 use super::limits::{self, Ceilings, written_root};
 pub(super) use super::loss::Ledger;
 use super::loss::Refusal;
 use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step};
 use super::{Facts, groups, landlock, notes, one_id};
 use crate::model::host::{Fact, ProcMount};
-use crate::model::{Host, Protection};
+use crate::model::{Host, Processors, Protection};
 use crate::policy::{Policy, Root};
 use crate::profile::schema::{NetworkMode, ProcMode, TerminalMode};
 use std::ffi::OsString;
@@ -29,7 +30,8 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     ceilings.begin(&mut steps);
     supervised(policy, &mut steps);
     begin(policy, host, &identity, &mut ledger, &mut steps)?;
-    steps.extend(Builder::new(policy, host, facts).build(&identity, proc)?);
+    let visible = visible(policy, facts, &ceilings.processors(policy, host), &steps);
+    steps.extend(Builder::new(policy, host, facts).build(&identity, proc, &visible)?);
     set_up(policy, facts, &mut steps);
     ceilings.each(policy, &mut steps);
     let groups = groups::supplementary(policy, facts, &identity)?;
@@ -47,6 +49,23 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
         notes,
         stop_signal: policy.stop_signal.clone(),
     })
+}
+
+/// What files about the machine tell inside.
+fn visible<'a>(policy: &Policy, facts: &'a Facts, processors: &Processors, steps: &[Planned]) -> Visible<'a> {
+    let machine = &facts.machine;
+    let limit = policy
+        .memory
+        .as_ref()
+        .filter(|_| policy.enforcement.wants(Protection::Memory));
+    let memory = limit.map_or(machine.memory, |limit| limit.value.0.min(machine.memory));
+    Visible {
+        machine,
+        memory,
+        limited: memory < machine.memory,
+        processors: processors.clone(),
+        clocks_from_0: steps.iter().any(|p| matches!(p.step, Step::TimeNamespace)),
+    }
 }
 
 /// What no kernel counts.

@@ -126,7 +126,7 @@ pub(super) fn rules(steps: &[Planned]) -> Vec<Rule> {
                 }
             }
             // /proc/self/{oom_score_adj,comm,task} are written by ordinary programs; kernel files are mounted read-only.
-            Step::Proc(at, ProcKind::Whole) => put(
+            Step::Proc(at, ProcKind::Whole, _) => put(
                 &mut all,
                 at.clone(),
                 Access {

@@ -61,7 +61,7 @@ mod tests {
     fn each_fact_is_learned_once_and_several_may_be() {
         let steps = [
             Step::NoNestedNamespaces,
-            Step::Proc(InRoot::root(), ProcKind::Whole),
+            Step::Proc(InRoot::root(), ProcKind::Whole, Vec::new()),
             Step::TimeNamespace,
             Step::PivotRoot,
         ];

@@ -360,6 +360,19 @@ impl Ceilings {
         })
     }
 
+    /// The processors that the command may use: as many as its share of time is worth, rounded up.
+    pub(super) fn processors(&self, policy: &Policy, host: &Host) -> Processors {
+        let asked = self.processors.as_ref().or(policy.processors.as_ref());
+        let there = asked.map_or(host.processors.as_slice(), |set| set.value.numbers());
+        let share = policy
+            .cpu
+            .as_ref()
+            .map_or(u64::MAX, |cpu| cpu.value.div_ceil(100).max(1));
+        let count = usize::try_from(share).unwrap_or(usize::MAX);
+        let first = there.iter().copied().take(count).collect();
+        Processors::of(first).unwrap_or_else(Processors::first)
+    }
+
     /// What stands before everything else.
     pub(super) fn begin(&self, steps: &mut Vec<Planned>) {
         if let Some(group) = &self.group {

@@ -5,6 +5,7 @@ mod filesystem;
 mod generated;
 mod groups;
 mod identity;
+mod kernel_files;
 mod landlock;
 mod learn;
 mod limits;
@@ -27,8 +28,8 @@ pub use learn::learn;
 pub use limits::Group;
 pub use loss::{Loss, Refusal};
 pub use step::{
-    Access, Attributes, Holder, Holding, LayerOption, MapWriter, Namespaces, Plan, Planned, ProcKind, Rule,
-    Step, Upper,
+    Access, Attributes, Holder, Holding, LayerOption, MapWriter, Namespaces, Plan, Planned, ProcFile,
+    ProcKind, Rule, Step, Upper,
 };
 pub use verify::Violation;
 

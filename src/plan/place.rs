@@ -25,6 +25,14 @@ impl Holds {
     }
 }
 
+impl Step {
+    /// Where a file system begins, but for the root's own.
+    #[must_use]
+    pub fn mounts_on(&self) -> Option<&InRoot> {
+        holds(self).filter(|(_, what)| what.mounts()).map(|(at, _)| at)
+    }
+}
+
 /// Where a step makes or mounts something, and what; `None` for the root and for steps that do neither.
 pub(super) fn holds(step: &Step) -> Option<(&InRoot, Holds)> {
     Some(match step {
@@ -32,7 +40,7 @@ pub(super) fn holds(step: &Step) -> Option<(&InRoot, Holds)> {
         Step::Tmpfs(at, ..)
         | Step::Devpts(at)
         | Step::Mqueue(at)
-        | Step::Proc(at, _)
+        | Step::Proc(at, ..)
         | Step::WorkspaceOverlay(_, at, ..) => (at, Holds::Own),
         Step::Device { at, .. } => (at, Holds::Device),
         Step::Bind(_, at, attributes) if attributes.devices => (at, Holds::Device),

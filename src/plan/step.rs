@@ -131,10 +131,28 @@ pub enum Holder {
 /// Which `/proc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcKind {
-    /// `hidepid=4,subset=pid`: the user's own processes, nothing of the kernel.
+    /// `hidepid=4,subset=pid`: the user's own processes, and of the kernel's files those that the step names.
     OwnProcesses,
     /// Everything of a fresh `/proc`; kernel files are masked by later steps.
     Whole,
+}
+
+/// A file in `/proc` that differs from what the kernel would show there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcFile {
+    /// Relative to `/proc`.
+    pub path: &'static str,
+    /// What it holds; `None` for the kernel's own file, in a `/proc` that would hide it.
+    pub content: Option<Vec<u8>>,
+}
+
+impl ProcFile {
+    pub(super) fn generated(path: &'static str, text: String) -> Self {
+        Self {
+            path,
+            content: Some(text.into_bytes()),
+        }
+    }
 }
 
 /// What Landlock allows beneath a path.
@@ -234,8 +252,8 @@ pub enum Step {
     },
     /// A fresh tmpfs.
     Tmpfs(InRoot, Holding, u32, Attributes),
-    /// A fresh `/proc`.
-    Proc(InRoot, ProcKind),
+    /// A fresh `/proc`, and files in it that are generated or shown all the same.
+    Proc(InRoot, ProcKind, Vec<ProcFile>),
     /// A fresh devpts.
     Devpts(InRoot),
     /// The message queues of the sandbox's own ipc namespace, where the kernel has any.

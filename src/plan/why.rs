@@ -2,13 +2,13 @@
 
 use super::links;
 use super::place::{Holds, holds};
-use super::step::{Attributes, Plan, ProcKind, Step, sealed};
+use super::step::{Attributes, Plan, ProcFile, ProcKind, Step, sealed};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root, never_shown};
 use crate::profile::schema::NetworkMode;
 use crate::seccomp::{Verdict, guard};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is to be done with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -138,7 +138,7 @@ fn decide(plan: &Plan, policy: &Policy, at: &InRoot, wanted: Use, step: &Step, r
             }
             answer
         }
-        Step::Proc(_, kind) => proc(at, wanted, *kind, line),
+        Step::Proc(_, kind, files) => proc(at, wanted, (*kind, files), line),
         Step::Devpts(_) | Step::Mqueue(_) => Answer::new(wanted != Use::Exec, line, None),
         Step::ReadOnly(_) => Answer::new(wanted == Use::Read, line, None),
         _ => Answer::new(false, line, None),
@@ -217,9 +217,13 @@ fn widen(policy: &Policy, at: &InRoot, wanted: Use) -> String {
     }
 }
 
-fn proc(at: &InRoot, wanted: Use, kind: ProcKind, line: String) -> Answer {
+fn proc(at: &InRoot, wanted: Use, (kind, files): (ProcKind, &[ProcFile]), line: String) -> Answer {
     if wanted == Use::Exec {
         return Answer::new(false, line, None);
+    }
+    let shown = |file: &&ProcFile| Path::new("/proc").join(file.path).starts_with(at.as_path());
+    if *at != InRoot::root() && at.as_path() != Path::new("/proc") && files.iter().any(|file| shown(&file)) {
+        return Answer::new(wanted == Use::Read, line, None);
     }
     let name = at
         .as_path()

@@ -185,7 +185,7 @@ pub enum HomeMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProcMode {
-    /// The caller's own processes and nothing of the kernel (`hidepid=4,subset=pid`).
+    /// The caller's own processes (`hidepid=4,subset=pid`), and of the kernel's files a few that programs read, most of them generated.
     OwnProcesses,
     /// All of the sandbox's processes; kernel files masked or read-only, as container runtimes do.
     Masked,

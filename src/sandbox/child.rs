@@ -3,6 +3,7 @@
 //! Nothing here may allocate, lock or unwind: the memory is a copy of a process that did not expect to be copied.
 
 mod mounts;
+mod proc;
 
 use super::fresh::fresh_tmpfs;
 use super::init;
@@ -75,6 +76,10 @@ impl Child<'_> {
                 let tree = self.take(*slot)?;
                 self.attach(&tree, at, Resolve::IN_ROOT)
             }
+            Operation::AttachToNew { slot, at } => {
+                let tree = self.take(*slot)?;
+                mount::move_mount(tree.as_fd(), self.create(at)?.as_fd())
+            }
             Operation::Tmpfs {
                 at,
                 options,
@@ -83,7 +88,11 @@ impl Child<'_> {
                 let tree = fresh_tmpfs(options, *attributes)?;
                 self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
             }
-            Operation::Proc { at, own_processes } => self.proc(at, *own_processes),
+            Operation::Proc {
+                at,
+                own_processes,
+                files,
+            } => self.proc(at, *own_processes, files),
             Operation::Devpts(at) => self.devpts(at),
             Operation::Mqueue(at) => self.mqueue(at),
             Operation::WorkspaceOverlay {

@@ -149,6 +149,8 @@ pub(super) enum Operation {
     File(Place, Vec<u8>),
     /// Mounts what a slot holds.
     Attach { slot: usize, at: Place },
+    /// Makes an empty file and mounts over it what a slot holds: one walk to the place instead of two.
+    AttachToNew { slot: usize, at: Place },
     /// Mounts a tmpfs.
     Tmpfs {
         at: Place,
@@ -156,7 +158,11 @@ pub(super) enum Operation {
         attributes: mount::Attributes,
     },
     /// Mounts a `/proc`.
-    Proc { at: Place, own_processes: bool },
+    Proc {
+        at: Place,
+        own_processes: bool,
+        files: Box<ProcFiles>,
+    },
     /// Mounts a devpts.
     Devpts(Place),
     /// Mounts the message queues of the ipc namespace; passes over a kernel without them.
@@ -211,6 +217,25 @@ pub(super) enum Operation {
     Seccomp(Vec<Instruction>),
     /// execve.
     Exec(Box<Exec>),
+}
+
+/// Files that a `/proc` shows in place of, or besides, those that its options leave. Every path is relative to it.
+#[derive(Debug)]
+pub(super) struct ProcFiles {
+    /// Where generated files lie: a tmpfs of their own, unless the root is one.
+    pub(super) staging: Option<TmpfsOptions>,
+    /// Directories of generated files, parents first.
+    pub(super) directories: Vec<CString>,
+    pub(super) generated: Vec<(CString, Vec<u8>)>,
+    /// The first names of generated files: each is mounted.
+    pub(super) covers: Vec<CString>,
+    /// The kernel's own; at most [`Self::OWN`].
+    pub(super) own: Vec<CString>,
+}
+
+impl ProcFiles {
+    /// How many of the kernel's own files there may be.
+    pub(super) const OWN: usize = 8;
 }
 
 /// A command as execve(2) takes it.

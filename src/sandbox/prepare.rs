@@ -13,6 +13,7 @@ use crate::plan::{Attributes, MapWriter, Plan, Step, Upper};
 use crate::sys::process::CloneFlags;
 use crate::sys::{Errno, fs, mount};
 use landlock::{ABI, RulesetCreated};
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -24,6 +25,8 @@ use std::time::Duration;
 pub struct Prepared {
     /// Operations, each with the index of its step in the plan.
     pub(super) operations: Vec<(u32, Operation)>,
+    /// Directories of a root that is a tmpfs of the sandbox's own, as far as nothing is mounted on them. Whatever lies there is ours.
+    own: BTreeSet<InRoot>,
     /// How many slots for open trees there are.
     pub(super) slots: usize,
     pub(super) namespaces: CloneFlags,
@@ -88,6 +91,7 @@ pub fn prepare(plan: &Plan, counts: Counts) -> Result<Prepared, PrepareError> {
     plan.verify()?;
     let mut p = Prepared {
         operations: Vec::with_capacity(plan.steps.len() * 2),
+        own: BTreeSet::new(),
         slots: 0,
         namespaces: CloneFlags(0),
         maps: None,
@@ -111,6 +115,9 @@ pub fn prepare(plan: &Plan, counts: Counts) -> Result<Prepared, PrepareError> {
     for (index, planned) in plan.steps.iter().enumerate() {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         p.step(index, &planned.step, &ids, &mut slot)?;
+        if let Some(at) = planned.step.mounts_on() {
+            p.own.remove(at);
+        }
     }
     if let Some(watched) = &mut p.watched {
         watched.written_to_memory(plan);

@@ -34,6 +34,19 @@ pub fn release() -> Result<Release> {
     Ok(Release { bytes, length })
 }
 
+/// Memory in bytes, and seconds since boot, as sysinfo(2) has them.
+///
+/// # Errors
+/// None in practice.
+pub fn memory_and_uptime() -> Result<(u64, u64)> {
+    // SAFETY: `sysinfo` is a plain C struct for which all zeroes is a valid value.
+    let mut info: libc::sysinfo = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` is live and of the right type.
+    check_int(unsafe { libc::sysinfo(&raw mut info) })?;
+    let memory = info.totalram.saturating_mul(u64::from(info.mem_unit));
+    Ok((memory, info.uptime.cast_unsigned()))
+}
+
 /// Landlock's ABI; 0 where the kernel has none, or booted without it.
 #[must_use]
 pub fn landlock_abi() -> u8 {

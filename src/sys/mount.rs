@@ -31,6 +31,7 @@ struct MountAttr {
 const FSCONFIG_SET_FLAG: libc::c_uint = 0;
 const FSCONFIG_SET_STRING: libc::c_uint = 1;
 const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
+const FSCONFIG_CMD_RECONFIGURE: libc::c_uint = 7;
 const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 0x4;
 const MOVE_MOUNT_T_EMPTY_PATH: libc::c_uint = 0x40;
 const OPEN_TREE_CLONE: libc::c_uint = 1;
@@ -100,6 +101,36 @@ pub fn move_mount(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
     .map(|_| ())
 }
 
+/// A detached copy of the mount at a name in a directory, which may be a symbolic link: that of the object itself, without children.
+///
+/// # Errors
+/// `ENOENT`; `EINVAL` for a directory that is not mounted in this namespace.
+pub fn open_tree_at(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    let flags = OPEN_TREE_CLONE | (libc::O_CLOEXEC | libc::AT_SYMLINK_NOFOLLOW).cast_unsigned();
+    // SAFETY: `name` is NUL-terminated and lives through the call; the descriptor is live.
+    check(unsafe { libc::syscall(libc::SYS_open_tree, directory.as_raw_fd(), name.as_ptr(), flags) })
+        .map(owned)
+}
+
+/// Attaches a detached mount at a name in a directory, which may be a symbolic link and is not followed.
+///
+/// # Errors
+/// As [`move_mount`].
+pub fn move_mount_at(tree: BorrowedFd<'_>, directory: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    // SAFETY: both descriptors are live; the first path is empty, the second lives through the call, and both are NUL-terminated.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            directory.as_raw_fd(),
+            name.as_ptr(),
+            MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    })
+    .map(|_| ())
+}
+
 /// Starts a new file system of the given type.
 ///
 /// # Errors
@@ -153,19 +184,21 @@ pub fn fsconfig_flag(fs: BorrowedFd<'_>, key: &CStr) -> Result<()> {
 /// # Errors
 /// `EPERM` for `proc` when the host's own is partly masked (`mount_too_revealing`).
 pub fn fsconfig_create(fs: BorrowedFd<'_>) -> Result<()> {
+    fsconfig_command(fs, FSCONFIG_CMD_CREATE)
+}
+
+/// Gives options that were set after the mount to the superblock.
+///
+/// # Errors
+/// `EINVAL` when the file system refuses one of them.
+pub fn fsconfig_reconfigure(fs: BorrowedFd<'_>) -> Result<()> {
+    fsconfig_command(fs, FSCONFIG_CMD_RECONFIGURE)
+}
+
+fn fsconfig_command(fs: BorrowedFd<'_>, command: libc::c_uint) -> Result<()> {
     let none = std::ptr::null::<libc::c_char>();
-    // SAFETY: the command takes neither key nor value.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_fsconfig,
-            fs.as_raw_fd(),
-            FSCONFIG_CMD_CREATE,
-            none,
-            none,
-            0,
-        )
-    })
-    .map(|_| ())
+    // SAFETY: the commands take neither key nor value.
+    check(unsafe { libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), command, none, none, 0) }).map(|_| ())
 }
 
 /// A detached mount of it.

@@ -24,6 +24,7 @@ mod flags;
 mod flags_wrong;
 mod homes;
 mod image;
+mod kernel_files;
 mod limits;
 mod links;
 mod programs;

@@ -263,9 +263,7 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
     if policy.limits_the_whole() && !matches!(host.cgroup, Cgroup::Refused { .. }) {
         host.cgroup = host::cgroup(policy.cgroup_parent.as_ref().map(|p| &p.value));
     }
-    if policy.cpu.is_some() || policy.processors.is_some() {
-        host.processors = host::processors();
-    }
+    host.processors = host::processors();
     if policy.root == Root::Host {
         host.tree = host::tree();
     }

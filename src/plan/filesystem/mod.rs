@@ -11,6 +11,7 @@ pub use layers::{Room, room};
 use super::Facts;
 use super::Kind;
 use super::identity::Identity;
+use super::kernel_files::Visible;
 use super::loss::Refusal;
 use super::place::holds;
 use super::step::{Planned, ProcKind, Step};
@@ -52,6 +53,7 @@ impl<'a> Builder<'a> {
         mut self,
         identity: &Identity,
         proc: Option<ProcKind>,
+        visible: &Visible<'_>,
     ) -> Result<Vec<Planned>, Refusal> {
         self.root()?;
         if self.policy.root == Root::Host {
@@ -61,7 +63,8 @@ impl<'a> Builder<'a> {
         if matches!(self.policy.root, Root::Image(_)) {
             self.image_etc(identity);
         }
-        self.proc(proc);
+        self.proc(proc, visible);
+        self.sys(visible);
         self.dev()?;
         self.tmp();
         self.home();

@@ -3,6 +3,7 @@
 use super::{Builder, at};
 use crate::model::facts::{Found, Kind};
 use crate::model::{Bytes, HostPath, InRoot, Origin};
+use crate::plan::kernel_files::Visible;
 use crate::plan::links;
 use crate::plan::loss::Refusal;
 use crate::plan::step::{Attributes, ProcKind, Step};
@@ -10,6 +11,8 @@ use crate::policy::Root;
 use crate::profile::schema::HomeMode;
 use crate::seccomp::Table;
 
+/// Where libc counts processors.
+const PROCESSORS: &str = "/sys/devices/system/cpu";
 /// Why something is there that nobody asked for.
 const EVERY_PROGRAM: &str = "every program may expect it";
 /// Device nodes that every program may expect.
@@ -31,13 +34,29 @@ const MASKED_PROC: [&str; 10] = [
 const READ_ONLY_PROC: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
 impl Builder<'_> {
-    pub(super) fn proc(&mut self, kind: Option<ProcKind>) {
+    pub(super) fn proc(&mut self, kind: Option<ProcKind>, visible: &Visible<'_>) {
         let target = at("/proc");
         let Some(kind) = kind else { return };
         self.directory(&target, 0o555);
         let reason = format!("filesystem.proc ({})", self.policy.proc.origin);
-        self.add(Step::Proc(target.clone(), kind), reason);
+        self.add(Step::Proc(target.clone(), kind, visible.proc(kind)), reason);
         self.mounts.push((target, false));
+    }
+
+    /// The two files of `/sys` that libc counts processors by, where the root is ours to make them in.
+    pub(super) fn sys(&mut self, visible: &Visible<'_>) {
+        if self.policy.root != Root::Host {
+            return;
+        }
+        let directory = at(PROCESSORS);
+        self.directory(&directory, 0o755);
+        for name in ["online", "possible"] {
+            let step = Step::File(
+                at(&format!("{PROCESSORS}/{name}")),
+                visible.processors().into_bytes(),
+            );
+            self.add(step, "generated: the processors that the limits leave");
+        }
     }
 
     pub(super) fn dev(&mut self) -> Result<(), Refusal> {

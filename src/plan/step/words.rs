@@ -89,8 +89,20 @@ impl fmt::Display for Step {
             Self::Bind(source, at, attributes) => write!(f, "{at}: host {source}, {attributes}"),
             Self::Device { source, at, .. } => write!(f, "{at}: host {source}, {}", Attributes::DEVICE),
             Self::Tmpfs(at, size, mode, attributes) => write!(f, "{at}: tmpfs {size} {mode:o}, {attributes}"),
-            Self::Proc(at, ProcKind::OwnProcesses) => write!(f, "{at}: proc, own processes only"),
-            Self::Proc(at, ProcKind::Whole) => write!(f, "{at}: proc"),
+            Self::Proc(at, kind, files) => {
+                f.write_fmt(format_args!("{at}: proc"))?;
+                f.write_str(match kind {
+                    ProcKind::OwnProcesses => ", own processes only",
+                    ProcKind::Whole => "",
+                })?;
+                for (generated, words) in [(false, "; of the kernel's files"), (true, "; generated")] {
+                    let these = files.iter().filter(|file| file.content.is_some() == generated);
+                    for (i, file) in these.enumerate() {
+                        write!(f, "{} {}", if i == 0 { words } else { "" }, file.path)?;
+                    }
+                }
+                Ok(())
+            }
             Self::Devpts(at) => write!(f, "{at}: devpts of its own"),
             Self::Mqueue(at) => write!(f, "{at}: mqueue of its own"),
             Self::WorkspaceOverlay(source, at, size, a) => {

@@ -115,7 +115,12 @@ fn why_asks_the_plan() {
         ("/dev/null", Use::Write, true),
         ("/dev/new", Use::Write, false),
         ("/proc/self/status", Use::Read, true),
-        ("/proc/cpuinfo", Use::Read, false),
+        ("/proc/cpuinfo", Use::Read, true),
+        ("/proc/meminfo", Use::Write, false),
+        ("/proc/sys/kernel", Use::Read, true),
+        ("/proc/sys/kernel/core_pattern", Use::Read, false),
+        ("/proc/interrupts", Use::Read, false),
+        ("/sys/devices/system/cpu/online", Use::Read, true),
         ("/sys/kernel", Use::Read, false),
         ("/new", Use::Write, false),
     ];

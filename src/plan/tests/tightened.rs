@@ -130,7 +130,7 @@ fn covered(plan: &Plan) -> Vec<&InRoot> {
 }
 
 fn whole_proc(plan: &Plan) -> bool {
-    steps(plan).any(|step| matches!(step, Step::Proc(_, ProcKind::Whole)))
+    steps(plan).any(|step| matches!(step, Step::Proc(_, ProcKind::Whole, _)))
 }
 
 /// Numbers that may not rise, by name. What is not limited is not in it.

@@ -134,22 +134,18 @@ impl Child<'_> {
         fs::make_link(target, holder, &at.name)
     }
 
-    pub(super) fn file(&self, at: &Place, bytes: &[u8]) -> Result<()> {
+    pub(super) fn create(&self, at: &Place) -> Result<OwnedFd> {
         let flags = libc::O_WRONLY | libc::O_CREAT;
-        let file = fs::open_beneath(self.root()?, &at.path, flags, 0o644, Resolve::IN_ROOT)?;
-        fs::write_all(file.as_fd(), bytes)
+        fs::open_beneath(self.root()?, &at.path, flags, 0o644, Resolve::IN_ROOT)
+    }
+
+    pub(super) fn file(&self, at: &Place, bytes: &[u8]) -> Result<()> {
+        fs::write_all(self.create(at)?.as_fd(), bytes)
     }
 
     pub(super) fn attach(&self, tree: &OwnedFd, at: &Place, resolve: Resolve) -> Result<()> {
         let target = fs::open_beneath(self.root()?, &at.path, libc::O_PATH, 0, resolve)?;
         mount::move_mount(tree.as_fd(), target.as_fd())
-    }
-
-    pub(super) fn proc(&self, at: &Place, own_processes: bool) -> Result<()> {
-        const OWN: [(&CStr, &CStr); 2] = [(c"hidepid", c"4"), (c"subset", c"pid")];
-        let options: &[(&CStr, &CStr)] = if own_processes { &OWN } else { &[] };
-        let tree = fresh(c"proc", options, MINIMAL)?;
-        self.attach(&tree, at, Resolve::IN_ROOT_NO_LINKS)
     }
 
     pub(super) fn devpts(&self, at: &Place) -> Result<()> {

@@ -1,12 +1,12 @@
 //! Each step of a plan as the operations that carry it out.
 
 use super::{PrepareError, Prepared, path, place, taken};
-use crate::model::IdMap;
-use crate::plan::{MapWriter, ProcKind, Step, Upper};
+use crate::model::{Bytes, IdMap, InRoot};
+use crate::plan::{MapWriter, ProcFile, ProcKind, Step, Upper};
 use crate::sandbox::cgroup;
 use crate::sandbox::command;
 use crate::sandbox::lower::Ids;
-use crate::sandbox::operation::{Lowers, Operation, Scratch, TmpfsOptions, bits, mask};
+use crate::sandbox::operation::{Lowers, Operation, Place, ProcFiles, Scratch, TmpfsOptions, bits, mask};
 use crate::sandbox::watch::{Apart, Watched};
 use crate::sys::Errno;
 use crate::sys::process::CloneFlags;
@@ -14,11 +14,38 @@ use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated,
     Scope,
 };
+use std::ffi::CString;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 impl Prepared {
     fn put(&mut self, index: u32, operation: Operation) {
         self.operations.push((index, operation));
+    }
+
+    /// A place in a directory of our own tmpfs has no links on its way, and needs no look at the directory that holds it.
+    fn place_to_make(&self, at: &InRoot) -> Result<Place, PrepareError> {
+        let own = at.parent().is_some_and(|parent| self.own.contains(&parent));
+        let name = path(at.relative())?;
+        match own {
+            true => Ok(Place {
+                path: name.clone(),
+                parent: None,
+                name,
+            }),
+            false => place(at),
+        }
+    }
+
+    /// Mounts on a place; the file that the step before makes there is made by the same operation.
+    fn attach(&mut self, index: u32, slot: usize, at: Place) {
+        let new = matches!(self.operations.last(), Some((_, Operation::File(made, bytes))) if bytes.is_empty() && made.path == at.path);
+        if new {
+            self.operations.pop();
+            self.put(index, Operation::AttachToNew { slot, at });
+        } else {
+            self.put(index, Operation::Attach { slot, at });
+        }
     }
 
     /// Before the sources are opened: what needs the host's `/proc`, or changes who we are.
@@ -85,6 +112,7 @@ impl Prepared {
     ) -> Result<(), PrepareError> {
         match step {
             Step::RootTmpfs(size) => {
+                self.own.insert(InRoot::root());
                 let options = TmpfsOptions::new(*size, 0o755, None);
                 self.put(index, Operation::RootTmpfs(Box::new(options)))
             }
@@ -106,19 +134,20 @@ impl Prepared {
                 self.put(index, Operation::RootFuse { slot, user, group });
             }
             Step::Clear(at) => self.put(index, Operation::Clear(place(at)?)),
-            Step::Directory(at, mode) => self.put(index, Operation::Directory(place(at)?, *mode)),
-            Step::Link(at, target) => self.put(index, Operation::Link(place(at)?, path(target)?)),
+            Step::Directory(at, mode) => {
+                let made = self.place_to_make(at)?;
+                if made.parent.is_none() && !self.own.is_empty() {
+                    self.own.insert(at.clone());
+                }
+                self.put(index, Operation::Directory(made, *mode));
+            }
+            Step::Link(at, target) => {
+                let made = self.place_to_make(at)?;
+                self.put(index, Operation::Link(made, path(target)?));
+            }
             Step::File(at, bytes) => self.put(index, Operation::File(place(at)?, bytes.clone())),
             Step::Point(at) => self.put(index, Operation::File(place(at)?, Vec::new())),
-            Step::Bind(_, at, _) | Step::Device { at, .. } => {
-                self.put(
-                    index,
-                    Operation::Attach {
-                        slot: taken(slot),
-                        at: place(at)?,
-                    },
-                );
-            }
+            Step::Bind(_, at, _) | Step::Device { at, .. } => self.attach(index, taken(slot), place(at)?),
             Step::Mask(at) => {
                 self.put(index, Operation::Mask(place(at)?));
             }
@@ -157,15 +186,14 @@ impl Prepared {
 
     fn confining_step(&mut self, index: u32, step: &Step, ids: &Ids) -> Result<(), PrepareError> {
         match step {
-            Step::Proc(at, kind) => {
-                let own_processes = *kind == ProcKind::OwnProcesses;
-                self.put(
-                    index,
-                    Operation::Proc {
-                        at: place(at)?,
-                        own_processes,
-                    },
-                );
+            Step::Proc(at, kind, files) => {
+                let own = self.own.contains(at);
+                let operation = Operation::Proc {
+                    at: place(at)?,
+                    own_processes: *kind == ProcKind::OwnProcesses,
+                    files: Box::new(proc_files(files, own)?),
+                };
+                self.put(index, operation);
             }
             Step::Devpts(at) => self.put(index, Operation::Devpts(place(at)?)),
             Step::Mqueue(at) => self.put(index, Operation::Mqueue(place(at)?)),
@@ -324,6 +352,48 @@ impl Prepared {
         );
         Ok(())
     }
+}
+
+/// `own_root`: the root is a tmpfs of the sandbox's own, in which generated files can lie.
+fn proc_files(files: &[ProcFile], own_root: bool) -> Result<ProcFiles, PrepareError> {
+    let mut all = ProcFiles {
+        staging: (!own_root).then(|| TmpfsOptions::new(Bytes(64 << 10), 0o555, None)),
+        directories: Vec::new(),
+        generated: Vec::new(),
+        covers: Vec::new(),
+        own: Vec::new(),
+    };
+    let put = |names: &mut Vec<CString>, name: &Path| -> Result<(), PrepareError> {
+        let name = path(name)?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+        Ok(())
+    };
+    for file in files {
+        let name = Path::new(file.path);
+        match &file.content {
+            None => put(&mut all.own, name)?,
+            Some(bytes) => {
+                all.generated.push((path(name)?, bytes.clone()));
+                put(&mut all.covers, name.iter().next().map_or(name, Path::new))?;
+            }
+        }
+        // The kernel's own file needs a place to be mounted on where a generated directory covers its own.
+        let mut above: Vec<&Path> = name
+            .ancestors()
+            .skip(1)
+            .filter(|at| !at.as_os_str().is_empty())
+            .collect();
+        above.reverse();
+        for directory in above {
+            put(&mut all.directories, directory)?;
+        }
+        if file.content.is_none() && name.components().count() > 1 {
+            all.generated.push((path(name)?, Vec::new()));
+        }
+    }
+    Ok(all)
 }
 
 fn clone_flags(net: bool) -> CloneFlags {

@@ -55,11 +55,17 @@ fn homes_and_secrets_of_the_host_are_not_shown() {
             "/var/lib",
             "/srv",
             "/mnt",
-            "/sys",
+            "/sys/block",
+            "/sys/class",
+            "/sys/firmware",
+            "/sys/kernel",
         ] {
             let answers = attack(name, &format!("openat -100 @s:{path} 0"));
             assert_eq!(answers.of("openat"), "ENOENT", "{name}: {path}");
         }
+        let of_sys = under(name).shell("find /sys ! -type d | sort").ok();
+        let generated = ["online", "possible"].map(|name| format!("/sys/devices/system/cpu/{name}"));
+        assert_eq!(of_sys, generated.join("\n"), "{name}: not a sysfs");
         let homes = under(name)
             .shell("ls -A /home /root 2>/dev/null | grep -v :; true")
             .ok();

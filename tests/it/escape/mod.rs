@@ -14,6 +14,7 @@ mod mounts;
 mod names;
 mod namespaces;
 mod network;
+mod proc;
 mod process;
 mod roots;
 mod runtime;
