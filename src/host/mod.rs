@@ -19,6 +19,7 @@ mod merged;
 mod mountinfo;
 mod probe;
 mod refusal;
+pub mod sockets;
 pub mod sources;
 #[cfg(test)]
 mod synthetic;

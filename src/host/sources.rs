@@ -3,7 +3,7 @@
 use super::homes::is_home_or_above;
 use super::merged::Merged;
 use super::users;
-use crate::model::facts::{APT, Astray, Facts, Found, Kind, Machine, Owned, RESOLVER, User};
+use crate::model::facts::{APT, Astray, Facts, Found, Kind, Machine, Owned, RESOLVER, Sockets, User};
 use crate::model::host::{HostTree, TopEntry};
 use crate::model::{HostPath, InRoot};
 use crate::policy::{Policy, Root};
@@ -77,6 +77,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], current: Opt
         upper: None,
         sources,
         unreadable,
+        sockets: Sockets::default(),
         places: real_directories(policy, places, layers),
         apt: layers.is_some_and(|layers| is_real(layers, Path::new(APT))),
         user: user(policy, layers),

@@ -74,6 +74,17 @@ pub struct Machine {
     pub up: u64,
 }
 
+/// Unix sockets in what is shown, by where it really is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sockets {
+    /// Mount sources that are sockets.
+    pub named: BTreeSet<HostPath>,
+    /// The sockets beneath a directory, relative to it.
+    pub beneath: BTreeMap<HostPath, Vec<PathBuf>>,
+    /// Directories that were not searched to their end.
+    pub unsearched: BTreeSet<HostPath>,
+}
+
 /// Facts about the paths that a policy names, looked up before the plan is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -85,6 +96,8 @@ pub struct Facts {
     pub upper: Option<HostPath>,
     /// Sources of mounts and devices; those that do not exist are not in it.
     pub sources: BTreeMap<HostPath, Found>,
+    /// Unix sockets in the sources of mounts.
+    pub sockets: Sockets,
     /// Sources that may exist but cannot be looked up, with the error.
     pub unreadable: BTreeMap<HostPath, String>,
     /// What a user's name or number means in a root with a passwd of its own, or why it means nothing.

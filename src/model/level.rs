@@ -39,6 +39,8 @@ pub enum Protection {
     LandlockNetwork,
     /// Landlock's abstract-socket and signal scopes (Linux 6.12, ABI 6); a second wall behind the net and pid namespaces.
     LandlockScopes,
+    /// Named unix sockets in shown directories cannot be connected to: by a mask, or by Landlock (Linux 7.1, ABI 9).
+    HostSockets,
     /// The caller's supplementary groups are dropped; needs newgidmap, because a one-id map may not call setgroups(2).
     Groups,
     /// `/proc` shows the sandbox's own processes only (`hidepid=4,subset=pid`, Linux 5.8).
@@ -61,11 +63,12 @@ pub enum Protection {
 
 impl Protection {
     /// All protections, in the order in which they are printed.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Seccomp,
         Self::Landlock,
         Self::LandlockNetwork,
         Self::LandlockScopes,
+        Self::HostSockets,
         Self::Groups,
         Self::PrivateProc,
         Self::NestedNamespaces,
@@ -85,6 +88,7 @@ impl Protection {
             Self::Landlock => "landlock",
             Self::LandlockNetwork => "landlock-network",
             Self::LandlockScopes => "landlock-scopes",
+            Self::HostSockets => "host-sockets",
             Self::Groups => "groups",
             Self::PrivateProc => "private-proc",
             Self::NestedNamespaces => "nested-namespaces",

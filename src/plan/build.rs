@@ -7,7 +7,7 @@ use super::limits::{self, Ceilings, written_root};
 pub(super) use super::loss::Ledger;
 use super::loss::Refusal;
 use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step};
-use super::{Facts, groups, landlock, notes, one_id};
+use super::{Facts, groups, landlock, notes, one_id, sockets};
 use crate::model::host::{Fact, ProcMount};
 use crate::model::{Host, Processors, Protection};
 use crate::policy::{Policy, Root};
@@ -35,7 +35,12 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
     set_up(policy, facts, &mut steps);
     ceilings.each(policy, &mut steps);
     let groups = groups::supplementary(policy, facts, &identity)?;
-    confine(policy, host, (&identity, groups), &mut ledger, &mut steps)?;
+    confine(
+        (policy, host, facts),
+        (&identity, groups),
+        &mut ledger,
+        &mut steps,
+    )?;
     finish(policy, facts, (&identity, &ceilings), &mut steps);
     written_root(policy, &mut steps, &mut ledger)?;
     let mut notes = policy.notes.clone();
@@ -207,8 +212,7 @@ fn set_up(policy: &Policy, facts: &Facts, steps: &mut Vec<Planned>) {
 }
 
 fn confine(
-    policy: &Policy,
-    host: &Host,
+    (policy, host, facts): (&Policy, &Host, &Facts),
     (identity, groups): (&Identity, Vec<u32>),
     ledger: &mut Ledger<'_>,
     steps: &mut Vec<Planned>,
@@ -232,6 +236,7 @@ fn confine(
     capabilities(policy, identity, steps);
     add(steps, Step::NoNewPrivileges, "every run");
     landlock::decide(policy, host, ledger, steps)?;
+    sockets::decide(policy, host, facts, ledger, steps)?;
     add(
         steps,
         Step::StartIn(policy.start_in.clone()),

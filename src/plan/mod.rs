@@ -14,6 +14,7 @@ mod loss;
 mod notes;
 mod one_id;
 mod place;
+mod sockets;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use identity::{Identity, image_maps};
 pub use learn::learn;
 pub use limits::Group;
 pub use loss::{Loss, Refusal};
+pub use sockets::sockets_looked_up;
 pub use step::{
     Access, Attributes, Holder, Holding, LayerOption, MapWriter, Namespaces, Plan, Planned, ProcFile,
     ProcKind, Rule, Step, Upper,

@@ -308,6 +308,8 @@ pub enum Step {
         /// What is allowed.
         rules: Vec<Rule>,
     },
+    /// A Landlock domain in which no unix socket of the host can be connected to, but for these.
+    LandlockSockets(Vec<InRoot>),
     /// The init forks; what follows happens in its child. Without it the command is pid 1.
     Init,
     /// A session of its own, or, on a pseudo-terminal below init, a process group of its own in init's session; signals at

@@ -108,6 +108,9 @@ impl Plan {
                     _ => Ok(()),
                 }
             }
+            Step::LandlockSockets(_) if self.before(at, |s| matches!(s, Step::NoNewPrivileges)) => {
+                Err("the kernel wants no_new_privs first")
+            }
             Step::Groups(_) if !self.before(at, |s| matches!(s, Step::SetIds { .. })) => {
                 Err("groups cannot be dropped once the ids are changed")
             }

@@ -387,6 +387,12 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "enforcement",
+        "host-sockets",
+        LEVEL,
+        "unix sockets in shown directories cannot be connected to",
+    ),
+    key(
+        "enforcement",
         "groups",
         LEVEL,
         "the caller's supplementary groups are dropped",

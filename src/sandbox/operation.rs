@@ -207,6 +207,8 @@ pub(super) enum Operation {
     LandlockRule { at: Place, access: Access, nodes: bool },
     /// Enters the Landlock domain.
     LandlockEnforce,
+    /// Enters a Landlock domain without named unix sockets of the host, but for these.
+    LandlockSockets(Vec<Place>),
     /// What follows happens in init's child.
     Init,
     /// A new session, or a group in the terminal's foreground.

@@ -4,6 +4,7 @@
 
 pub mod cred;
 pub mod fs;
+pub mod landlock;
 pub mod machine;
 pub mod memory;
 pub mod mount;

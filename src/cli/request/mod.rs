@@ -279,6 +279,9 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
         let found = facts.sources.entry(volume.data.clone());
         found.or_insert(Found { kind, real });
     }
+    if let Some(search) = plan::sockets_looked_up(policy, host) {
+        host::sockets::look_up(policy, &mut facts, search);
+    }
     plan::build(policy, host, &facts).map_err(|refusal| {
         let report = Report::sbx(&refusal);
         match refusal.mend() {

@@ -22,12 +22,12 @@ use std::collections::BTreeSet;
 
 /// Collects steps and remembers which places are ours to make directories in.
 pub(super) struct Builder<'a> {
-    policy: &'a Policy,
+    pub(super) policy: &'a Policy,
     host: &'a Host,
-    facts: &'a Facts,
-    steps: Vec<Planned>,
+    pub(super) facts: &'a Facts,
+    pub(super) steps: Vec<Planned>,
     /// Mount points, with whether what is mounted there is our own (a tmpfs or an overlay).
-    mounts: Vec<(InRoot, bool)>,
+    pub(super) mounts: Vec<(InRoot, bool)>,
     made: BTreeSet<InRoot>,
 }
 
@@ -72,6 +72,7 @@ impl<'a> Builder<'a> {
         self.devices()?;
         self.image_start();
         self.masks(proc);
+        self.mask_sockets();
         if self.seals() {
             self.add(Step::SealRoot, "nothing in the root itself may be written");
         }
@@ -79,7 +80,7 @@ impl<'a> Builder<'a> {
         Ok(self.steps)
     }
 
-    fn add(&mut self, step: Step, reason: impl Into<String>) {
+    pub(super) fn add(&mut self, step: Step, reason: impl Into<String>) {
         self.steps.push(Planned {
             step,
             reason: reason.into(),

@@ -41,7 +41,7 @@ impl Step {
             | Self::Processors(_)
             | Self::Limits(_) => "limits",
             Self::Capabilities(..) | Self::NoNewPrivileges => "rights",
-            Self::Landlock { .. } => "landlock",
+            Self::Landlock { .. } | Self::LandlockSockets(_) => "landlock",
             Self::Init | Self::Session | Self::CloseRange => "process",
             Self::Seccomp(_) => "seccomp",
             Self::Exec { .. } => "exec",
@@ -162,6 +162,13 @@ impl fmt::Display for Step {
                 } else {
                     ""
                 })
+            }
+            Self::LandlockSockets(allowed) => {
+                f.write_str("unix sockets of the host closed")?;
+                for (i, at) in allowed.iter().enumerate() {
+                    write!(f, "{} {at}", if i == 0 { ", but for" } else { "," })?;
+                }
+                Ok(())
             }
             Self::Init => f.write_str("init as pid 1, the command below it"),
             Self::Session => f.write_str("a session of its own"),

@@ -4,6 +4,7 @@ mod limits;
 mod property;
 mod roots;
 mod snapshots;
+mod sockets;
 mod tightened;
 
 use super::{Facts, Kind, Plan, Refusal, Room, build, places, room};

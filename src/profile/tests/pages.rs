@@ -164,6 +164,11 @@ pub(crate) const VALUES: &[Values] = &[
         "landlock-scopes",
         &["\"require\"", "\"prefer\"", "\"off\""],
     ),
+    (
+        "enforcement",
+        "host-sockets",
+        &["\"require\"", "\"prefer\"", "\"off\""],
+    ),
     ("enforcement", "groups", &["\"require\"", "\"prefer\"", "\"off\""]),
     (
         "enforcement",

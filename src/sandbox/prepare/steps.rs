@@ -259,6 +259,10 @@ impl Prepared {
                 }
                 self.put(index, Operation::LandlockEnforce);
             }
+            Step::LandlockSockets(allowed) => {
+                let allowed = allowed.iter().map(place).collect::<Result<_, _>>()?;
+                self.put(index, Operation::LandlockSockets(allowed));
+            }
             Step::Init => {
                 self.init = true;
                 self.put(index, Operation::Init);

@@ -18,6 +18,7 @@ mod proc;
 mod process;
 mod roots;
 mod runtime;
+mod shown_sockets;
 mod sockets;
 
 use crate::util::{Dir, Out, Sbx, attacker};
@@ -211,4 +212,11 @@ fn secret() -> (Dir, PathBuf) {
 fn bytes(of: &[u8]) -> String {
     let list: Vec<String> = of.iter().map(u8::to_string).collect();
     format!("@b:{}", list.join(","))
+}
+
+/// `struct sockaddr_un` of a path, or of an abstract name that starts with NUL.
+fn unix(name: &str) -> String {
+    let mut of = vec![1, 0];
+    of.extend(name.bytes());
+    bytes(&of)
 }
