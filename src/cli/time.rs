@@ -1,11 +1,12 @@
 //! Times: as people say them, and as programs write them.
 
-use super::table::cut;
+/// 0001-01-01T00:00:00Z, which Go writes for a time that was never set.
+const GO_ZERO: i64 = -62_135_596_800;
 
-/// `3 days ago`, for a time in RFC 3339; what is none is shown as it is.
+/// `3 days ago`, for a time in RFC 3339; `-` for anything else, and for a time that was never set.
 pub(super) fn ago(time: &str, now: i64) -> String {
-    let Some(then) = seconds(time) else {
-        return cut(time, 30);
+    let Some(then) = seconds(time).filter(|then| *then != GO_ZERO) else {
+        return "-".to_owned();
     };
     let past = now - then;
     if past < 0 {
@@ -43,29 +44,44 @@ pub(super) fn now() -> i64 {
 /// `2024-01-02T03:04:05[.678](Z|+01:00)` in seconds since 1970.
 fn seconds(time: &str) -> Option<i64> {
     let (date, rest) = time.split_once(['T', 't', ' '])?;
-    let numbers = |text: &str, separator: char| -> Option<[i64; 3]> {
-        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        let parts: Vec<i64> = text
-            .split(separator)
-            .map(|part| part.parse().ok().filter(|_| digits(part) && part.len() <= 4))
-            .collect::<Option<_>>()?;
-        parts.try_into().ok()
-    };
-    let [year, month, day] = numbers(date, '-')?;
-    let end = rest.find(['Z', 'z', '+', '-'])?;
-    let (clock, zone) = rest.split_at(end);
-    let [hour, minute, second] = numbers(clock.split('.').next()?, ':')?;
-    let offset = match zone.split_at(1) {
+    let (clock, zone) = rest.split_at(rest.find(['Z', 'z', '+', '-'])?);
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
+    let (sign, zone) = zone.split_at(1);
+    let offset = match (sign, zone) {
         ("Z" | "z", "") => 0,
-        (sign, zone) => {
-            let [hours, minutes, _] = numbers(&format!("{zone}:0"), ':')?;
-            let offset = hours * 3600 + minutes * 60;
-            if sign == "-" { -offset } else { offset }
-        }
+        ("+", zone) => offset(zone)?,
+        ("-", zone) => -offset(zone)?,
+        _ => return None,
     };
-    let right =
-        (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    let of_month = |month| days(year + month / 12, month % 12 + 1, 1) - days(year, month, 1);
+    let right = !fraction.is_empty()
+        && fraction.bytes().all(|b| b.is_ascii_digit())
+        && (1..=12).contains(&month)
+        && (1..=of_month(month)).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60;
     right.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset)
+}
+
+/// `01:30` in seconds.
+fn offset(zone: &str) -> Option<i64> {
+    let [hours, minutes] = numbers(zone, ':', [2, 2])?;
+    (hours < 24 && minutes < 60).then_some(hours * 3600 + minutes * 60)
+}
+
+/// Numbers of exactly so many digits.
+fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[i64; N]> {
+    let parts: Vec<&str> = text.split(separator).collect();
+    let parts: [&str; N] = parts.try_into().ok()?;
+    let mut numbers = [0; N];
+    for ((part, digits), number) in parts.iter().zip(digits).zip(&mut numbers) {
+        let right = part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
+        *number = part.parse().ok().filter(|_| right)?;
+    }
+    Some(numbers)
 }
 
 /// Since 1970-01-01, in the Gregorian calendar: years begin in March, so that the leap day is the last.
@@ -106,7 +122,18 @@ mod tests {
             ("2024-01-02T03:04:05.1-01:00", Some(1_704_168_245)),
             ("1969-12-31T23:59:59z", Some(-1)),
             ("0001-01-01T00:00:00Z", Some(-62_135_596_800)),
+            ("2024-02-29T00:00:00Z", Some(1_709_164_800)),
+            ("1999-12-31T23:59:60Z", Some(946_684_800)),
             ("2024-13-02T03:04:05Z", None),
+            ("2024-00-02T03:04:05Z", None),
+            ("2023-02-29T03:04:05Z", None),
+            ("2024-04-31T03:04:05Z", None),
+            ("2024-1-02T03:04:05Z", None),
+            ("2024-01-02T3:04:05Z", None),
+            ("2024-01-02T03:04:05.Z", None),
+            ("2024-01-02T03:04:05.xZ", None),
+            ("2024-01-02T03:04:05Zx", None),
+            ("2024-01-02T03:04:05+24:00", None),
             ("2024-01-02T24:04:05Z", None),
             ("2024-01-02T03:04:05", None),
             ("2024-01-02", None),
@@ -137,7 +164,14 @@ mod tests {
         ] {
             assert_eq!(ago("2024-01-02T03:04:05Z", then + past), expected, "{past}");
         }
-        assert_eq!(ago("yesterday", then), "yesterday");
+        for none in [
+            "yesterday",
+            "",
+            "0001-01-01T00:00:00Z",
+            "0001-01-01T01:00:00+01:00",
+        ] {
+            assert_eq!(ago(none, then), "-", "{none}");
+        }
     }
 
     #[test]

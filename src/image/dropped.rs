@@ -18,8 +18,12 @@ pub struct Dropped {
     pub devices: u64,
     /// aufs's own files.
     pub aufs: u64,
+    /// Set-id bits of files that belong to the caller's only id.
+    pub set_ids: u64,
     /// Set-group-id bits that the kernel left out: the worker lacks CAP_FSETID.
     pub set_group_ids: u64,
+    /// Values of pax global headers, for all entries that follow: no other tool for images applies them.
+    pub global_values: u64,
 }
 
 impl Dropped {
@@ -38,7 +42,9 @@ impl Dropped {
             (self.capabilities, "capabilities of programs"),
             (self.attributes, "other extended attributes"),
             (self.devices, "devices, for which empty files stand"),
+            (self.set_ids, "set-id bits"),
             (self.set_group_ids, "set-group-id bits"),
+            (self.global_values, "values of pax global headers"),
         ];
         let told: Vec<String> = all
             .iter()
@@ -55,6 +61,8 @@ impl AddAssign for Dropped {
         self.attributes += other.attributes;
         self.devices += other.devices;
         self.aufs += other.aufs;
+        self.set_ids += other.set_ids;
         self.set_group_ids += other.set_group_ids;
+        self.global_values += other.global_values;
     }
 }

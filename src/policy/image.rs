@@ -17,7 +17,7 @@ pub(super) fn of(request: &Request) -> Option<&Image> {
 }
 
 /// The whole command, as docker puts it together: a command replaces the image's, `--entrypoint` replaces its entrypoint and drops its
-/// command, and an empty `--entrypoint` leaves neither.
+/// command, and an empty `--entrypoint` leaves neither. `ENTRYPOINT [""]` in an image resets the entrypoint of its base.
 ///
 /// # Errors
 /// Without any.
@@ -29,7 +29,11 @@ pub(super) fn command(request: &Request) -> Result<Vec<OsString>, Error> {
             .cloned()
             .into_iter()
             .collect(),
-        None => config.map(|c| c.entrypoint.clone()).unwrap_or_default(),
+        None => config
+            .map(|c| &c.entrypoint)
+            .filter(|entrypoint| !matches!(entrypoint.as_slice(), [only] if only.is_empty()))
+            .cloned()
+            .unwrap_or_default(),
     };
     let rest = if !request.command.is_empty() || request.entrypoint.is_some() {
         request.command.clone()

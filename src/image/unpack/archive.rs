@@ -4,7 +4,7 @@
 //! records at line ends within their values, and knows no PAX sparse form. Where readers of archives differ, Go's archive/tar is followed
 //! (docker, containers/image, umoci and containerd read layers with it), or the archive is refused.
 
-use super::error::{Error, Result, limit};
+use super::error::{Error, Result, limit, shown};
 use super::pax::{Pax, Time};
 use super::sparse::{self, Piece};
 use super::stream::{BLOCK, Stream};
@@ -59,6 +59,11 @@ pub(super) struct Archive<'a> {
     /// Bytes that fill its last block.
     fill: u64,
     entry: u64,
+    /// What the entry is called, as far as that is known; for messages.
+    name: Option<Vec<u8>>,
+    /// What the one before it is called.
+    before: Option<Vec<u8>>,
+    global_values: u64,
 }
 
 impl<'a> Archive<'a> {
@@ -68,12 +73,25 @@ impl<'a> Archive<'a> {
             left: 0,
             fill: 0,
             entry: 0,
+            name: None,
+            before: None,
+            global_values: 0,
+        }
+    }
+
+    /// Names the entry in a message: by its number and its name, or that of the one before it.
+    fn place(&self) -> String {
+        let entry = format!("entry {}", self.entry);
+        match (&self.name, &self.before) {
+            (Some(name), _) => format!("{entry} (`{}`)", shown(name)),
+            (None, Some(name)) => format!("{entry} (behind `{}`)", shown(name)),
+            (None, None) => entry,
         }
     }
 
     fn wrong(&self, why: impl Into<String>) -> Error {
         Error::Archive {
-            entry: self.entry,
+            entry: self.place(),
             why: why.into(),
         }
     }
@@ -83,6 +101,7 @@ impl<'a> Archive<'a> {
         let mut over = Overrides::default();
         self.pass()?;
         self.entry += 1;
+        self.before = self.name.take();
         loop {
             let Some(header) = self.header()? else {
                 if over.pax.is_some() || over.name.is_some() || over.link.is_some() {
@@ -90,31 +109,38 @@ impl<'a> Archive<'a> {
                 }
                 return Ok(None);
             };
-            let size = self.number(&header.as_old().size, "size")?;
             let flag = header.as_bytes()[156];
-            match flag {
-                b'x' => {
-                    let records = self.extension(size)?;
-                    let pax = Pax::read(&records).map_err(|why| self.wrong(why))?;
-                    self.once(over.pax.replace(pax).is_some())?;
-                }
-                b'L' => {
-                    let name = self.extension(size)?;
-                    self.once(over.name.replace(c_string(name)).is_some())?;
-                }
-                b'K' => {
-                    let link = self.extension(size)?;
-                    self.once(over.link.replace(c_string(link)).is_some())?;
-                }
-                // Of the whole archive: git writes its commit there. Go, and so every tool for images, passes over it.
-                b'g' => {
-                    self.bounded(size)?;
-                    self.expect(size);
-                    self.pass()?;
-                }
-                _ => return self.member(&header, flag, size, over).map(Some),
+            if self.describes(&header, flag, &mut over)? {
+                continue;
+            }
+            let pax = over.pax.as_mut().and_then(|pax| pax.path.take());
+            let name = over.name.take().or(pax);
+            self.name = Some(name.unwrap_or_else(|| header.path_bytes().into_owned()));
+            return self.member(&header, flag, over).map(Some);
+        }
+    }
+
+    /// Takes a header that describes the entry behind it, or all of them; false when it is an entry itself.
+    fn describes(&mut self, header: &Header, flag: u8, over: &mut Overrides) -> Result<bool> {
+        if !matches!(flag, b'x' | b'L' | b'K' | b'g') {
+            return Ok(false);
+        }
+        let size = self.number(&header.as_old().size, "size")?;
+        let bytes = self.extension(size)?;
+        match flag {
+            b'x' => {
+                let pax = Pax::read(&bytes).map_err(|why| self.wrong(why))?;
+                self.once(over.pax.replace(pax).is_some())?;
+            }
+            b'L' => self.once(over.name.replace(c_string(bytes)).is_some())?,
+            b'K' => self.once(over.link.replace(c_string(bytes)).is_some())?,
+            // Of the whole archive: git writes its commit there.
+            _ => {
+                let values = Pax::read_global(&bytes).map_err(|why| self.wrong(why))?;
+                self.global_values += values;
             }
         }
+        Ok(true)
     }
 
     fn once(&self, twice: bool) -> Result<()> {
@@ -131,15 +157,21 @@ impl<'a> Archive<'a> {
 
     /// Passes over what is left of the contents.
     fn pass(&mut self) -> Result<()> {
-        let (left, entry) = (std::mem::take(&mut self.left), self.entry);
+        self.contents(|_| Ok(()))?;
         let fill = std::mem::take(&mut self.fill);
-        let what = || format!("entry {entry}");
-        self.stream.pieces(left, what, |_| Ok(()))?;
         // umoci insert writes no end, and the last file is not filled up either: it is whole all the same.
         if self.stream.fill()?.is_empty() {
             return Ok(());
         }
-        self.stream.pieces(fill, what, |_| Ok(()))
+        let read = self.stream.pieces(fill, |_| Ok(()))?;
+        self.whole(read)
+    }
+
+    fn whole(&self, read: bool) -> Result<()> {
+        match read {
+            true => Ok(()),
+            false => Err(Error::Truncated(self.place())),
+        }
     }
 
     fn header(&mut self) -> Result<Option<Header>> {
@@ -178,7 +210,7 @@ impl<'a> Archive<'a> {
 
     fn bounded(&self, size: u64) -> Result<()> {
         if size > EXTENSION {
-            let what = format!("entry {} of the archive is described by {size} bytes", self.entry);
+            let what = format!("{} is described by {size} bytes", self.place());
             return Err(limit(what, EXTENSION));
         }
         Ok(())
@@ -197,11 +229,11 @@ impl<'a> Archive<'a> {
         Ok(bytes)
     }
 
-    fn member(&mut self, header: &Header, flag: u8, size: u64, over: Overrides) -> Result<Member> {
+    fn member(&mut self, header: &Header, flag: u8, over: Overrides) -> Result<Member> {
         let old = header.as_old();
+        let size = self.number(&old.size, "size")?;
         let pax = over.pax.unwrap_or_default();
-        let name = over.name.or(pax.path);
-        let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let name = self.name.clone().unwrap_or_default();
         let link = over.link.or(pax.link);
         let link = link.unwrap_or_else(|| header.link_name_bytes().unwrap_or_default().into_owned());
         let mtime = field_number(&old.mtime).ok_or_else(|| self.wrong("its time is no number"))?;
@@ -304,8 +336,14 @@ impl<'a> Archive<'a> {
 
     /// Gives what is left of the contents to `each`, piece by piece.
     pub(super) fn contents(&mut self, each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let (left, entry) = (std::mem::take(&mut self.left), self.entry);
-        self.stream.pieces(left, || format!("entry {entry}"), each)
+        let left = std::mem::take(&mut self.left);
+        let read = self.stream.pieces(left, each)?;
+        self.whole(read)
+    }
+
+    /// Values of global headers that have been passed over.
+    pub(super) fn global_values(&self) -> u64 {
+        self.global_values
     }
 
     /// Where the contents of the entry begin that [`Self::next`] has given, counted from the beginning of the stream.

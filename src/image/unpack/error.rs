@@ -19,10 +19,10 @@ pub enum Error {
     #[error("the archive ends in the middle of {0}")]
     Truncated(String),
     /// The archive is none, or not in a way that every reader understands alike.
-    #[error("entry {entry} of the archive: {why}")]
+    #[error("{entry}: {why}")]
     Archive {
-        /// Which, counted from 1.
-        entry: u64,
+        /// Which: its number, counted from 1, and its name, or that of the entry before it.
+        entry: String,
         /// What is wrong and what would be right.
         why: String,
     },
@@ -33,6 +33,32 @@ pub enum Error {
         name: String,
         /// What is wrong and what would be right.
         why: String,
+    },
+    /// A hard link to what has not been unpacked.
+    #[error("`{name}`: it is a hard link to `{}`, which {}", shown(.to), if *.later {
+        "comes later in the archive: a hard link must follow the file"
+    } else {
+        "is not in this layer"
+    })]
+    HardLink {
+        /// Escaped and cut.
+        name: String,
+        /// The path that it leads to, clean.
+        to: Vec<u8>,
+        /// Whether an entry behind it has that path.
+        later: bool,
+    },
+    /// A path that leads through a directory that is not there.
+    #[error("`{name}`: it {}", if *.linked {
+        "leads through a symlink of this layer to what is not in it"
+    } else {
+        "is not in this layer"
+    })]
+    Absent {
+        /// Escaped and cut.
+        name: String,
+        /// Whether a symlink leads there.
+        linked: bool,
     },
     /// More than is read of a stranger.
     #[error("{what}: the limit is {limit} (see --image-limit)")]

@@ -7,6 +7,7 @@
 mod archive;
 mod contents;
 mod error;
+mod gzip;
 mod ledger;
 mod name;
 mod owner;
@@ -74,7 +75,20 @@ pub fn unpack(
     let mut archive = archive::Archive::new(stream);
     let mut writer = writer::Writer::new(into, options)?;
     while let Some(member) = archive.next()? {
-        writer.entry(&mut archive, &member)?;
+        let made = writer.entry(&mut archive, &member);
+        made.map_err(|error| link_target(error, &mut archive, options.limits))?;
     }
-    writer.close(archive.finish()?)
+    writer.close(archive)
+}
+
+/// Looks in the rest of the archive for the target of a hard link, for the message alone.
+fn link_target(error: Error, archive: &mut archive::Archive<'_>, limits: &Limits) -> Error {
+    let Error::HardLink { name, to, .. } = error else {
+        return error;
+    };
+    let mut later = false;
+    while let (false, Ok(Some(member))) = (later, archive.next()) {
+        later = name::clean(&member.name, limits).is_ok_and(|path| path == to);
+    }
+    Error::HardLink { name, to, later }
 }

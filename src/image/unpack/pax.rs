@@ -46,6 +46,26 @@ impl Pax {
         Ok(pax)
     }
 
+    /// Reads the records of a global header, which POSIX applies to every entry that follows, and Go, and so every tool for images, to none.
+    /// Counts the values that an entry would have. One that decides where entries begin and end, or what they are called, is refused.
+    pub(super) fn read_global(records: &[u8]) -> Result<u64> {
+        let pax = Self::read(records)?;
+        let structure = [
+            ("path", pax.path.is_some()),
+            ("linkpath", pax.link.is_some()),
+            ("size", pax.size.is_some()),
+            ("GNU.sparse", pax.sparse != Claims::default()),
+        ];
+        if let Some((key, _)) = structure.iter().find(|(_, there)| *there) {
+            return Err(format!(
+                "a pax global header gives `{key}` to all entries that follow: programs read such an archive in different ways"
+            ));
+        }
+        let values = [pax.uid.is_some(), pax.gid.is_some(), pax.time.is_some()];
+        let values = values.iter().filter(|there| **there).count();
+        Ok((values + pax.attributes.len()) as u64)
+    }
+
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
             return self.attribute(name, value);

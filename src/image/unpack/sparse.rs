@@ -16,7 +16,7 @@ pub(super) struct Piece {
 }
 
 /// What a PAX header says of holes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Claims {
     version: (Option<u64>, Option<u64>),
     pub(super) name: Option<Vec<u8>>,

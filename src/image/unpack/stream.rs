@@ -1,6 +1,7 @@
 //! The layer's bytes: unpacked, counted, hashed, and given out of one buffer.
 
 use super::error::{Error, Result, limit};
+use super::gzip::Members;
 use crate::image::descriptor::Compression;
 use crate::image::limits::Limits;
 use crate::model::Digest;
@@ -80,16 +81,12 @@ impl<'a> Stream<'a> {
             inner: layer,
             packed: packed.clone(),
         };
-        let buffered = |counted| BufReader::with_capacity(BUFFER / 2, counted);
         let (name, decoder): (_, Box<dyn Read + 'a>) = match compression {
             Compression::None => ("tar", Box::new(counted)),
-            Compression::Gzip => (
-                "gzip",
-                Box::new(flate2::bufread::MultiGzDecoder::new(buffered(counted))),
-            ),
+            Compression::Gzip => ("gzip", Box::new(Members::new(counted, BUFFER / 2))),
             Compression::Zstd => {
-                let mut decoder =
-                    zstd::stream::read::Decoder::with_buffer(buffered(counted)).map_err(Error::Read)?;
+                let buffered = BufReader::with_capacity(BUFFER / 2, counted);
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered).map_err(Error::Read)?;
                 decoder.window_log_max(WINDOW_LOG).map_err(Error::Read)?;
                 ("zstd", Box::new(decoder))
             }
@@ -206,24 +203,23 @@ impl<'a> Stream<'a> {
         Ok(Some(block))
     }
 
-    /// Gives the next `length` bytes to `each`, piece by piece; `what` is named when the stream ends before.
+    /// Gives the next `length` bytes to `each`, piece by piece; false when the stream ends before.
     pub(super) fn pieces(
         &mut self,
         mut length: u64,
-        what: impl Fn() -> String,
         mut each: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         while length > 0 {
             let chunk = self.fill()?;
             let n = chunk.len().min(usize::try_from(length).unwrap_or(usize::MAX));
             if n == 0 {
-                return Err(Error::Truncated(what()));
+                return Ok(false);
             }
             each(chunk.get(..n).unwrap_or_default())?;
             self.consume(n);
             length -= n as u64;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Reads to the very end; what the whole stream hashes to.

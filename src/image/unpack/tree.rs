@@ -6,7 +6,7 @@
 //! reached. Links of lower layers are not seen: there the entry makes a directory, which overlayfs shows in the link's place, as
 //! containers/storage's overlay driver does.
 
-use super::error::{Result, refused, system};
+use super::error::{Error, Result, refused, shown, system};
 use super::ledger::{Last, Ledger};
 use super::name::{fits, join, split};
 use crate::image::limits::Limits;
@@ -60,15 +60,6 @@ pub(super) fn is(stat: &FileStat, kind: libc::mode_t) -> bool {
 /// Only whiteouts are character devices here: the layer's own are made as files.
 fn is_whiteout(stat: &FileStat) -> bool {
     is(stat, libc::S_IFCHR)
-}
-
-/// Why what is not there is not made.
-fn lacking(linked: bool) -> &'static str {
-    if linked {
-        "it leads through a symlink of this layer to what is not in it"
-    } else {
-        "it is not in this layer"
-    }
 }
 
 fn c_name(name: &[u8]) -> std::result::Result<CString, Errno> {
@@ -198,7 +189,10 @@ impl<'a> Tree<'a> {
                     push(&mut parts, target.as_bytes(), true);
                 }
                 Err(Errno::ENOENT) if make && !linked => real = self.make_unnamed(spot)?,
-                Err(Errno::ENOENT) => return Err(refused(path, lacking(linked))),
+                Err(Errno::ENOENT) => {
+                    let name = shown(path);
+                    return Err(Error::Absent { name, linked });
+                }
                 Err(Errno::EINVAL) => real = self.pass(spot, path, make)?,
                 Err(errno) => return Err(system(path, "looked up")(errno)),
             }

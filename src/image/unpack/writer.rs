@@ -2,7 +2,7 @@
 
 use super::archive::{Archive, Kind, Member};
 use super::contents::fill;
-use super::error::{Result, limit, refused, shown, system};
+use super::error::{Error, Result, limit, refused, shown, system};
 use super::ledger::{Last, Said};
 use super::name::{Place, clean, place};
 use super::owner::{id, not_owned};
@@ -11,7 +11,6 @@ use super::tree::{Spot, Tree, is, look};
 use super::{Dropped, Options, Unpacked};
 use crate::image::attribute::is_kept;
 use crate::image::owner::Ownership;
-use crate::model::Digest;
 use crate::sys::{Errno, fs, tree};
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, futimens, mknodat, utimensat};
@@ -139,9 +138,14 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// The permission bits that a file gets: set-id bits would give the caller's rights to whoever reaches the file.
-    fn mode(&self, mode: u32) -> u32 {
-        if self.mapped() { mode } else { mode & !SET_ID }
+    /// The permission bits that a file gets. A set-id file of the caller's own would give the caller's rights to every user of the host who
+    /// reaches it; one of a mapped id gives those of an id that owns nothing outside.
+    fn mode(&mut self, mode: u32) -> u32 {
+        if self.mapped() || mode & SET_ID == 0 {
+            return mode;
+        }
+        self.dropped.set_ids += 1;
+        mode & !SET_ID
     }
 
     fn create(&mut self, spot: &Spot) -> Result<OwnedFd> {
@@ -165,14 +169,8 @@ impl<'a> Writer<'a> {
         let file = File::from(self.create(spot)?);
         fill(&file, archive, member, spot)?;
         self.set_attributes(file.as_fd(), &spot.path, member)?;
-        let said = self.said(member)?;
-        self.finish(
-            &OwnedFd::from(file),
-            spot,
-            said,
-            self.mode(member.mode),
-            member.time,
-        )
+        let (said, mode) = (self.said(member)?, self.mode(member.mode));
+        self.finish(&OwnedFd::from(file), spot, said, mode, member.time)
     }
 
     /// Owner, then mode (a new owner takes set-id bits away), then time.
@@ -204,16 +202,13 @@ impl<'a> Writer<'a> {
             let directory = self.tree.writable(path)?;
             self.set_attributes(directory.as_fd(), path, member)?;
         }
-        let (uid, gid, time) = (said.uid, said.gid, Some(member.time));
-        self.tree.ledger.directory(
-            path,
-            Last {
-                mode: self.mode(said.mode),
-                uid,
-                gid,
-                time,
-            },
-        )?;
+        let last = Last {
+            mode: self.mode(said.mode),
+            uid: said.uid,
+            gid: said.gid,
+            time: Some(member.time),
+        };
+        self.tree.ledger.directory(path, last)?;
         self.record(path, said)
     }
 
@@ -262,21 +257,23 @@ impl<'a> Writer<'a> {
     fn linked(&mut self, member: &Member) -> Result<(Spot, FileStat)> {
         target(member)?;
         let path = clean(&member.link, self.options.limits)?;
-        let wrong = |why: &str| {
-            let to = shown(&path);
-            refused(
-                &member.name,
-                format!("it is a hard link to `{to}`, which is {why}"),
-            )
+        let absent = || Error::HardLink {
+            name: shown(&member.name),
+            to: path.clone(),
+            later: false,
         };
-        let from = self.tree.existing(&path)?;
+        let from = match self.tree.existing(&path) {
+            Err(Error::Absent { linked: false, .. }) => return Err(absent()),
+            other => other?,
+        };
         let stat = match look(&from) {
-            Err(Errno::ENOENT) => return Err(wrong("not in this layer")),
+            Err(Errno::ENOENT) => return Err(absent()),
             other => other.map_err(system(&from.path, "looked up"))?,
         };
         let kinds = [libc::S_IFREG, libc::S_IFLNK, libc::S_IFIFO];
         if !kinds.iter().any(|kind| is(&stat, *kind)) {
-            return Err(wrong("no file"));
+            let why = format!("it is a hard link to `{}`, which is no file", shown(&path));
+            return Err(refused(&member.name, why));
         }
         Ok((from, stat))
     }
@@ -291,7 +288,8 @@ impl<'a> Writer<'a> {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fifo = openat(&spot.parent, spot.name.as_c_str(), flags, Mode::empty())
             .map_err(system(&spot.path, "opened"))?;
-        self.finish(&fifo, spot, said, self.mode(member.mode), member.time)?;
+        let mode = self.mode(member.mode);
+        self.finish(&fifo, spot, said, mode, member.time)?;
         self.drop_attributes(member);
         self.record(&spot.path, said)
     }
@@ -320,7 +318,9 @@ impl<'a> Writer<'a> {
     }
 
     /// When all entries are made: what directories wait for.
-    pub(super) fn close(mut self, diff_id: Digest) -> Result<Unpacked> {
+    pub(super) fn close(mut self, archive: Archive<'_>) -> Result<Unpacked> {
+        self.dropped.global_values = archive.global_values();
+        let diff_id = archive.finish()?;
         for (path, last) in self.tree.ledger.directories() {
             let directory = self.tree.writable(&path)?;
             self.set_owner(directory.as_fd(), &path, last.uid, last.gid)?;

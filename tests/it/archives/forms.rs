@@ -335,3 +335,40 @@ fn pull_takes_layouts_and_archives() {
     }
     shop.sbx(["pull", "oci:"]).out().code(2).says("write oci:DIR");
 }
+
+#[test]
+fn times_that_are_none_are_listed_as_a_dash() {
+    let times = [
+        json!(""),
+        json!("0001-01-01T00:00:00Z"),
+        json!("yesterday"),
+        json!("2024-02-30T00:00:00Z"),
+        Value::Null,
+        json!("2020-01-02T03:04:05Z"),
+    ];
+    let shop = Shop::new();
+    for (at, time) in times.iter().enumerate() {
+        let mut image = Image::new().layer([Entry::file("x", "x")]);
+        image.config["created"] = time.clone();
+        image.config["history"] = json!([{ "created": time, "created_by": "COPY" }]);
+        let name = format!("localhost/t{at}:1");
+        shop.files
+            .write("a.tar", packed(&image.build().files(Some(&name))));
+        shop.sbx(["load", "-q", "-i", "a.tar"]).out().ok();
+        let wanted = if at + 1 == times.len() { "years" } else { "-" };
+        let column = |verb: &[&str], at: usize| {
+            let table = shop.sbx(verb.iter().copied()).out().ok();
+            let line = table
+                .lines()
+                .find(|line| line.contains("COPY") || line.contains(name.trim_end_matches(":1")));
+            let words: Vec<_> = line.expect("a line").split_whitespace().collect();
+            let ago = words
+                .iter()
+                .position(|word| *word == "ago")
+                .map_or(at, |ago| ago - 1);
+            words[ago].to_owned()
+        };
+        assert_eq!(column(&["images"], 3), wanted, "images: {time}");
+        assert_eq!(column(&["history", &name], 0), wanted, "history: {time}");
+    }
+}

@@ -56,6 +56,28 @@ fn entrypoint_and_command() {
 }
 
 #[test]
+fn entrypoint_of_one_empty_word_is_none() {
+    let image = with(&[("Entrypoint", json!([""])), ("Cmd", json!(["/bin/say", "b"]))]);
+    let Some((home, name)) = image.and_then(|image| there(image, "reset-entry:1")) else {
+        return;
+    };
+    assert_eq!(home.run("default", &[], &name, &[]).ok(), "/bin/say\nb");
+    assert_eq!(
+        home.run("default", &[], &name, &["other", "x"]).ok(),
+        "/bin/other\nx"
+    );
+    // A word that is empty in front of others is a program without a name.
+    let image = with(&[("Entrypoint", json!(["", "a"]))]);
+    let Some((home, name)) = image.and_then(|image| there(image, "odd-entry:1")) else {
+        return;
+    };
+    refused(
+        &home.run("default", &[], &name, &[]),
+        &["its first word is empty"],
+    );
+}
+
+#[test]
 fn an_image_without_a_command_says_so() {
     let image = with(&[("Cmd", json!(null))]);
     let Some((home, name)) = image.and_then(|image| there(image, "no-command:1")) else {

@@ -1,5 +1,6 @@
 //! Images as roots: what their layers come to, what sbx adds to them, and whose their files are.
 
+use super::liar::Liar;
 use super::place::{Home, refused};
 use crate::util::daemon;
 use crate::util::image::{Built, Image, Packing};
@@ -174,13 +175,13 @@ fn as_many_layers_as_overlay_takes() {
             Entry::file("last", n.to_string()),
         ]);
     }
-    let liar = super::liar::Liar::of(&image.clone().build());
+    let liar = Liar::of(&image.clone().build());
     let home = Home::new();
     assert_eq!(
         home.sh(&liar.name(), "ls /n | busybox wc -l; cat /last").ok(),
         "499\n499"
     );
-    let more = super::liar::Liar::of(&image.layer([Entry::file("last", "500")]).build());
+    let more = Liar::of(&image.layer([Entry::file("last", "500")]).build());
     refused(
         &home.sh(&more.name(), "true"),
         &[&more.name(), "501 layers", "500"],
@@ -196,7 +197,7 @@ fn the_same_layer_twice_and_an_empty_one() {
         .layer([Entry::file(".wh.twice", "")])
         .layer(twice())
         .layer([]);
-    let liar = super::liar::Liar::of(&image.build());
+    let liar = Liar::of(&image.build());
     assert_eq!(Home::new().sh(&liar.name(), "cat /twice").ok(), "yes");
 }
 
@@ -250,4 +251,33 @@ fn plan_and_why_say_what_of_the_image_decides() {
     let why = |path: &str| home.sbx(["why", "--path", path, &name]).out().stdout();
     assert!(why("/bin/sh").contains("image"), "{}", why("/bin/sh"));
     assert!(why("/proc/1/root").contains("proc"), "{}", why("/proc/1/root"));
+}
+
+#[test]
+fn set_id_bits_of_a_layer_stay_with_a_range_and_are_told_when_left_out() {
+    let program = Entry::program("su", "x").mode(0o4755).owner(0, 0);
+    let Some(image) = Image::busybox() else { return };
+    let name = Liar::of(&image.layer([program]).build()).name();
+    let told = "left out of the image's files: set-id bits (1)";
+    // Root is given a range whatever it says.
+    let one_id = if is_root() { "4755" } else { "755" };
+    for (map, mode) in [("range", "4755"), ("caller", one_id)] {
+        if map == "range" && !range() {
+            continue;
+        }
+        let home = Home::new();
+        let out = home.sbx(["pull", "--map", map, &name]).out();
+        out.code(0);
+        assert_eq!(
+            out.stderr().contains(told),
+            map == "caller",
+            "{map}: {}",
+            out.stderr()
+        );
+        let flags = ["--map", map];
+        let script = "stat -c %a /su; grep -c '^[0-9]* [0-9]* [0-9:]* [^ ]* / .*nosuid' /proc/self/mountinfo; \
+                      grep NoNewPrivs /proc/self/status";
+        let out = home.run("default", &flags, &name, &["/bin/sh", "-c", script]);
+        assert_eq!(out.ok(), format!("{mode}\n1\nNoNewPrivs:\t1"), "{map}");
+    }
 }

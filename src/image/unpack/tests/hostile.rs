@@ -1,6 +1,6 @@
 //! Layers that are made to reach outside, or to hurt. Every room's canary is compared after each.
 
-use super::archive::{Tar, head};
+use super::archive::{Tar, head, record};
 use super::{Room, said};
 use crate::image::limits::Limits;
 use crate::image::owner::Ownership;
@@ -193,6 +193,14 @@ fn what_cannot_be_is_refused_with_a_reason() {
         ("at least one byte", Tar::default().hard_link("x", "")),
         ("not in this layer", Tar::default().hard_link("x", "y")),
         ("not in this layer", Tar::default().hard_link("x", "a/b/y")),
+        (
+            "`x`: it is a hard link to `y`, which comes later in the archive",
+            Tar::default().hard_link("x", "./y").file("z", b"").file("y", b""),
+        ),
+        (
+            "`x`: it is a hard link to `a/b/y`, which comes later in the archive",
+            Tar::default().hard_link("x", "a/b/y").file("/a/b/y", b"1"),
+        ),
         ("no file", Tar::default().directory("d").hard_link("x", "d")),
         ("no file", Tar::default().file(".wh.d", b"").hard_link("x", "d")),
         (
@@ -297,11 +305,82 @@ fn an_owner_that_is_not_mapped_is_named() {
 }
 
 #[test]
+fn messages_name_the_entry() {
+    let mut odd = head(b'0', "bin/\x1b[31m");
+    odd.flag = b'Z';
+    let mut damaged = Tar::default().file("a", b"").file("b", b"");
+    damaged.0[512] ^= 1;
+    let long = [b"x/".repeat(80), b"y".to_vec()].concat();
+    for (tar, place) in [
+        (
+            Tar::default().file("a", b"").put(odd),
+            "entry 2 (`bin/\\u{1b}[31m`): ",
+        ),
+        (
+            Tar::default().pax(&[("path", b"p")]).put(head(b'Z', "short")),
+            "entry 1 (`p`): ",
+        ),
+        (
+            Tar::default()
+                .entry(head(b'L', "L"), &long)
+                .put(head(b'Z', "short")),
+            "entry 1 (`x/x/",
+        ),
+        (damaged, "entry 2 (behind `a`): the checksum"),
+        (
+            Tar::default().file("a", b"").entry(head(b'x', "p"), b"bad"),
+            "entry 2 (behind `a`): a record",
+        ),
+        (Tar::default().entry(head(b'x', "p"), b"bad"), "entry 1: a record"),
+    ] {
+        let why = Room::new().refused(tar);
+        assert!(why.starts_with(place), "{place} {why}");
+    }
+}
+
+#[test]
+fn global_headers_are_counted_or_refused() {
+    let global = |records: &[(&str, &[u8])]| {
+        let data: Vec<u8> = records
+            .iter()
+            .flat_map(|(key, value)| record(key.as_bytes(), value))
+            .collect();
+        Tar::default().entry(head(b'g', "global"), &data)
+    };
+    for (records, count) in [
+        (
+            &[("comment", &b"0123"[..]), ("mtime", b""), ("uname", b"me")][..],
+            0,
+        ),
+        (
+            &[("mtime", b"5"), ("uid", b"7"), ("SCHILY.xattr.user.a", b"b")],
+            3,
+        ),
+    ] {
+        let room = Room::new();
+        let unpacked = room.single(global(records).file("x", b"data"));
+        assert_eq!(unpacked.dropped.global_values, count, "{records:?}");
+        assert_eq!((unpacked.entries, unpacked.owners.len()), (1, 0));
+        let told = unpacked.dropped.told().unwrap_or_default();
+        assert_eq!(
+            told.contains("values of pax global headers (3)"),
+            count == 3,
+            "{told}"
+        );
+    }
+    for key in ["path", "linkpath", "size", "GNU.sparse.size"] {
+        let why = Room::new().refused(global(&[(key, b"1")]).file("x", b""));
+        assert!(why.contains("to all entries that follow"), "{key}: {why}");
+    }
+    Room::new().refused(Tar::default().entry(head(b'g', "g"), b"bad").file("x", b""));
+}
+
+#[test]
 fn sizes_that_are_lies_write_nothing_large() {
     let mut huge = head(b'0', "x");
     huge.size = 0o77_777_777_777;
     let why = Room::new().refused(Tar::default().raw(&huge, b"short"));
-    assert!(why.contains("in the middle of entry 1"), "{why}");
+    assert!(why.contains("in the middle of entry 1 (`x`)"), "{why}");
     let limits = Limits {
         unpacked: Bytes(1 << 20),
         ..Limits::default()

@@ -223,6 +223,7 @@ fn set_id_bits_and_owners_stand_beside_the_callers_files() {
             .put(head(b'2', "l").link("x").owner(3, 4)),
     );
     assert_eq!((mode(&room.at("su")), mode(&room.at("mail"))), (0o755, 0o1775));
+    assert_eq!(unpacked.dropped.set_ids, 2);
     let owner = |path: &str, uid, gid, mode| Owner {
         path: path.into(),
         uid,

@@ -77,9 +77,10 @@ fn damage_and_what_follows_are_refused() {
     for (compression, pack) in &packings()[1..] {
         let whole = pack(&layer());
         for behind in [
-            &b"\0"[..],
-            b"x",
-            &[0; 600],
+            &b"x"[..],
+            b"\0x",
+            &[[0; 99_999], [1; 99_999]].concat(),
+            &[&[0][..], &whole].concat(),
             b"\x1f",
             b"\x1f\x8b",
             b"\x28\xb5",
@@ -108,6 +109,20 @@ fn damage_and_what_follows_are_refused() {
             packed(&layer(), *compression, &Limits::default()).is_err(),
             "{compression:?} of a tar"
         );
+    }
+}
+
+#[test]
+fn zeros_behind_a_gzip_member_are_ignored() {
+    let bytes = layer();
+    for padding in [1, 7, 600, 200_000] {
+        let parts = [gzip(&bytes[..1000]), gzip(&bytes[1000..]), vec![0; padding]].concat();
+        let unpacked = packed(&parts, Compression::Gzip, &Limits::default()).expect("a layer");
+        assert_eq!(unpacked.diff_id, Digest::of(&bytes), "{padding}");
+        // zstd(1) refuses them.
+        let parts = [zstd(&bytes), vec![0; padding]].concat();
+        let why = packed(&parts, Compression::Zstd, &Limits::default()).expect_err("refused");
+        assert!(why.contains("followed by something else"), "{padding}: {why}");
     }
 }
 
