@@ -348,3 +348,28 @@ fn verbs_and_flags_that_the_documents_name_exist() {
         none(unknown_words(name, &document(&files, name), &files));
     }
 }
+
+/// Whether a line of a shell builds one of the two programs alone: `cargo run` builds the one that it runs.
+fn builds_one(line: &str) -> bool {
+    line.split(['|', ';', '&']).any(|command| {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        words.first() == Some(&"cargo") && (words.contains(&"run") || words.contains(&"--bin"))
+    })
+}
+
+#[test]
+fn commands_of_the_readme_build_both_programs() {
+    assert!(builds_one("a && cargo run --release -- run host"));
+    assert!(builds_one("cargo build --bin sbx"));
+    assert!(!builds_one(
+        "cargo build --release && target/release/sbx run host -- cargo-x"
+    ));
+    let readme = document(&project(), "README.md");
+    let shown: Vec<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .collect();
+    assert!(shown.iter().any(|line| line.contains("cargo build --release")));
+    let wrong: Vec<_> = shown.into_iter().filter(|line| builds_one(line)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
