@@ -22,18 +22,23 @@ use std::os::fd::AsFd;
 /// Arguments of `doctor`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Each line is one probe: works, degraded or missing; under what does not work whole stand what follows from it for a run,
-and what mends it. Everything is really tried, in processes that end with it; nothing is left behind or changed.
+Each line is one probe: works, degraded or missing. Below a probe that does not work stand its \
+    consequences for a run, and the fix. Everything is really tried, in processes that end with it; nothing \
+    is left behind or changed.
 
 Examples:
-  sbx doctor                                           everything
-  sbx doctor cgroup id-maps                            these only, with what was looked at
-  sbx doctor --json | jq '.findings[] | select(.state != \"works\")'
+  sbx doctor
+      Everything
+  sbx doctor cgroup id-maps
+      These probes only, with their details
+  sbx doctor --json | jq .run.losses
+      What a run under the default profile would lack
 
---json prints one object: `run` (`works`, `reason`, `hints`, `losses` of a run under the default profile), `findings` (each
-`probe`, `state`, `found`, `follows`, `mend` or null, `details`) and `host` (every fact as `run` and `plan` use it).
+--json prints one object: `run` (`works`, `reason`, `hints`, `losses` of a run under the default \
+    profile), `findings` (each `probe`, `state`, `found`, `follows`, `mend` or null, `details`) and `host` \
+    (every fact as `run` and `plan` use it).
 
-Exit codes: 0 when a run under the default profile works, 1 when it does not, whatever words are given.")]
+Exit codes: 0 a run under the default profile works; 1 it does not, whatever words are given.")]
 pub struct DoctorArgs {
     /// Only these probes, with more detail
     #[arg(value_name = "WORD", value_parser = PossibleValuesParser::new(findings::words()))]

@@ -10,8 +10,10 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  sbx man run | man -l -                       read one page
-  sbx man --out ~/.local/share/man/man1        install all of them")]
+  sbx man run | man -l -
+      Read one page
+  sbx man --out ~/.local/share/man/man1
+      Install all of them")]
 pub struct ManArgs {
     /// Page of one verb; the overview when left out
     #[arg(value_name = "VERB")]
@@ -25,7 +27,7 @@ pub struct ManArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  sbx completions bash > ~/.local/share/bash-completion/completions/sbx
+  sbx completions bash >> ~/.bash_completion
   sbx completions zsh > ~/.zfunc/_sbx
   sbx completions fish > ~/.config/fish/completions/sbx.fish")]
 pub struct CompletionsArgs {

@@ -28,6 +28,8 @@ pub mod run;
 pub mod sandbox_args;
 mod store;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text_file;
 mod time;
 pub mod volume;
@@ -49,10 +51,14 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  sbx run --profile strict host -- ./downloaded-tool    run it with this directory read-only and nothing else of yours
-  sbx plan --profile strict host -- ./downloaded-tool   what that would do, step by step, without doing it
-  sbx why --path ~/.ssh/id_rsa --op read                whether something can be done inside, and what decides
-  sbx doctor                                            what this machine can give, and what mends what it cannot";
+  sbx run --profile strict host -- ./downloaded-tool
+      Run it with this directory read-only and nothing else of yours
+  sbx plan --profile strict host -- ./downloaded-tool
+      Print what that would do, step by step, without doing it
+  sbx why --path ~/.ssh/id_rsa --op read
+      Whether something can be done inside, and what decides
+  sbx doctor
+      Check this machine and show how to fix what is missing";
 
 #[derive(Debug, Subcommand)]
 enum Verb {

@@ -24,10 +24,12 @@ pub struct PlanArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  sbx plan --profile strict host -- make           every step, with the line of the profile that asks for it
-  sbx plan --json host -- make | jq -r '.losses'   what this machine cannot give
+  sbx plan --profile strict host -- make
+      Every step, with the line of the profile that asks for it
+  sbx plan --json host -- make | jq -r '.losses'
+      What this machine cannot give
 
-Exit codes: 0, 2 the command line is wrong, 125 where `run` would refuse.";
+Exit codes: 0; 2 the command line is wrong; 125 where `run` would refuse.";
 
 /// Where the reasons start, when the step leaves room.
 const REASON_COLUMN: usize = 76;

@@ -13,15 +13,20 @@ use std::path::PathBuf;
 /// Arguments of `profile`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Profiles are looked up as a path (anything with a `/`, or that ends in .toml), then as
-$XDG_CONFIG_HOME/sbx/profiles/NAME.toml (~/.config when unset), then among the built-in ones.
+A profile is looked up as a path (anything with a `/`, or that ends in .toml), then as \
+    $XDG_CONFIG_HOME/sbx/profiles/NAME.toml (~/.config by default), then among the built-in ones.
 
 Examples:
-  sbx profile show strict                            the page itself, with its comments
-  sbx profile show build --resolved --origin         every value, and the line that sets it
-  sbx profile diff default ./mine.toml               what mine changes
-  sbx profile check ci/*.toml                        every fault, with its line
-  sbx profile schema > sbx-profile.schema.json       for editors")]
+  sbx profile show strict
+      The page itself, with its comments
+  sbx profile show build --resolved --origin
+      Every value, and the line that sets it
+  sbx profile diff default ./mine.toml
+      What mine.toml changes
+  sbx profile check ci/*.toml
+      Every fault, with its line
+  sbx profile schema > sbx-profile.schema.json
+      For editors")]
 pub struct ProfileArgs {
     #[command(subcommand)]
     verb: ProfileVerb,

@@ -61,14 +61,19 @@ impl RunArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  sbx run --profile strict host -- ./downloaded-tool     this directory read-only, no network
-  sbx run --profile build host -- make                   this directory writable
-  sbx run --workspace overlay --diff host -- ./install   see what it would change
-  sbx run -v ~/data:/data:ro host -- python3 job.py      one more directory
-  sbx run --timeout 10s --result r.json host -- ./job    a limit, and a record of the end
+  sbx run --profile strict host -- ./downloaded-tool
+      This directory read-only, no network
+  sbx run --profile build host -- make
+      This directory writable
+  sbx run --workspace overlay --diff host -- ./install
+      See what it would change
+  sbx run -v ~/data:/data:ro host -- python3 job.py
+      One more directory
+  sbx run --timeout 10s --result r.json host -- ./job
+      A time limit, and a record of the end
 
-Exit codes: the command's own; 125 sbx failed or refused, 126 the command cannot be executed, 127 it was not found,
-128+n it was killed by signal n.";
+Exit codes: the command's own; 125 sbx failed or refused; 126 the command cannot be executed; 127 it was \
+    not found; 128+n it was killed by signal n.";
 
 /// Runs. The exit code is the command's own, or 128 and the number of the signal that killed it.
 ///

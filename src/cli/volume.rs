@@ -25,12 +25,13 @@ pub struct VolumeArgs {
 const EXAMPLES: &str = "\
 Examples:
   sbx volume create data
-  sbx run -v data:/var/lib/app IMAGE          made when it is not there; its first use copies what the image has there
+  sbx run -v data:/var/lib/app IMAGE
+      Made when missing; its first use copies the image's files there
   sbx volume ls
   sbx volume inspect data | jq -r '.[].Mountpoint'
   sbx volume rm data
 
-Exit codes: 0, 1 one of several names could not be served, 2 the command line is wrong, 125 sbx failed.";
+Exit codes: 0; 1 one of several names failed; 2 the command line is wrong; 125 sbx failed.";
 
 #[derive(Debug, Clone, Subcommand)]
 enum Verb {

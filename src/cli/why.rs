@@ -18,12 +18,12 @@ use std::path::PathBuf;
 
 /// Arguments of `why`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = EXAMPLES, group = ArgGroup::new("question").required(true).args(["path", "syscall", "connect"]))]
+#[command(after_help = EXAMPLES, override_usage = "sbx why [OPTIONS] <QUESTION> [IMAGE] [COMMAND]...", group = ArgGroup::new("question").required(true).args(["path", "syscall", "connect"]))]
 pub struct WhyArgs {
-    /// A path inside
+    /// Path inside the sandbox
     #[arg(long, value_name = "PATH", help_heading = "Question")]
     path: Option<PathBuf>,
-    /// What to do with it
+    /// Operation on the path
     #[arg(
         long,
         value_enum,
@@ -32,10 +32,10 @@ pub struct WhyArgs {
         help_heading = "Question"
     )]
     op: Op,
-    /// A system call
+    /// System call
     #[arg(long, value_name = "NAME", help_heading = "Question")]
     syscall: Option<String>,
-    /// A TCP connection
+    /// TCP connection
     #[arg(long, value_name = "HOST:PORT", help_heading = "Question")]
     connect: Option<String>,
     /// Print one JSON object
@@ -47,12 +47,14 @@ pub struct WhyArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  sbx why --path ~/.ssh/id_rsa --op read --profile build     what decides, and the line that says so
-  sbx why --path Makefile --op write host -- make            with the same arguments as `run`
+  sbx why --path ~/.ssh/id_rsa --op read --profile build
+      What decides, and the line that says so
+  sbx why --path Makefile --op write host -- make
+      With the same arguments as `run`
   sbx why --syscall ptrace --profile strict
   sbx why --connect example.org:443
 
-Exit codes: 0 yes, 1 no, 2 the command line is wrong, 125 where `run` would refuse.";
+Exit codes: 0 yes; 1 no; 2 the command line is wrong; 125 where `run` would refuse.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Op {

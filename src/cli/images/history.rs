@@ -14,11 +14,13 @@ const WIDTH: usize = 80;
 /// Arguments of `history`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-The newest step first. PACKED is what the layer of a step takes in a registry; a step without a layer has none.
+The newest step comes first. PACKED is the size of the step's layer in a registry; a step without a \
+    layer has none.
 
 Examples:
   sbx history debian:12
-  sbx history --json debian:12 | jq -r '.[].created_by'   whole commands")]
+  sbx history --json debian:12 | jq -r '.[].created_by'
+      Whole commands")]
 pub struct HistoryArgs {
     /// The image: its name or its id
     #[arg(value_name = "IMAGE")]

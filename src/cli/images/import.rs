@@ -21,11 +21,13 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  sbx import rootfs.tar.gz mine:1                                  a tar, plain or packed by gzip or zstd
-  sbx import -c 'CMD [\"/bin/bash\"]' -c 'ENV LANG=C.UTF-8' rootfs/ mine
+  sbx import rootfs.tar.gz mine:1
+      A tar, plain or packed by gzip or zstd
+  sbx import -c 'CMD [\"/bin/bash\"]' rootfs/ mine
+      A directory, and the default command
   mmdebstrap bookworm | sbx import - debian:mine
 
-The same files make the same image. A name without a host is one below localhost/.")]
+The same files make the same image. A name without a host gets localhost/ before it.")]
 pub struct ImportArgs {
     /// A tar, a directory, or - for standard input
     #[arg(value_name = "FILE|DIR|-")]

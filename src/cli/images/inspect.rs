@@ -13,14 +13,16 @@ use serde_json::{Map, Value, json};
 /// Arguments of `inspect`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-One JSON array, an object for each image: id, digest, names, created, platform, config (with docker's keys), layers (the lowest first:
-digest, mediaType, size as packed, diffId, and for each map of ids that it is unpacked for what of it is left out of the files),
-diffIds, history.
+Prints one JSON array with an object for each image: id, digest, names, created, platform, config (with \
+    docker's keys), layers (the lowest first: digest, mediaType, size as packed, diffId, and for each id map \
+    that it is unpacked for, what was left out of the files), diffIds, history.
 
 Examples:
   sbx inspect debian:12
   sbx inspect debian:12 | jq -r '.[0].config.Cmd'
-  sbx inspect $(sbx images -q) | jq -r '.[] | \"\\(.names[0]) \\(.created)\"'")]
+      The default command
+  sbx inspect $(sbx images -q) | jq -r '.[].created'
+      When each image was made")]
 pub struct InspectArgs {
     /// Names and ids
     #[arg(value_name = "IMAGE", required = true)]

@@ -13,12 +13,16 @@ use std::collections::BTreeSet;
 /// Arguments of `images`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-SIZE is what an image takes on the disk, packed and unpacked; SHARED is the part of it that other images need too.
+SIZE is the size of an image on disk, packed and unpacked; SHARED is the part of it that other images \
+    need too.
 
 Examples:
-  sbx images                                              a line for each name
-  sbx images -q                                           ids alone
-  sbx images --json | jq -r '.[] | select(.names == []).id'   those that have lost their names")]
+  sbx images
+      A line for each name
+  sbx images -q
+      Ids alone
+  sbx images --json | jq -r '.[] | select(.names == []).id'
+      Images that have lost their names")]
 pub struct ImagesArgs {
     /// Print one JSON array, an object for each image: id, digest, names, created, platform, size, shared, unique, unpacked, damage
     #[arg(long, conflicts_with = "quiet")]

@@ -24,12 +24,17 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  sbx load -i debian.tar                an archive of docker, podman, skopeo or sbx, packed or not
-  docker save debian:12 | sbx load      the same through a pipe
-  sbx load layout/                      an OCI image layout, as umoci and skopeo make it
-  sbx load layout:tool                  the image `tool` of it alone
+  sbx load -i debian.tar
+      An archive of docker, podman, skopeo or sbx, packed or not
+  docker save debian:12 | sbx load
+      The same through a pipe
+  sbx load layout/
+      An OCI image layout, as umoci and skopeo make it
+  sbx load layout:tool
+      The image `tool` of that layout alone
 
-Prints the digest of each image and its names.")]
+Prints the digest of each image and its names. Images without a name are loaded where all lack one, and \
+    otherwise counted.")]
 pub struct LoadArgs {
     /// Archive, or directory of an OCI layout; append :NAME to load one image of several; - for standard input
     #[arg(value_name = "FILE", default_value = "-", conflicts_with = "input")]

@@ -20,14 +20,17 @@ use clap::Args;
 /// Arguments of `login`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-What is not given is asked for at the terminal. The registry is asked whether it takes the password, which is kept only then: where
-podman keeps it ($REGISTRY_AUTH_FILE, $XDG_RUNTIME_DIR/containers/auth.json), or by the helper that is named there. It is never an argument,
-since every user can read those.
+Asks for the name and the password that are not given, at the terminal. The password is kept only if the \
+    registry accepts it: where podman keeps it ($REGISTRY_AUTH_FILE, $XDG_RUNTIME_DIR/containers/auth.json), \
+    or by the helper that is configured there. It is never an argument, since every user can read those.
 
 Examples:
-  sbx login                                                docker.io; name and password are asked for
-  sbx login -u me --password-stdin quay.io < token         for scripts
-  sbx login registry.example:5000/team                     for the images below a path alone")]
+  sbx login
+      docker.io; asks for name and password
+  sbx login -u me --password-stdin quay.io < token
+      For scripts
+  sbx login registry.example:5000/team
+      For the images below one path")]
 pub struct LoginArgs {
     /// The name
     #[arg(short, long, value_name = "NAME")]
@@ -44,7 +47,8 @@ pub struct LoginArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  sbx logout                forgets who you are at docker.io
+  sbx logout
+      Forgets the credentials for docker.io
   sbx logout quay.io")]
 pub struct LogoutArgs {
     /// HOST[:PORT][/PATH], as it was logged in to

@@ -11,13 +11,16 @@ use clap::Args;
 /// Arguments of `prune`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Removed are images that have lost their names, packed and unpacked layers that no image needs, and what pulls that were interrupted have
-left. An image that a running sandbox uses always stays.
+Removes images that have lost their names, packed and unpacked layers that no image needs, and the \
+    remains of interrupted pulls. An image that a running sandbox uses always stays.
 
 Examples:
-  sbx prune                   what nobody can name any more
-  sbx prune -a                every image that is not in use
-  sbx prune -a --dry-run      what that would remove, and how much it would free")]
+  sbx prune
+      Images without a name
+  sbx prune -a
+      Every image that is not in use
+  sbx prune -a --dry-run
+      What that would remove, and how much it would free")]
 pub struct PruneArgs {
     /// Images with names too
     #[arg(short, long)]

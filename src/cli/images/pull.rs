@@ -37,16 +37,20 @@ pub enum When {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  sbx pull debian:12                                   of docker.io, or where registries.conf says that short names are
+  sbx pull debian:12
+      From docker.io, or the registries that registries.conf lists for short names
   sbx pull --platform linux/arm64 quay.io/team/tool:1
-  sbx pull --image-limit unpacked=100G big/model:3     a layer of more than 32 GiB
-  sbx pull oci-archive:tool.tar                        under the name that it has there
+  sbx pull --image-limit unpacked=100G big/model:3
+      A layer of more than 32 GiB
+  sbx pull oci-archive:tool.tar
+      From an archive, under the name that the image has there
 
-`sbx run` pulls what is not there by itself.
+`sbx run` pulls a missing image by itself.
 
-Short names, mirrors and registries without TLS stand in registries.conf (~/.config/containers, /etc/containers), authorities of single
-registries in certs.d/HOST[:PORT]/*.crt beside it or in /etc/docker. Passwords: `sbx login --help`. $http_proxy, $https_proxy, $no_proxy
-(names, addresses, networks) and $SSL_CERT_FILE hold as for curl; a proxy is reached by http or https.")]
+Short names, mirrors and registries without TLS are configured in registries.conf (~/.config/containers, \
+    /etc/containers); the authorities of single registries in certs.d/HOST[:PORT]/*.crt beside it or in \
+    /etc/docker. For passwords see `sbx login --help`. $http_proxy, $https_proxy, $no_proxy (names, \
+    addresses, networks) and $SSL_CERT_FILE work as for curl; a proxy is reached by http or https.")]
 pub struct PullArgs {
     /// Image: [HOST[:PORT]/]NAME[:TAG][@sha256:…], oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME]
     #[arg(value_name = "IMAGE")]

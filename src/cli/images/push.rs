@@ -22,10 +22,13 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  sbx push registry.example/team/tool:1                      an image of that name
-  sbx push tool registry.example/team/tool:1                 under another name
+  sbx push registry.example/team/tool:1
+      The image of that name
+  sbx push tool registry.example/team/tool:1
+      Under another name
 
-Credentials are those of `podman login` and `docker login`. What the registry has already is not sent again.")]
+Credentials are those of `podman login` and `docker login`. Blobs that the registry already has are not \
+    sent again.")]
 pub struct PushArgs {
     /// The image, by name or id
     #[arg(value_name = "IMAGE")]

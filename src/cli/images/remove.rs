@@ -12,15 +12,18 @@ use clap::Args;
 /// Arguments of `rmi`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-By a name, the name goes, and the image with its last one; by an id, the image with all its names. An image that a running sandbox uses
-stays, and so does its last name, whatever is said.
+A name is removed alone, and the image with its last name; an id removes the image with all its names. \
+    An image that a running sandbox uses stays, and keeps its last name.
 
-Exit codes: 0, 1 one of several could not be removed, 2 the command line is wrong, 125 sbx failed.
+Exit codes: 0; 1 one of several could not be removed; 2 the command line is wrong; 125 sbx failed.
 
 Examples:
-  sbx rmi debian:12           this name, and the image if it had no other
-  sbx rmi -f 3f2a9c01b7de     this image, whatever it is called
-  sbx rmi -f $(sbx images -q) all that are not in use")]
+  sbx rmi debian:12
+      This name, and the image if it has no other
+  sbx rmi -f 3f2a9c01b7de
+      This image with all its names
+  sbx rmi -f $(sbx images -q)
+      All images that are not in use")]
 pub struct RmiArgs {
     /// By an id, also an image with several names; one that is not there is no failure
     #[arg(short, long)]

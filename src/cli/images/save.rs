@@ -24,9 +24,11 @@ enum Written {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
-  sbx save -o debian.tar debian:12                        podman, skopeo and sbx read it
+  sbx save -o debian.tar debian:12
+      Read by podman, skopeo and sbx
   sbx save --format docker-archive debian:12 | docker load
-  sbx save -o both.tar debian:12 alpine:3                 several images, what they share once
+  sbx save -o both.tar debian:12 alpine:3
+      Several images; shared layers are written once
 
 The same images make the same bytes.")]
 pub struct SaveArgs {

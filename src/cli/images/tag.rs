@@ -12,11 +12,13 @@ use std::collections::BTreeMap;
 /// Arguments of `tag`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Whatever had the name loses it; an image that had no other stays without one until `sbx prune`.
+An image that had the name before loses it; without another name it stays until `sbx prune`.
 
 Examples:
-  sbx tag debian:12 base                       `sbx run base` runs it
-  sbx tag 3f2a9c01b7de registry:5000/me/app:1  an id is as good as a name")]
+  sbx tag debian:12 base
+      `sbx run base` runs it
+  sbx tag 3f2a9c01b7de registry:5000/me/app:1
+      An id names an image as well")]
 pub struct TagArgs {
     /// The image: its name or its id
     #[arg(value_name = "SOURCE")]

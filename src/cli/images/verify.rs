@@ -15,14 +15,15 @@ const EVERY: Duration = Duration::from_millis(200);
 /// Arguments of `verify`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Every blob is hashed again, and everything that an image needs is looked for. What is only not unpacked, or was put there by another
-program, is told and is no damage.
+Hashes every blob again and looks for everything that an image needs. Layers that are not unpacked, and \
+    files of other programs, are reported but are not damage.
 
-Exit codes: 0 nothing is damaged, 1 something is.
+Exit codes: 0 nothing is damaged; 1 something is damaged.
 
 Examples:
   sbx verify
-  sbx verify --json | jq -r '.findings[] | select(.damage).text'")]
+  sbx verify --json | jq '.findings[] | select(.damage)'
+      The damage alone")]
 pub struct VerifyArgs {
     /// Print one JSON object: damaged, findings (each kind, damage, text, and image, blob or path)
     #[arg(long)]
