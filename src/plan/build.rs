@@ -7,7 +7,7 @@ use super::limits::{self, Ceilings, written_root};
 pub(super) use super::loss::Ledger;
 use super::loss::Refusal;
 use super::step::{Holder, Namespaces, Plan, Planned, ProcKind, Step};
-use super::{Facts, groups, landlock, notes, one_id, sockets};
+use super::{Facts, groups, landlock, notes, one_id, set_id, sockets};
 use crate::model::host::{Fact, ProcMount};
 use crate::model::{Host, Processors, Protection};
 use crate::policy::{Policy, Root};
@@ -41,7 +41,7 @@ pub fn build(policy: &Policy, host: &Host, facts: &Facts) -> Result<Plan, Refusa
         &mut ledger,
         &mut steps,
     )?;
-    finish(policy, facts, (&identity, &ceilings), &mut steps);
+    finish(policy, (host, facts), (&identity, &ceilings), &mut steps);
     written_root(policy, &mut steps, &mut ledger)?;
     let mut notes = policy.notes.clone();
     notes.extend(ceilings.note(policy, host));
@@ -264,7 +264,7 @@ fn capabilities(policy: &Policy, identity: &Identity, steps: &mut Vec<Planned>) 
 
 fn finish(
     policy: &Policy,
-    facts: &Facts,
+    (host, facts): (&Host, &Facts),
     (identity, ceilings): (&Identity, &Ceilings),
     steps: &mut Vec<Planned>,
 ) {
@@ -286,9 +286,10 @@ fn finish(
         "no descriptor of the caller's reaches the command",
     );
     if let Some(table) = &policy.syscalls {
+        let table = ceilings.guarded(one_id::filter(policy, table, identity));
         add(
             steps,
-            Step::Seccomp(ceilings.guarded(one_id::filter(policy, table, identity))),
+            Step::Seccomp(set_id::filter(table, policy, host, identity, steps)),
             "[syscalls]",
         );
     }

@@ -14,6 +14,7 @@ mod loss;
 mod notes;
 mod one_id;
 mod place;
+mod set_id;
 mod sockets;
 mod step;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use super::errno::{EAFNOSUPPORT, ENOTTY, EOPNOTSUPP, EPERM};
 use super::ids::{self, OWN_IDS};
 use super::ioctls;
+use super::modes::{self, SET_ID_BITS};
 use super::sockets;
 use super::verdict::{Answer, Check, Comparison, Condition, Match, Rule, Width, equal, masked, not_equal};
 
@@ -133,6 +134,11 @@ pub const GUARDS: &[Guard] = &[
         about: "setuid, chown and their kin with ids other than -1 and those of the command: EPERM",
         checks: |_| ids::checks(None).collect(),
     },
+    Guard {
+        name: SET_ID_BITS,
+        about: "set-user-id and set-group-id bits where files of the caller's could get them: EPERM; openat2: ENOSYS",
+        checks: |_| modes::checks(),
+    },
 ];
 
 const PR_SET_MM: u32 = 35;
@@ -238,6 +244,7 @@ pub(super) fn only(errno: u16, rules: Vec<Rule>) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seccomp::errno::ENOSYS;
     use crate::seccomp::table;
     use sockets::Family::{Inet, Inet6, NetlinkRoute, Unix};
 
@@ -263,7 +270,8 @@ mod tests {
             for (call, check) in guard.checks(&[Unix]) {
                 assert!(table::number(call).is_some(), "{}: {call}", guard.name);
                 assert!(
-                    !check.rules.is_empty() && check.rules.iter().all(|rule| !rule.is_empty()),
+                    (call == "openat2" || !check.rules.is_empty())
+                        && check.rules.iter().all(|rule| !rule.is_empty()),
                     "{}",
                     guard.name
                 );
@@ -347,6 +355,21 @@ mod tests {
             ("mknod-types", "mknod", &[0, 0o60_644], Some(EPERM)),
             ("mknod-types", "mknodat", &[0, 0, 0o20_666], Some(EPERM)),
             ("mknod-types", "mknodat", &[0, 0, 0o140_777], None),
+            ("set-id-bits", "chmod", &[0, 0o755], None),
+            ("set-id-bits", "chmod", &[0, 0o4755], Some(EPERM)),
+            ("set-id-bits", "fchmod", &[0, HIGH | 0o2755], Some(EPERM)),
+            ("set-id-bits", "fchmodat2", &[0, 0, 0o1777], None),
+            // A mode counts where a file is made.
+            ("set-id-bits", "openat", &[0, 0, 0o102, 0o4755], Some(EPERM)),
+            (
+                "set-id-bits",
+                "openat",
+                &[0, 0, 0o20_200_001, 0o4755],
+                Some(EPERM),
+            ),
+            ("set-id-bits", "openat", &[0, 0, 0o200_000, 0o4755], None),
+            ("set-id-bits", "open", &[0, 0o102, 0o644], None),
+            ("set-id-bits", "openat2", &[], Some(ENOSYS)),
             // Pseudo-terminals of one's own.
             ("ioctl-list", "ioctl", &[0, 0x8004_5430], None),
             ("ioctl-list", "ioctl", &[0, 0x540e], None),

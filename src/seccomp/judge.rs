@@ -131,8 +131,13 @@ fn compare(check: &Check, extra: &[[u64; 6]]) {
 fn guards_are_compiled_as_seccompiler_does() {
     let families = Family::ALL.map(|(_, family)| family);
     for guard in GUARDS {
-        for (_, check) in guard.checks(&families) {
-            compare(&check, &[]);
+        // A check without rules is an answer, and never compiled.
+        for (_, check) in guard
+            .checks(&families)
+            .iter()
+            .filter(|(_, check)| !check.rules.is_empty())
+        {
+            compare(check, &[]);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`table`], [`errno`] | names and numbers of system calls and errors |
 //! | [`groups`] | `@files` and the other names for many calls |
-//! | [`guard`], [`ids`], [`sockets`] | conditions on arguments, by name |
+//! | [`guard`], [`ids`], [`modes`], [`sockets`] | conditions on arguments, by name |
 //! | [`policy`] | a profile's `[syscalls]` to a [`Table`] |
 //! | [`docker`] | Docker's JSON format to a [`Table`] |
 //! | [`verdict`], [`verdicts`] | what each call gets and who decided it; the model of the program |
@@ -31,6 +31,7 @@ pub mod interpret;
 mod ioctls;
 #[cfg(test)]
 mod judge;
+mod modes;
 #[cfg(test)]
 mod oracle;
 pub mod policy;

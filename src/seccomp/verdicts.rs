@@ -2,6 +2,7 @@
 
 use super::compile;
 use super::ids::{self, Ids};
+use super::modes;
 use super::program::{CompileError, Program};
 use super::table;
 use super::verdict::{Answer, Check, Verdict};
@@ -111,6 +112,22 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Takes a guard off. Guards and checks go in pairs, but for a call that a guard refuses whatever its arguments are.
+    fn lift(&mut self, guard: &str) {
+        let mut kept = self.guards.iter().map(|named| named.guard != guard);
+        match &mut self.verdict {
+            Verdict::Guarded { checks, .. } => checks.retain(|_| kept.next().unwrap_or(true)),
+            Verdict::Always(_) if kept.any(|kept| kept) => return,
+            Verdict::Always(answer) => *answer = Answer::Allow,
+        }
+        self.guards.retain(|named| named.guard != guard);
+        if self.guards.is_empty() {
+            self.verdict = Verdict::Always(Answer::Allow);
+        }
+    }
+}
+
 impl Table {
     /// A table of these calls, by rising number; every number that is not among them gets `others`.
     pub(super) fn new(kinds: Kinds, calls: Vec<(u32, Kind)>, others: Answer) -> Self {
@@ -183,6 +200,17 @@ impl Table {
                 if own && *check == before {
                     *check = after.clone();
                 }
+            }
+        }
+        self
+    }
+
+    /// The same without the guard `set-id-bits`.
+    #[must_use]
+    pub fn with_set_id_bits(mut self) -> Self {
+        for entry in &mut self.kinds.0 {
+            if entry.guards.iter().any(|named| named.guard == modes::SET_ID_BITS) {
+                entry.lift(modes::SET_ID_BITS);
             }
         }
         self

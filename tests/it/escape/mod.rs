@@ -10,6 +10,7 @@ mod kernel;
 mod limits;
 mod losses;
 mod masks;
+mod modes;
 mod mounts;
 mod names;
 mod namespaces;
