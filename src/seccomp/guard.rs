@@ -54,13 +54,15 @@ pub const GUARDS: &[Guard] = &[
     },
     Guard {
         name: "terminal-injection",
-        about: "ioctl TIOCSTI and TIOCLINUX, which type into a terminal: EPERM",
+        about: "ioctl TIOCSTI and TIOCLINUX, which type into a terminal, and TIOCSETD, which loads line disciplines: EPERM",
         checks: |_| {
             vec![(
                 "ioctl",
                 refuse(
                     EPERM,
-                    vec![vec![equal(1, ioctls::TIOCSTI)], vec![equal(1, ioctls::TIOCLINUX)]],
+                    [ioctls::TIOCSTI, ioctls::TIOCLINUX, ioctls::TIOCSETD]
+                        .map(|request| vec![equal(1, request)])
+                        .into(),
                 ),
             )]
         },
@@ -296,6 +298,7 @@ mod tests {
             ("terminal-injection", "ioctl", &[0, 0x5412], Some(EPERM)),
             ("terminal-injection", "ioctl", &[0, HIGH | 0x5412], Some(EPERM)),
             ("terminal-injection", "ioctl", &[0, HIGH | 0x541c], Some(EPERM)),
+            ("terminal-injection", "ioctl", &[0, HIGH | 0x5423], Some(EPERM)),
             ("terminal-injection", "ioctl", &[0, 0x5401], None),
             ("ioctl-list", "ioctl", &[0, 0x5401], None),
             ("ioctl-list", "ioctl", &[0, 0x5413], None),

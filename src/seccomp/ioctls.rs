@@ -4,6 +4,8 @@
 pub(super) const TIOCSTI: u32 = 0x5412;
 /// Pastes the selection into a virtual console (CVE-2023-28100).
 pub(super) const TIOCLINUX: u32 = 0x541c;
+/// Loads a line discipline (N_HDLC and others: CVE-2017-2636), on any terminal.
+pub(super) const TIOCSETD: u32 = 0x5423;
 
 /// What the guard `ioctl-list` lets through: terminals as their user uses them, pseudo-terminals of the sandbox's own devpts (script,
 /// tmux, openpty(3)), and what any descriptor knows. The caller's terminal is on no descriptor inside, so none of these reaches it.
@@ -12,7 +14,6 @@ pub(super) const TIOCLINUX: u32 = 0x541c;
 /// - `FICLONE`, `FICLONERANGE`: cp copies;
 /// - `FS_IOC_GETFLAGS`, `FS_IOC_SETFLAGS`, `FS_IOC_FSGETXATTR`: Landlock does not stop them; tar and cp go on without;
 /// - `SIOCGIF*`: there is only loopback to be listed;
-/// - `TIOCSETD`: loads line disciplines, which have been exploited more often than used;
 /// - `BLK*`, `RND*`, `KD*`, `VT*`, `LOOP_*`: no such device is there.
 pub(super) const LIST: [u32; 33] = [
     0x5401,      // TCGETS: isatty(3)
@@ -57,8 +58,8 @@ mod tests {
     #[test]
     fn numbers_are_those_of_libc() {
         assert_eq!(
-            (u64::from(TIOCSTI), u64::from(TIOCLINUX)),
-            (libc::TIOCSTI, libc::TIOCLINUX)
+            [TIOCSTI, TIOCLINUX, TIOCSETD].map(u64::from),
+            [libc::TIOCSTI, libc::TIOCLINUX, 0x5423]
         );
         for request in [
             libc::TCGETS,
