@@ -99,33 +99,70 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 256 && !name.starts_with('-') && !name.contains(char::is_control)
 }
 
-/// The ranges of a subuid(5) file that belong to a user, by name or by number, in the file's order.
+/// The lines of a subuid(5) file that belong to a user, by name or by number: the range of each that can be used, or why it cannot.
 ///
-/// A range that overlaps an earlier one of the same user is passed over: a map that held an id twice would be refused whole. So is
-/// one that holds id 0 or `own`, the user's own uid or gid, as newuidmap would refuse it too, or one that runs past the last id.
-pub(super) fn sub_ids(file: &[u8], name: Option<&str>, id: u32, own: u32) -> Vec<IdRange> {
-    let mut found: Vec<IdRange> = Vec::new();
+/// A range that overlaps an earlier one of the same user is refused: a map that held an id twice would be refused whole. So is one that
+/// holds id 0 or `own`, the user's own uid or gid, as newuidmap would refuse it too, or one that runs past the last id.
+fn entries<'a>(
+    file: &'a [u8],
+    name: Option<&str>,
+    id: u32,
+    own: u32,
+) -> Vec<(&'a [u8], Result<IdRange, String>)> {
+    let mut all: Vec<(&[u8], Result<IdRange, String>)> = Vec::new();
     for line in lines(file) {
-        let fields: Vec<&[u8]> = line.split(|b| *b == b':').collect();
-        let [owner, first, count] = fields.as_slice() else {
+        let mut fields = line.splitn(2, |b| *b == b':');
+        let owner = fields.next().unwrap_or_default();
+        let by_name = name.is_some_and(|n| owner == n.as_bytes());
+        let Some(rest) = fields.next().filter(|_| by_name || number(owner) == Some(id)) else {
             continue;
         };
-        let by_name = name.is_some_and(|n| owner == &n.as_bytes());
-        if !by_name && number(owner) != Some(id) {
-            continue;
-        }
-        let (Some(first), Some(count)) = (number(first), number(count)) else {
-            continue;
-        };
-        let Some(range) = range(first, count) else {
-            continue;
-        };
-        if holds(&range, 0) || holds(&range, own) || found.iter().any(|f| overlap(f, &range)) {
-            continue;
-        }
-        found.push(range);
+        let earlier = all.iter().filter_map(|(_, range)| range.as_ref().ok());
+        let range = usable(rest, own, earlier);
+        all.push((line, range));
     }
-    found
+    all
+}
+
+fn usable<'a>(
+    rest: &[u8],
+    own: u32,
+    mut earlier: impl Iterator<Item = &'a IdRange>,
+) -> Result<IdRange, String> {
+    let fields: Vec<&[u8]> = rest.split(|b| *b == b':').collect();
+    let numbers = match fields.as_slice() {
+        [first, count] => number(first).zip(number(count)),
+        _ => None,
+    };
+    let (first, count) = numbers.ok_or("write OWNER:FIRST:COUNT")?;
+    let range = match range(first, count) {
+        Some(range) => range,
+        None if count == 0 => return Err("it holds no id".into()),
+        None => return Err(format!("it runs past the last id, {}", u32::MAX - 1)),
+    };
+    if holds(&range, own) {
+        return Err(format!("it holds your own id, {own}"));
+    }
+    if holds(&range, 0) {
+        return Err("it holds id 0".into());
+    }
+    match earlier.any(|earlier| overlap(earlier, &range)) {
+        true => Err("it overlaps an earlier line of yours".into()),
+        false => Ok(range),
+    }
+}
+
+/// The ranges of a subuid(5) file that belong to a user and can be used, in the file's order.
+pub(super) fn sub_ids(file: &[u8], name: Option<&str>, id: u32, own: u32) -> Vec<IdRange> {
+    let all = entries(file, name, id, own).into_iter();
+    all.filter_map(|(_, range)| range.ok()).collect()
+}
+
+/// The lines of a subuid(5) file that belong to a user and cannot be used, with the reason.
+pub(super) fn unusable(file: &[u8], name: Option<&str>, id: u32, own: u32) -> Vec<String> {
+    let all = entries(file, name, id, own).into_iter();
+    all.filter_map(|(line, range)| Some(format!("`{}`: {}", line.escape_ascii(), range.err()?)))
+        .collect()
 }
 
 /// Whose entries of a subuid(5) file overlap those of a user: both could change each other's files.
@@ -264,6 +301,34 @@ mod tests {
             ("annA:7:5\nan:7:5\n#ann:7:5\n ann:7:5\n", vec![]),
         ] {
             assert_eq!(ranges(file), expected, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn line_that_cannot_be_used_is_named_with_the_reason() {
+        for (file, reason) in [
+            ("ann:999:2\n", Some("`ann:999:2`: it holds your own id, 1000")),
+            (
+                "1000:4294967290:100\n",
+                Some("`1000:4294967290:100`: it runs past the last id, 4294967294"),
+            ),
+            ("ann:0:5\n", Some("it holds id 0")),
+            ("ann:5:0\n", Some("it holds no id")),
+            ("ann:5\n", Some("write OWNER:FIRST:COUNT")),
+            (
+                "ann:100000:10\n1000:100005:10\n",
+                Some("`1000:100005:10`: it overlaps an earlier line of yours"),
+            ),
+            ("ann:100000:10\nbert:1:2\n", None),
+        ] {
+            let found = unusable(file.as_bytes(), Some("ann"), 1000, 1000);
+            match reason {
+                Some(reason) => assert!(
+                    found.len() == 1 && found[0].contains(reason),
+                    "{file:?}: {found:?}"
+                ),
+                None => assert!(found.is_empty(), "{file:?}: {found:?}"),
+            }
         }
     }
 

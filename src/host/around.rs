@@ -17,6 +17,8 @@ pub(crate) struct Around {
     pub(crate) store: Store,
     /// Entries of others that overlap the caller's sub-ids: the file and whose entry it is.
     pub(crate) shared_sub_ids: Vec<(String, String)>,
+    /// The caller's lines that cannot be used: the file, and the line with the reason.
+    pub(crate) unusable_sub_ids: Vec<(String, String)>,
     /// This process's line of `/proc/self/cgroup` for cgroup v2.
     pub(crate) own_cgroup: Option<String>,
     /// systemd is the machine's init.
@@ -58,15 +60,8 @@ pub(super) fn look(caller: &Caller, program: Option<&Path>) -> Around {
             variable("XDG_DATA_HOME").map(PathBuf::from),
             caller.home.as_deref(),
         ),
-        shared_sub_ids: [("/etc/subuid", caller.uid), ("/etc/subgid", caller.gid)]
-            .into_iter()
-            .flat_map(|(file, own)| {
-                let text = files::read(Path::new(file)).unwrap_or_default();
-                accounts::shared(&text, caller.name.as_deref(), caller.uid, own)
-                    .into_iter()
-                    .map(|owner| (file.to_owned(), owner))
-            })
-            .collect(),
+        shared_sub_ids: of_sub_ids(caller, accounts::shared),
+        unusable_sub_ids: of_sub_ids(caller, accounts::unusable),
         own_cgroup: own.lines().find_map(|l| l.strip_prefix("0::")).map(str::to_owned),
         systemd: Path::new("/run/systemd/system").is_dir(),
         user_systemd: Path::new("/run/user")
@@ -74,6 +69,20 @@ pub(super) fn look(caller: &Caller, program: Option<&Path>) -> Around {
             .join("systemd/private")
             .exists(),
     }
+}
+
+/// What `ask` finds in `/etc/subuid` and `/etc/subgid`, each with the file.
+fn of_sub_ids(
+    caller: &Caller,
+    ask: fn(&[u8], Option<&str>, u32, u32) -> Vec<String>,
+) -> Vec<(String, String)> {
+    let both = [("/etc/subuid", caller.uid), ("/etc/subgid", caller.gid)];
+    let each = both.into_iter().flat_map(|(file, own)| {
+        let text = files::read(Path::new(file)).unwrap_or_default();
+        let found = ask(&text, caller.name.as_deref(), caller.uid, own);
+        found.into_iter().map(move |words| (file.to_owned(), words))
+    });
+    each.collect()
 }
 
 /// The first executable `sbx` of `$PATH`, as a shell looks for it.

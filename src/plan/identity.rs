@@ -154,7 +154,7 @@ fn range(host: &Host, policy: &Policy, ids: (u32, u32)) -> Result<Identity, Refu
     let Some(maps) = range_maps(host) else {
         return refuse(
             policy,
-            "no sub-ids: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` as root, or use caller",
+            "no sub-ids that can be used: `sbx doctor id-maps` shows how to get them; or use caller",
         );
     };
     mapped(host, policy, maps, ids, false)
@@ -164,16 +164,14 @@ fn range(host: &Host, policy: &Policy, ids: (u32, u32)) -> Result<Identity, Refu
 fn range_maps(host: &Host) -> Option<(IdMap, IdMap)> {
     let helpers = &host.id_helpers;
     helpers.newuidmap.ready().and(helpers.newgidmap.ready())?;
-    let map = |own: u32, sub: &IdRange| {
-        let own = IdRange {
-            inside: 0,
-            host: own,
-            count: 1,
-        };
-        IdMap(vec![own, IdRange { inside: 1, ..*sub }])
-    };
-    let (uids, gids) = (helpers.subuid.first()?, helpers.subgid.first()?);
-    Some((map(host.caller.uid, uids), map(host.caller.gid, gids)))
+    if helpers.subuid.is_empty() || helpers.subgid.is_empty() {
+        return None;
+    }
+    let map = userns::whole_range;
+    Some((
+        map(host.caller.uid, &helpers.subuid),
+        map(host.caller.gid, &helpers.subgid),
+    ))
 }
 
 /// The maps that the files of an image are unpacked for; `None` stands for one id, the caller's. `host` needs its id helpers looked up.

@@ -14,8 +14,11 @@ const LINES: usize = 340;
 /// With what is wrong, and what would be right.
 pub(super) fn maps(userns: &Userns, host: &Host) -> Result<(IdMap, IdMap), String> {
     let (caller, helpers) = (&host.caller, &host.id_helpers);
-    let first = |all: &[IdRange]| all.first().copied().filter(|_| helpers.lack().is_none());
-    let (uids, gids) = (first(&helpers.subuid), first(&helpers.subgid));
+    let usable = helpers.lack().is_none();
+    let (uids, gids): (&[IdRange], &[IdRange]) = match usable {
+        true => (&helpers.subuid, &helpers.subgid),
+        false => (&[], &[]),
+    };
     match userns {
         Userns::KeepId { .. } if caller.writes_maps => {
             Err("keep-id would give root's own id to the sandbox: run sbx as an ordinary user, or write --map host-root".into())
@@ -23,9 +26,9 @@ pub(super) fn maps(userns: &Userns, host: &Host) -> Result<(IdMap, IdMap), Strin
         Userns::KeepId { uid, gid } => {
             let (uid, gid) = (uid.unwrap_or(caller.uid), gid.unwrap_or(caller.gid));
             // One of the two without the other would be a map that no image could be unpacked for.
-            Ok(match uids.zip(gids) {
-                Some((users, groups)) => (around(uid, caller.uid, users), around(gid, caller.gid, groups)),
-                None => (IdMap::single(uid, caller.uid), IdMap::single(gid, caller.gid)),
+            Ok(match uids.is_empty() || gids.is_empty() {
+                false => (around(uid, caller.uid, uids), around(gid, caller.gid, gids)),
+                true => (IdMap::single(uid, caller.uid), IdMap::single(gid, caller.gid)),
             })
         }
         Userns::Maps { uids: users, gids: groups } if caller.writes_maps => Ok((
@@ -94,20 +97,47 @@ pub(super) fn identity(
     mapped(host, policy, (uids, gids), (uid, gid), act_as_root)
 }
 
+/// How many ids ranges hold.
+fn total(ranges: &[IdRange]) -> u32 {
+    ranges
+        .iter()
+        .fold(0, |sum, range| sum.saturating_add(range.count))
+}
+
+/// `count` ids of these ranges from the id with the index `from` on, at `inside` and after it. As many as there are, and as many as
+/// one map takes.
+fn taken(ranges: &[IdRange], inside: u32, from: u32, count: u32) -> Vec<IdRange> {
+    let (mut skip, mut left, mut inside) = (from, count, inside);
+    let mut all = Vec::new();
+    for range in ranges.iter().take(LINES - 2) {
+        let there = range.count.saturating_sub(skip);
+        let count = there.min(left).min(u32::MAX - inside);
+        if count > 0 {
+            let host = range.host + skip;
+            all.push(IdRange { inside, host, count });
+            (inside, left) = (inside + count, left - count);
+        }
+        skip = skip.saturating_sub(range.count);
+    }
+    all
+}
+
+/// The caller as 0 and all its sub-ids from 1 on.
+pub(super) fn whole_range(caller: u32, subs: &[IdRange]) -> IdMap {
+    around(0, caller, subs)
+}
+
 /// The caller at its place, the sub-ids before and behind it.
-fn around(inside: u32, caller: u32, sub: IdRange) -> IdMap {
-    let before = inside.min(sub.count);
-    let ranges = [
-        (0, sub.host, before),
-        (inside, caller, 1),
-        (inside.saturating_add(1), sub.host + before, sub.count - before),
-    ];
-    let ranges = ranges.into_iter().filter(|(_, _, count)| *count > 0);
-    IdMap(
-        ranges
-            .map(|(inside, host, count)| IdRange { inside, host, count })
-            .collect(),
-    )
+fn around(inside: u32, caller: u32, subs: &[IdRange]) -> IdMap {
+    let before = inside.min(total(subs));
+    let own = IdRange {
+        inside,
+        host: caller,
+        count: 1,
+    };
+    let behind = taken(subs, inside.saturating_add(1), before, total(subs) - before);
+    let all = taken(subs, 0, 0, before).into_iter().chain([own]).chain(behind);
+    IdMap(all.collect())
 }
 
 /// Lines of a flag, translated; no id may stand in it twice.
@@ -152,40 +182,23 @@ fn given(
 }
 
 /// 0 is the caller, 1 and more are its sub-ids.
-fn intermediate(range: &IdRange, caller: u32, sub: Option<IdRange>) -> Result<Vec<IdRange>, String> {
-    let mut all = Vec::new();
-    let mut rest = *range;
-    if rest.host == 0 {
-        all.push(IdRange {
-            host: caller,
-            count: 1,
-            ..rest
-        });
-        rest = IdRange {
-            inside: rest.inside + 1,
-            host: 1,
-            count: rest.count - 1,
-        };
+fn intermediate(range: &IdRange, caller: u32, subs: &[IdRange]) -> Result<Vec<IdRange>, String> {
+    let own = IdRange {
+        inside: 0,
+        host: caller,
+        count: 1,
+    };
+    let all: Vec<IdRange> = [own].into_iter().chain(subs.iter().copied()).collect();
+    let found = taken(&all, range.inside, range.host, range.count);
+    if total(&found) == range.count {
+        return Ok(found);
     }
-    if rest.count == 0 {
-        return Ok(all);
-    }
-    let sub = sub.ok_or(
-        "you have no sub-ids: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER` as root",
-    )?;
-    let offset = rest.host - 1;
-    let fits = offset.checked_add(rest.count).is_some_and(|end| end <= sub.count);
-    if !fits {
-        return Err(format!(
-            "the second number is counted from 0, which is you, to {}, the last of your sub-ids",
-            sub.count
-        ));
-    }
-    all.push(IdRange {
-        host: sub.host + offset,
-        ..rest
-    });
-    Ok(all)
+    Err(match total(subs) {
+        0 => "you have no sub-ids that can be used: `sbx doctor id-maps` shows how to get them".into(),
+        count => {
+            format!("the second number is counted from 0, which is you, to {count}, the last of your sub-ids")
+        }
+    })
 }
 
 /// Root names ids of the host, but never 0 in passing.
@@ -274,6 +287,47 @@ mod tests {
         }
         let many: Vec<IdRange> = (0..341).map(|n| range(n * 2, n * 2 + 1, 1)).collect();
         assert!(uids(&many).is_err());
+    }
+
+    #[test]
+    fn all_lines_of_sub_ids_are_used_in_their_order() {
+        let mut host = host();
+        host.id_helpers.subuid = vec![range(0, 100_000, 10), range(0, 300_000, 65536)];
+        host.id_helpers.subgid = vec![range(0, 200_000, 5), range(0, 400_000, 20)];
+        let (uids, gids) = maps(&keep(Some(12), Some(3)), &host).expect("maps");
+        let expected = [
+            range(0, 100_000, 10),
+            range(10, 300_000, 2),
+            range(12, 1001, 1),
+            range(13, 300_002, 65534),
+        ];
+        assert_eq!(uids.0, expected);
+        let expected = [
+            range(0, 200_000, 3),
+            range(3, 1002, 1),
+            range(4, 200_003, 2),
+            range(6, 400_000, 20),
+        ];
+        assert_eq!(gids.0, expected);
+        let lines = Userns::Maps {
+            uids: vec![range(0, 0, 20)],
+            gids: vec![range(0, 4, 4)],
+        };
+        let (uids, gids) = maps(&lines, &host).expect("maps");
+        assert_eq!(
+            uids.0,
+            [range(0, 1001, 1), range(1, 100_000, 10), range(11, 300_000, 9)]
+        );
+        assert_eq!(gids.0, [range(0, 200_003, 2), range(2, 400_000, 2)]);
+        let whole = whole_range(1001, &host.id_helpers.subuid);
+        assert_eq!(
+            whole.0,
+            [
+                range(0, 1001, 1),
+                range(1, 100_000, 10),
+                range(11, 300_000, 65536)
+            ]
+        );
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub(super) fn id_maps(survey: &Survey) -> Finding {
             finding = finding.detail(format!("{file}: {} ids from {}", range.count, range.host));
         }
     }
+    for (file, why) in &survey.around.unusable_sub_ids {
+        finding = finding.detail(format!("{file}: not used: {why}"));
+    }
     finding
 }
 
@@ -91,7 +94,10 @@ fn as_user(survey: &Survey) -> Finding {
     }
     match &survey.maps {
         Some(Err(why)) => Finding::degraded("id-maps", why.clone(), follows)
-            .mend("as root: see newuidmap(1); the login name or the number before the ids in /etc/subuid must be this user's"),
+            .mend(match survey.host.caller.name {
+                Some(_) => "as root: see newuidmap(1); the login name or the number before the ids in /etc/subuid must be this user's".to_owned(),
+                None => add_sub_ids(survey),
+            }),
         Some(Ok(())) => Finding::works(
             "id-maps",
             "newuidmap and newgidmap wrote them",
@@ -106,11 +112,23 @@ fn entries(survey: &Survey, follows: &str) -> Option<Finding> {
     let helpers = &survey.host.id_helpers;
     let files = [("/etc/subuid", &helpers.subuid), ("/etc/subgid", &helpers.subgid)];
     if let Some((file, _)) = files.into_iter().find(|(_, ranges)| ranges.is_empty()) {
-        let user = user(survey);
-        return Some(
-            Finding::degraded("id-maps", format!("{file} names no ids for {user}"), follows)
-                .mend(add_sub_ids(&user)),
-        );
+        let bad = survey.around.unusable_sub_ids.iter().find(|(of, _)| of == file);
+        let finding = match bad {
+            Some((_, why)) => Finding::degraded("id-maps", format!("{file}: {why}"), follows),
+            None => Finding::degraded(
+                "id-maps",
+                format!("{file} names no ids for {}", user(survey)),
+                follows,
+            ),
+        };
+        let mend = match bad {
+            Some(_) => format!(
+                "as root: correct that line or remove it; then, {}",
+                add_sub_ids(survey)
+            ),
+            None => add_sub_ids(survey),
+        };
+        return Some(finding.mend(mend));
     }
     let (file, owner) = survey.around.shared_sub_ids.first()?;
     Some(
@@ -123,21 +141,35 @@ fn entries(survey: &Survey, follows: &str) -> Option<Finding> {
     )
 }
 
-/// The login name as a shell and usermod(8) take it, else the number.
+/// The login name as a shell takes it, else the number.
 fn user(survey: &Survey) -> String {
     let caller = &survey.host.caller;
-    let plain = |name: &&String| {
-        name.bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-    };
-    let name = caller.name.as_ref().filter(plain);
-    name.map_or_else(|| caller.uid.to_string(), String::clone)
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    match &caller.name {
+        Some(name) if name.bytes().all(plain) => name.clone(),
+        Some(name) => format!("'{}'", name.replace('\'', "'\\''")),
+        None => caller.uid.to_string(),
+    }
 }
 
-fn add_sub_ids(user: &str) -> String {
-    format!(
-        "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user} (another range where others have this one)"
-    )
+/// usermod(8), newuidmap(1) and newgidmap(1) know users by their names alone.
+fn add_sub_ids(survey: &Survey) -> String {
+    let caller = &survey.host.caller;
+    let add = |user: &str| {
+        format!(
+            "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user} (another range where others have this one)"
+        )
+    };
+    match caller.name {
+        Some(_) => format!("as root: {}", add(&user(survey))),
+        None => {
+            let (uid, gid) = (caller.uid, caller.gid);
+            format!(
+                "as root: give uid {uid} a name, without which newuidmap refuses it: groupadd -f -g {gid} NAME; useradd -M -u {uid} -g {gid} NAME; {}",
+                add("NAME")
+            )
+        }
+    }
 }
 
 /// Nothing for a helper that is ready.

@@ -179,7 +179,7 @@ fn each_refusal_of_user_namespaces_is_named_with_its_mend() {
 fn what_a_user_lacks_for_a_range() {
     type Change = fn(&mut Survey);
     let path = || crate::model::HostPath::new("/usr/bin/newuidmap").expect("a path");
-    let cases: [(&str, Change, &str, &str); 8] = [
+    let cases: [(&str, Change, &str, &str); 11] = [
         ("fine", |_| (), "wrote them", ""),
         (
             "missing",
@@ -217,8 +217,38 @@ fn what_a_user_lacks_for_a_range() {
                 s.host.caller.name = Some("a;reboot".into());
                 s.host.id_helpers.subuid.clear();
             },
+            "for 'a;reboot'",
+            "100000-165535 'a;reboot'",
+        ),
+        (
+            "no name",
+            |s| {
+                s.host.caller.name = None;
+                s.host.id_helpers.subuid.clear();
+            },
             "for 1000",
-            "100000-165535 1000",
+            "useradd -M -u 1000 -g 1000 NAME",
+        ),
+        (
+            "no name, and lines by number",
+            |s| {
+                s.host.caller.name = None;
+                s.maps = Some(Err("newuidmap: Cannot determine your user name".into()));
+            },
+            "Cannot determine your user name",
+            "useradd -M -u 1000 -g 1000 NAME",
+        ),
+        (
+            "a line that cannot be used",
+            |s| {
+                s.host.id_helpers.subgid.clear();
+                s.around.unusable_sub_ids = vec![(
+                    "/etc/subgid".into(),
+                    "`user:999:2`: it holds your own id, 1000".into(),
+                )];
+            },
+            "/etc/subgid: `user:999:2`: it holds your own id, 1000",
+            "correct that line",
         ),
         (
             "few ids",

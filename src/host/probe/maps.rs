@@ -31,7 +31,10 @@ pub(super) fn attempt(host: &Host) -> Option<Result<(), String>> {
         return None;
     };
     let (newuidmap, newgidmap) = (helpers.newuidmap.ready()?, helpers.newgidmap.ready()?);
-    let (subuid, subgid) = (helpers.subuid.first()?, helpers.subgid.first()?);
+    let (subuid, subgid) = (&helpers.subuid, &helpers.subgid);
+    if subuid.is_empty() || subgid.is_empty() {
+        return None;
+    }
     Some(with_a_namespace(|pid| {
         run(newuidmap, pid, uid, subuid)?;
         run(newgidmap, pid, gid, subgid)
@@ -58,13 +61,19 @@ fn with_a_namespace(body: impl FnOnce(i32) -> Result<(), String>) -> Result<(), 
 }
 
 /// Only numbers follow the helper's name, and its environment is empty, as in a run.
-fn run(helper: &HostPath, pid: i32, own: u32, sub: &IdRange) -> Result<(), String> {
+fn run(helper: &HostPath, pid: i32, own: u32, subs: &[IdRange]) -> Result<(), String> {
     let name = helper.as_path().file_name().unwrap_or_default();
     let name = name.display().to_string();
     let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|e| e.to_string());
     let path = c_string(helper.as_path().as_os_str().as_bytes())?;
     let mut arguments = vec![path.clone()];
-    for number in [pid.unsigned_abs(), 0, own, 1, 1, sub.host, sub.count] {
+    let mut numbers = vec![pid.unsigned_abs(), 0, own, 1];
+    let mut inside: u32 = 1;
+    for sub in subs {
+        numbers.extend([inside, sub.host, sub.count]);
+        inside = inside.saturating_add(sub.count);
+    }
+    for number in numbers {
         arguments.push(c_string(number.to_string().as_bytes())?);
     }
     let (arguments, environment) = (Strings::new(arguments), Strings::new(Vec::new()));
@@ -136,7 +145,7 @@ mod tests {
             host: 100_000,
             count: 65536,
         };
-        run(&path, 77, 1000, &sub)
+        run(&path, 77, 1000, &[sub])
     }
 
     #[test]
@@ -168,7 +177,7 @@ mod tests {
             count: 1,
         };
         assert_eq!(
-            run(&missing, 77, 1000, &sub),
+            run(&missing, 77, 1000, &[sub]),
             Err("helper cannot be started".into())
         );
     }
