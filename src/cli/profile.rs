@@ -4,7 +4,7 @@ use super::out;
 use super::profiles::library;
 use super::report::Report;
 use crate::profile::words::{KEYS, Key};
-use crate::profile::{Library, Profile, json_schema, show};
+use crate::profile::{Library, Profile, json_schema, portable, show};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::fmt::Write;
@@ -156,11 +156,13 @@ fn check(library: &Library, files: &[PathBuf]) -> Result<u8, Report> {
         } else {
             file.clone()
         };
-        match library.load(&name.display().to_string()) {
-            Ok(_) => out::words(format_args!(
-                "{}: fine",
-                out::escaped(&file.display().to_string())
-            )),
+        let name = name.display().to_string();
+        match library.load(&name) {
+            Ok(_) => {
+                let shown = out::escaped(&file.display().to_string());
+                note_newer_syntax(library, &name, &shown)?;
+                out::words(format_args!("{shown}: fine"));
+            }
             Err(fault) => {
                 faults += 1;
                 out::words(fault);
@@ -168,6 +170,16 @@ fn check(library: &Library, files: &[PathBuf]) -> Result<u8, Report> {
         }
     }
     Ok(if faults == 0 { 0 } else { 1 })
+}
+
+/// What other readers of TOML refuse, though sbx reads it.
+fn note_newer_syntax(library: &Library, name: &str, shown: &str) -> Result<(), Report> {
+    let source = library.source(name, None).map_err(Report::usage)?;
+    for newer in portable::newer_syntax(&source.text) {
+        let (line, column) = source.position(newer.span.start);
+        out::words(format_args!("{shown}:{line}:{column}: note: {}", newer.words));
+    }
+    Ok(())
 }
 
 fn diff(library: &Library, a: &str, b: &str) -> Result<u8, Report> {

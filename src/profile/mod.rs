@@ -4,6 +4,7 @@ pub mod diagnostic;
 pub mod json_schema;
 pub mod library;
 mod merge;
+pub mod portable;
 pub mod read;
 pub mod schema;
 pub mod show;
