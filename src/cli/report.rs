@@ -81,19 +81,8 @@ impl Report {
         if let Some(answer) = typed.and_then(|word| super::foreign::answer(word)) {
             return report.hint(answer);
         }
-        for (what, value) in error.context() {
-            if let (
-                ContextKind::SuggestedArg | ContextKind::SuggestedValue | ContextKind::SuggestedSubcommand,
-                value,
-            ) = (what, value)
-            {
-                let near = match value {
-                    ContextValue::String(one) => one.clone(),
-                    ContextValue::Strings(all) => all.join("`, `"),
-                    _ => continue,
-                };
-                report = report.hint(format!("did you mean `{}`?", super::out::escaped(&near)));
-            }
+        if let Some(near) = suggestion(error) {
+            report = report.hint(format!("did you mean `{}`?", super::out::escaped(near)));
         }
         report.hint("`sbx --help` and `sbx VERB --help` list what there is")
     }
@@ -122,6 +111,33 @@ impl Report {
         self.hints.push(hint.to_string());
         self
     }
+}
+
+/// The parser's suggestions are the most similar words, however far they are: one is shown only if it may have been meant.
+fn suggestion(error: &clap::Error) -> Option<&str> {
+    use clap::error::{ContextKind, ContextValue};
+    // With a value that is wrong the flag is named, too.
+    let kinds = [
+        ContextKind::InvalidValue,
+        ContextKind::InvalidSubcommand,
+        ContextKind::InvalidArg,
+    ];
+    let typed = kinds.into_iter().find_map(|kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    })?;
+    let suggested = error.context().filter(|(what, _)| {
+        matches!(
+            what,
+            ContextKind::SuggestedArg | ContextKind::SuggestedValue | ContextKind::SuggestedSubcommand
+        )
+    });
+    let words = suggested.flat_map(|(_, value)| match value {
+        ContextValue::String(one) => std::slice::from_ref(one),
+        ContextValue::Strings(all) => all.as_slice(),
+        _ => &[],
+    });
+    crate::model::meant(typed, words.map(String::as_str))
 }
 
 impl fmt::Display for Report {

@@ -24,7 +24,7 @@ pub use host::Host;
 pub use id::{IdMap, IdRange};
 pub use layers::Layers;
 pub use level::{Level, Protection};
-pub use nearest::{meant, nearest};
+pub use nearest::{meant, question};
 pub use origin::{Origin, Set};
 pub use path::{HostPath, InRoot};
 pub use processors::Processors;

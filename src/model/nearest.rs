@@ -1,48 +1,37 @@
-//! The known word that a mistyped one is nearest to.
+//! The known word that a mistyped one may have been meant as: one rule for flags, keys, values and names.
 
-/// The word with the fewest letters changed, added or left out, whatever it is; the first of several.
-#[must_use]
-pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    ranked(typed, known).map(|(_, word)| word)
-}
+use strsim::osa_distance;
 
-/// The same, when so few letters differ that it may have been meant.
+/// Longer words are not compared, since that costs the product of both lengths.
+const LONGEST: usize = 64;
+
+/// The known word with the fewest letters changed, added, left out or swapped, if these are few for the shorter of both words.
 #[must_use]
 pub fn meant<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = 1 + typed.chars().count() / 4;
-    ranked(typed, known)
-        .filter(|(distance, _)| *distance <= limit)
-        .map(|(_, word)| word)
-}
-
-fn ranked<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<(usize, &'a str)> {
-    // What is very long is no typing error, and comparing costs the product of both lengths.
-    let typed: Vec<char> = typed.chars().take(64).collect();
-    let ranked = known.into_iter().map(|word| (distance(&typed, word), word));
-    ranked.min_by_key(|(distance, _)| *distance)
-}
-
-/// Levenshtein's distance.
-fn distance(typed: &[char], word: &str) -> usize {
-    let mut row: Vec<usize> = (0..=typed.len()).collect();
-    for (above, letter) in word.chars().enumerate() {
-        let mut diagonal = above;
-        let mut left = above + 1;
-        for (place, other) in typed.iter().enumerate() {
-            let Some(cell) = row.get_mut(place + 1) else {
-                continue;
-            };
-            let best = (diagonal + usize::from(*other != letter))
-                .min(*cell + 1)
-                .min(left + 1);
-            diagonal = std::mem::replace(cell, best);
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = above + 1;
-        }
+    let length = typed.chars().count();
+    if length > LONGEST {
+        return None;
     }
-    row.last().copied().unwrap_or_default()
+    let close = known.into_iter().filter_map(|word| {
+        let distance = osa_distance(typed, word);
+        (distance <= limit(length.min(word.chars().count()))).then_some((distance, word))
+    });
+    close.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
+}
+
+/// The question that ends a message, if there is a word to ask for.
+#[must_use]
+pub fn question(near: Option<&str>) -> String {
+    near.map(|near| format!(": did you mean `{near}`?"))
+        .unwrap_or_default()
+}
+
+/// Typing errors in a word of this length: none where every other word would be as close.
+fn limit(length: usize) -> usize {
+    match length {
+        0..=2 => 0,
+        length => (length / 4).clamp(1, 3),
+    }
 }
 
 #[cfg(test)]
@@ -50,37 +39,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances() {
-        for (a, b, expected) in [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("open", "open", 0),
-            ("ab", "ba", 2),
-        ] {
-            let letters: Vec<char> = a.chars().collect();
-            assert_eq!(distance(&letters, b), expected, "{a} {b}");
-        }
-    }
-
-    #[test]
-    fn typing_errors() {
-        let known = ["read", "openat", "clone3", "network"];
+    fn typing_errors_are_recognized_and_other_words_are_not() {
+        let known = [
+            "read",
+            "openat",
+            "clone3",
+            "network",
+            "--net",
+            "--memory",
+            "--network",
+            "ro",
+            "landlock-network",
+        ];
         for (typed, expected) in [
-            ("opennat", "openat"),
-            ("raed", "read"),
-            ("clone_3", "clone3"),
-            ("netwrok", "network"),
+            ("opennat", Some("openat")),
+            ("raed", Some("read")),
+            ("red", Some("read")),
+            ("clone_3", Some("clone3")),
+            ("netwrok", Some("network")),
+            ("--memroy", Some("--memory")),
+            ("--nett", Some("--net")),
+            ("landlok-netwok", Some("landlock-network")),
+            ("--no-healthcheck", None),
+            ("--netmask", None),
+            ("zzz", None),
+            ("rw", None),
+            ("r", None),
+            ("", None),
+            ("reboot", None),
         ] {
-            assert_eq!(nearest(typed, known), Some(expected));
-            assert_eq!(meant(typed, known), Some(expected));
+            assert_eq!(meant(typed, known), expected, "{typed}");
         }
-    }
-
-    #[test]
-    fn what_is_far_was_not_meant() {
-        assert_eq!(meant("zzz", ["network", "limits"]), None);
-        assert_eq!(nearest("zzz", ["network"]), Some("network"));
-        assert_eq!(nearest("zzz", []), None);
+        assert_eq!(meant(&"read".repeat(1 << 20), known), None);
+        assert_eq!(meant("zzz", []), None);
     }
 }

@@ -28,28 +28,28 @@ pub struct Spec<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// No such call or group.
-    #[error("`{name}` ({origin}) is no system call of x86_64 and no group: did you mean `{nearest}`?")]
+    #[error("`{name}` ({origin}) is not a system call of x86_64 or a group{}", model::question(*near))]
     UnknownCall {
         /// What was written.
         name: String,
         /// Where.
         origin: Origin,
         /// What may have been meant.
-        nearest: &'static str,
+        near: Option<&'static str>,
     },
     /// No such guard.
-    #[error("`{name}` ({origin}) is not a guard of system calls: did you mean `{nearest}`?")]
+    #[error("`{name}` ({origin}) is not a guard of system calls{}", model::question(*near))]
     UnknownGuard {
         /// What was written.
         name: String,
         /// Where.
         origin: Origin,
         /// What may have been meant.
-        nearest: &'static str,
+        near: Option<&'static str>,
     },
     /// No such errno.
     #[error(
-        "`{errno}` ({origin}) is not the name of an error to answer `{name}` with: did you mean `{nearest}`?"
+        "`{errno}` ({origin}) is not the name of an error to answer `{name}` with{}", model::question(*near)
     )]
     UnknownErrno {
         /// The call or group.
@@ -59,7 +59,7 @@ pub enum SpecError {
         /// Where.
         origin: Origin,
         /// What may have been meant.
-        nearest: &'static str,
+        near: Option<&'static str>,
     },
     /// No such socket family.
     #[error("`{name}` is not a socket family that can be allowed: write unix, inet, inet6 or netlink-route")]
@@ -78,10 +78,6 @@ pub enum SpecError {
         /// Who refuses it.
         origin: Origin,
     },
-}
-
-fn nearest(typed: &str, known: impl Iterator<Item = &'static str>) -> &'static str {
-    model::nearest(typed, known).unwrap_or_default()
 }
 
 /// Resolves names and groups to one verdict for every call that is known.
@@ -157,9 +153,9 @@ fn unknown_call(name: &str, origin: &Origin) -> SpecError {
     SpecError::UnknownCall {
         name: name.escape_debug().to_string(),
         origin: origin.clone(),
-        nearest: match name.starts_with('@') {
-            true => nearest(name, groups::GROUPS.iter().map(|group| group.name)),
-            false => nearest(name, table::all().map(|(_, name)| name)),
+        near: match name.starts_with('@') {
+            true => model::meant(name, groups::GROUPS.iter().map(|group| group.name)),
+            false => model::meant(name, table::all().map(|(_, name)| name)),
         },
     }
 }
@@ -184,7 +180,7 @@ fn denied(deny: &BTreeMap<String, Set<String>>, kinds: &mut Kinds) -> Result<Per
             name: name.escape_debug().to_string(),
             errno: value.escape_debug().to_string(),
             origin: origin.clone(),
-            nearest: nearest(value, errno::names()),
+            near: model::meant(value, errno::names()),
         })?;
         let kind = kinds.add(Entry::always(Answer::Errno(errno), origin));
         denied.each(name, origin, |slot| *slot = Some(kind))?;
@@ -201,7 +197,7 @@ fn guards(spec: &Spec<'_>) -> Result<Guarded, SpecError> {
         guard::find(value).ok_or_else(|| SpecError::UnknownGuard {
             name: value.escape_debug().to_string(),
             origin: origin.clone(),
-            nearest: nearest(value, GUARDS.iter().map(|guard| guard.name)),
+            near: model::meant(value, GUARDS.iter().map(|guard| guard.name)),
         })?;
     }
     let families = families(spec)?;

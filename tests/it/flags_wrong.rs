@@ -254,3 +254,61 @@ fn no_command_is_told() {
     let out = Sbx::run("default").args(["host"]).out();
     out.code(125).says("command");
 }
+
+/// What is typed, and the word that is suggested.
+const TYPED: &[(&[&str], Option<&str>)] = &[
+    (&["run", "--no-healthcheck", "host"], None),
+    (&["run", "--memroy", "1G", "host"], Some("--memory")),
+    (&["run", "--hostnam", "x", "host"], Some("--hostname")),
+    (&["run", "--xyzzy", "host"], None),
+    (&["runn", "host"], Some("run")),
+    (&["frobnicate"], None),
+    (&["run", "--workspace", "overlya", "host"], Some("overlay")),
+    (&["run", "--workspace", "nothing", "host"], None),
+    (&["run", "--profile", "strct", "host"], Some("strict")),
+    (&["run", "--profile", "paranoid", "host"], None),
+    (&["why", "--syscall", "opennat"], Some("openat")),
+    (&["why", "--syscall", "reboots-it"], None),
+    (
+        &["run", "--mount", "source=/usr,targt=/c", "host"],
+        Some("target"),
+    ),
+    (&["run", "--mount", "source=/usr,colour=/c", "host"], None),
+];
+
+#[test]
+fn only_a_word_that_may_have_been_meant_is_suggested() {
+    let mut failures = Vec::new();
+    for (words, expected) in TYPED {
+        let said = Sbx::new(*words).out().stderr();
+        let asked = said.split_once("did you mean").map(|(_, rest)| rest);
+        let good = match expected {
+            Some(word) => asked.is_some_and(|rest| rest.contains(word)),
+            None => asked.is_none(),
+        };
+        if !good || !said.starts_with("sbx: ") {
+            failures.push(format!("{words:?} {expected:?}: {said}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn call_of_a_profile_is_suggested_only_if_it_is_near() {
+    let dir = Dir::new();
+    for (name, near) in [
+        ("opennat", Some("openat")),
+        ("frobnicate", None),
+        ("@baisc", Some("@basic")),
+    ] {
+        let page = format!("extends = \"strict\"\n[syscalls]\nallow = [\"{name}\"]\n");
+        let page = dir.write("page.toml", page).display().to_string();
+        let out = Sbx::run(&page).args(["host", "--", "true"]).out();
+        out.code(125).says(name);
+        let asked = out.stderr().contains("did you mean");
+        assert_eq!(asked, near.is_some(), "{}", out.stderr());
+        if let Some(near) = near {
+            out.says(near);
+        }
+    }
+}
