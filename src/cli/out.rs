@@ -1,9 +1,13 @@
 //! The only place that prints: data to standard output, words to standard error.
 
 use super::report::Report;
+use crate::sys::Errno;
+use crate::sys::signal::Interruptible;
 use serde::Serialize;
 use std::fmt;
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
 
 /// Prints data. A closed pipe is not an error: the reader has what it wanted.
 ///
@@ -31,6 +35,31 @@ pub fn page(text: impl fmt::Display) -> u8 {
 /// forgotten is escaped here. Only the ends of lines stay.
 pub fn words(text: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{}", lines(&text.to_string()));
+}
+
+/// Prints words about the end of a run, as long as they are read: `until` as in [`Supervised`](crate::sandbox::Supervised).
+pub fn last_words(texts: impl IntoIterator<Item = String>, until: Option<Instant>) {
+    let text: String = texts.into_iter().map(|text| lines(&text) + "\n").collect();
+    if !text.is_empty() {
+        let _ = write_while_read(io::stderr().lock().as_fd(), text.as_bytes(), until);
+    }
+}
+
+/// Writes all of it, unless its reader has stopped when it is time to end, or a signal asks for the end.
+///
+/// # Errors
+/// As write(2).
+pub fn write_while_read(to: BorrowedFd<'_>, mut bytes: &[u8], until: Option<Instant>) -> Result<(), Errno> {
+    let waiting = Interruptible::new(until);
+    while !bytes.is_empty() {
+        match nix::unistd::write(to, bytes) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) if waiting.ended() => break,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }
 
 /// Whether words are read on a terminal.

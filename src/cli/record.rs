@@ -9,7 +9,9 @@ use crate::sandbox::{Counter, Outcome, Whole};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::Seek;
+use std::os::fd::AsFd;
+use std::time::Instant;
 
 /// What is written. Times are in microseconds, sizes in bytes.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -36,6 +38,9 @@ pub struct Record {
     /// What was written to an overlaid workspace.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
+    /// When writing it is given up.
+    #[serde(skip)]
+    pub until: Option<Instant>,
 }
 
 /// What was counted of the sandbox as a whole; what is not known is left out.
@@ -182,6 +187,8 @@ impl RecordFile {
             let _ = self.file.set_len(0);
             let _ = self.file.rewind();
         }
-        writeln!(self.file, "{text}").map_err(|e| Report::sbx(format!("--result {}: {e}", self.name)))
+        let line = text + "\n";
+        out::write_while_read(self.file.as_fd(), line.as_bytes(), record.until)
+            .map_err(|e| Report::sbx(format!("--result {}: {}", self.name, e.desc())))
     }
 }

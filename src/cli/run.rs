@@ -130,9 +130,8 @@ fn until_known(
             Ok(supervised) => {
                 // When the time is up it is killed with the rest.
                 if let Some(words) = words.filter(|_| supervised.outcome.ended != sandbox::Ended::Timeout) {
-                    out::words(format_args!(
-                        "sbx: fuse-overlayfs, which showed the root, has failed: {words}"
-                    ));
+                    let line = format!("sbx: fuse-overlayfs, which showed the root, has failed: {words}");
+                    out::last_words([line], supervised.until);
                 }
                 return finish(args, &asked.policy, supervised, record);
             }
@@ -248,9 +247,9 @@ fn finish(
 ) -> Result<u8, Report> {
     let ended = supervised.outcome.ended;
     record.outcome(&supervised.outcome);
-    for line in super::ending::words(&supervised.outcome, policy) {
-        out::words(format_args!("sbx: {line}"));
-    }
+    record.until = supervised.until;
+    let lines = super::ending::words(&supervised.outcome, policy);
+    out::last_words(lines.iter().map(|line| format!("sbx: {line}")), supervised.until);
     if let Some(errno) = supervised.outcome.output_lost {
         return Err(Report::sbx(format!(
             "standard output or standard error cannot be written: {}: what the command wrote from there on is lost",
@@ -262,9 +261,7 @@ fn finish(
         let changes = workspace::changes(upper)
             .map_err(|e| Report::sbx(format!("cannot read what was written: {e}")))?;
         if args.diff {
-            for change in &changes {
-                out::words(change);
-            }
+            out::last_words(changes.iter().map(ToString::to_string), supervised.until);
         }
         record.changes = changes.iter().map(ToString::to_string).collect();
         if let (true, Some(workspace)) = (

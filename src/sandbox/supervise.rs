@@ -28,6 +28,8 @@ pub struct Supervised {
     pub upper: Option<OwnedFd>,
     /// The working directory itself, as it was opened for the overlay.
     pub workspace: Option<OwnedFd>,
+    /// When writing about the end is given up: a reader that has stopped must not hold up a run that was to end.
+    pub until: Option<Instant>,
 }
 
 /// What went wrong while waiting.
@@ -68,6 +70,8 @@ struct State<'a> {
     /// The command has stopped because it asks for keys in the background: by which signal, and when this run stops with it.
     asking: Option<(i32, Instant)>,
     channel: bool,
+    /// A signal has asked sbx to end.
+    told_to_end: bool,
     ended: Option<Ended>,
     deadline: Option<Instant>,
     failed: Option<StartError>,
@@ -98,6 +102,7 @@ impl Running {
             early: Vec::new(),
             asking: None,
             channel: true,
+            told_to_end: false,
             ended: None,
             deadline: self.time.map(|t| self.since + t),
             failed: None,
@@ -116,7 +121,7 @@ impl Running {
             state.end_server();
             self.destroy();
         }
-        state.drain(self.signals.as_fd());
+        let until = state.drain(self.signals.as_fd());
         let (init, since, deadly) = (self.init, self.since, self.deadly);
         let workspace = self.workspace.take();
         let mut whole = self.finish();
@@ -158,6 +163,7 @@ impl Running {
             outcome,
             upper: state.upper,
             workspace,
+            until,
         })
     }
 

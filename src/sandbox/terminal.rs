@@ -45,7 +45,7 @@ pub(super) fn attended(streams: Streams, own: Streams, init: bool) -> bool {
 }
 
 /// A descriptor of one of our streams. A terminal is opened once more, so that it can be made never to block without making it so for
-/// the user's shell; where that is refused (after su(1)), it is shared.
+/// the user's shell; where both ways are refused, it is shared.
 fn take(stream: RawFd, terminal: bool) -> Result<OwnedFd, Errno> {
     if terminal
         && let Ok(path) = CString::new(format!("/proc/self/fd/{stream}"))
@@ -53,7 +53,15 @@ fn take(stream: RawFd, terminal: bool) -> Result<OwnedFd, Errno> {
     {
         return Ok(again);
     }
-    fs::borrow_numbered(stream).map(OwnedFd::from)
+    let shared = OwnedFd::from(fs::borrow_numbered(stream)?);
+    // Its owner may be another user (su(1)): the controlling terminal can be opened all the same.
+    if terminal
+        && let Ok(own) = fs::open(c"/dev/tty", libc::O_RDWR | libc::O_NONBLOCK)
+        && tty::same(own.as_fd(), shared.as_fd())
+    {
+        return Ok(own);
+    }
+    Ok(shared)
 }
 
 /// The relay.
@@ -248,7 +256,9 @@ impl Relay {
 
     /// What the command wrote before it stopped comes out before this run stops too.
     pub(super) fn flush(&mut self, allowance: &mut Allowance) {
-        loop {
+        /// More than a pseudo-terminal holds, in reads of less than a page: others inside may write on without end.
+        const ROUNDS: usize = 64;
+        for _ in 0..ROUNDS {
             let [master, _, _, output] = self.watches();
             let mut watches = [master, output];
             if socket::poll(&mut watches, 0).is_err() || watches.iter().all(|w| !w.ready()) {

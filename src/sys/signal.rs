@@ -2,6 +2,8 @@
 
 use super::{Result, check, check_int};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// A set of signals.
 #[derive(Clone, Copy)]
@@ -53,6 +55,17 @@ pub struct Arrived {
     pub from_kernel: bool,
 }
 
+impl Arrived {
+    /// Whether it asks for an end.
+    #[must_use]
+    pub fn ends(self) -> bool {
+        matches!(
+            self.signal,
+            libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT
+        )
+    }
+}
+
 /// The next signal of a [`signal_fd`], `None` when there is none.
 ///
 /// # Errors
@@ -93,6 +106,86 @@ pub fn default_dispositions() {
                 size_of::<u64>(),
             )
         };
+    }
+}
+
+/// Set by the signals that ask for an end while an [`Interruptible`] is there.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note(signal: libc::c_int) {
+    if signal != libc::SIGALRM {
+        ASKED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// While it is there, a timer and the signals that ask for an end interrupt blocking calls (EINTR) instead of staying blocked.
+#[allow(missing_debug_implementations, reason = "sigset_t and sigaction have none")]
+pub struct Interruptible {
+    until: Option<Instant>,
+    mask: libc::sigset_t,
+    actions: [libc::sigaction; Self::SIGNALS.len()],
+}
+
+impl Interruptible {
+    const SIGNALS: [i32; 5] = [
+        libc::SIGALRM,
+        libc::SIGTERM,
+        libc::SIGINT,
+        libc::SIGHUP,
+        libc::SIGQUIT,
+    ];
+    /// How often a call is interrupted to look whether it is to be given up.
+    const TICK_MICROSECONDS: libc::suseconds_t = 50_000;
+
+    /// `until`: when interrupted calls are to be given up in any case.
+    #[must_use]
+    pub fn new(until: Option<Instant>) -> Self {
+        // SAFETY: `sigaction` is a plain C struct for which all zeroes is a valid value: no flags, so that calls are not restarted.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = note as *const () as usize;
+        let actions = Self::SIGNALS.map(|signal| {
+            // SAFETY: as above.
+            let mut old: libc::sigaction = unsafe { std::mem::zeroed() };
+            // SAFETY: both are live, and the handler only stores to an atomic.
+            unsafe { libc::sigaction(signal, &raw const action, &raw mut old) };
+            old
+        });
+        Self::tick(Self::TICK_MICROSECONDS);
+        let set = SignalSet::of(&Self::SIGNALS);
+        let mut mask = SignalSet::of(&[]).0;
+        // SAFETY: both sets are live.
+        unsafe { libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set.0, &raw mut mask) };
+        Self { until, mask, actions }
+    }
+
+    /// Whether an interrupted call is to be given up.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        ASKED.load(Ordering::Relaxed) || self.until.is_some_and(|until| until <= Instant::now())
+    }
+
+    fn tick(microseconds: libc::suseconds_t) {
+        let every = libc::timeval {
+            tv_sec: 0,
+            tv_usec: microseconds,
+        };
+        let timer = libc::itimerval {
+            it_interval: every,
+            it_value: every,
+        };
+        // SAFETY: the timer is live; the old one is not asked for.
+        unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+    }
+}
+
+impl Drop for Interruptible {
+    fn drop(&mut self) {
+        let _ = set_mask(&SignalSet(self.mask));
+        Self::tick(0);
+        for (signal, old) in Self::SIGNALS.into_iter().zip(&self.actions) {
+            // SAFETY: the old action is live; the new one is not asked for.
+            unsafe { libc::sigaction(signal, std::ptr::from_ref(old), std::ptr::null_mut()) };
+        }
     }
 }
 

@@ -27,13 +27,14 @@ pub fn modes(fd: BorrowedFd<'_>) -> Result<Modes> {
     Ok(Modes(now))
 }
 
-/// Sets modes, after what was written has gone out.
+/// Sets modes at once: what was written has been processed by the modes of its time (n_tty(4)), and a terminal that nobody reads never
+/// drains.
 ///
 /// # Errors
 /// `ENOTTY`, `EIO` for a background process.
 pub fn set_modes(fd: BorrowedFd<'_>, modes: &Modes) -> Result<()> {
     // SAFETY: the modes are live and of the right type.
-    check_int(unsafe { libc::tcsetattr(fd.as_raw_fd(), libc::TCSADRAIN, &raw const modes.0) }).map(|_| ())
+    check_int(unsafe { libc::tcsetattr(fd.as_raw_fd(), libc::TCSANOW, &raw const modes.0) }).map(|_| ())
 }
 
 /// Changes nothing, but as a change: the kernel stops a process of the background for it (SIGTTOU, termios(3)), as often as it is
@@ -68,6 +69,18 @@ pub fn copy_size(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     check_int(unsafe { libc::ioctl(from.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) })?;
     // SAFETY: TIOCSWINSZ reads one `winsize`.
     check_int(unsafe { libc::ioctl(to.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }).map(|_| ())
+}
+
+/// Whether both are the same terminal, by their devices: `/dev/tty` is another name for one.
+#[must_use]
+pub fn same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let device = |fd: BorrowedFd<'_>| {
+        let mut device: libc::c_uint = 0;
+        // SAFETY: TIOCGDEV writes one unsigned int.
+        let done = check_int(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGDEV, &raw mut device) });
+        done.ok().map(|_| device)
+    };
+    device(one).is_some_and(|one| Some(one) == device(other))
 }
 
 /// Lets the slave of a new pseudo-terminal be opened.

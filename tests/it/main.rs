@@ -38,6 +38,7 @@ mod started;
 mod streams;
 mod terminal;
 mod unpack;
+mod unread;
 mod users;
 mod verbs;
 mod volumes;

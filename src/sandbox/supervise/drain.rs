@@ -3,7 +3,7 @@
 use super::State;
 use crate::sandbox::outcome::Ended;
 use crate::sandbox::terminal::Relay;
-use crate::sys::signal::{self, Arrived};
+use crate::sys::signal;
 use crate::sys::socket::{self, Watch};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -12,45 +12,55 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl State<'_> {
-    /// What the command wrote before it ended still comes out, however slowly it is read: until a signal says that it need not, or the
-    /// time is up.
-    pub(super) fn drain(&mut self, signals: BorrowedFd<'_>) {
+    /// Passes on what the command wrote before it ended, however slowly it is read: until a signal asks for the end, or the time is up.
+    /// Gives the time at which writing about the end is given up.
+    pub(super) fn drain(&mut self, signals: BorrowedFd<'_>) -> Option<Instant> {
         let by_itself = matches!(self.ended, None | Some(Ended::Exited(_) | Ended::Signaled(_)));
-        let until = if by_itself {
-            self.deadline
+        let soon = Instant::now() + PATIENCE;
+        let until = if by_itself { self.deadline } else { Some(soon) };
+        self.pass_on_rest(signals, until, by_itself);
+        self.relay.iter_mut().for_each(Relay::restore);
+        if self.allowance.exceeded() && by_itself {
+            self.ended = Some(Ended::Output);
+        }
+        // The same time for all that is still to be written, and a moment in any case.
+        let soon = soon.max(Instant::now() + PATIENCE / 4);
+        if by_itself && !self.told_to_end {
+            self.deadline.map(|deadline| deadline.max(soon))
         } else {
-            Some(Instant::now() + PATIENCE)
-        };
+            Some(soon)
+        }
+    }
+
+    fn pass_on_rest(&mut self, signals: BorrowedFd<'_>, until: Option<Instant>, by_itself: bool) {
         let mut last = Instant::now();
         self.relay.iter_mut().for_each(Relay::take_no_keys);
         while self.unsent() || self.open() {
             let mut watches = [Watch::NONE; 9];
             watches[8] = Watch::read(signals.as_raw_fd());
             self.watch_streams(&mut watches[..8]);
-            let until = if self.unsent() {
+            // A run that was told to end waits for a reader that goes on, and not for one that has stopped.
+            let until = if self.unsent() && !self.told_to_end {
                 until
             } else {
-                Some(last + PATIENCE)
+                Some(until.map_or(last + PATIENCE, |until| until.min(last + PATIENCE)))
             };
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if socket::poll(&mut watches, socket::millis(left)).is_err()
                 || watches[8].ready() && ends(signals)
             {
+                self.told_to_end = true;
                 break;
             }
             if watches.iter().any(Watch::ready) {
                 last = Instant::now();
             } else if left.is_some_and(|left| left.is_zero()) {
-                if self.unsent() && by_itself {
+                if self.unsent() && by_itself && !self.told_to_end {
                     self.ended = Some(Ended::Timeout);
                 }
                 break;
             }
             self.step_streams(&watches[..8]);
-        }
-        self.relay.iter_mut().for_each(Relay::restore);
-        if self.allowance.exceeded() && by_itself {
-            self.ended = Some(Ended::Output);
         }
     }
 
@@ -86,11 +96,8 @@ impl State<'_> {
 /// Whether one of the signals that have arrived asks for an end.
 fn ends(signals: BorrowedFd<'_>) -> bool {
     let mut end = false;
-    while let Ok(Some(Arrived { signal, .. })) = signal::next_signal(signals) {
-        end |= matches!(
-            signal,
-            libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT
-        );
+    while let Ok(Some(arrived)) = signal::next_signal(signals) {
+        end |= arrived.ends();
     }
     end
 }

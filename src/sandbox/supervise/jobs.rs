@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 impl Running {
     /// Signals go to the command; those that a terminal sends to a whole group go to its whole group.
     pub(super) fn forward(&self, state: &mut State<'_>, arrived: Arrived) {
+        // A key of the terminal is for the command; a pager behind this run goes on.
+        state.told_to_end |= arrived.ends() && !arrived.from_kernel;
         match arrived.signal {
             libc::SIGCHLD | libc::SIGPIPE => {}
             libc::SIGWINCH if state.relay.is_some() => {
