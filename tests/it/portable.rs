@@ -3,8 +3,11 @@
 use crate::util::{Dir, Out, Sbx};
 use std::process::{Command, Stdio};
 
+/// Line, column and some of the words.
+type Notes = &'static [(u32, u32, &'static str)];
+
 /// A page, and the notes on it without their words: line and column.
-const PAGES: &[(&str, &[(u32, u32, &str)])] = &[
+const PAGES: &[(&str, Notes)] = &[
     (
         "description = \"plain\"\n[environment]\nset = { A = \"1\", B = \"\\u001b\" }\n",
         &[],

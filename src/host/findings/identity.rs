@@ -122,10 +122,7 @@ fn entries(survey: &Survey, follows: &str) -> Option<Finding> {
             ),
         };
         let mend = match bad {
-            Some(_) => format!(
-                "as root: correct that line or remove it; then, {}",
-                add_sub_ids(survey)
-            ),
+            Some(_) => format!("correct that line or remove it; then {}", add_sub_ids(survey)),
             None => add_sub_ids(survey),
         };
         return Some(finding.mend(mend));

@@ -262,8 +262,10 @@ fn capabilities(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
+type IsStep = fn(&Step) -> bool;
+
 /// Steps that only ever take away: one of the profile's may not be missing.
-const TIGHTENING: [(&str, fn(&Step) -> bool); 9] = [
+const TIGHTENING: [(&str, IsStep); 9] = [
     ("net namespace", |s| matches!(s, Step::Clone(n) if n.net)),
     ("time namespace", |s| matches!(s, Step::TimeNamespace)),
     ("nested namespaces", |s| matches!(s, Step::NoNestedNamespaces)),
