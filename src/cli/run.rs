@@ -14,6 +14,7 @@ use crate::policy::Policy;
 use crate::profile::schema::{TerminalMode, WorkdirMode};
 use crate::sandbox::workspace::{self, ApplyError, Change};
 use crate::sandbox::{self, Counts, StartError, Streams, SuperviseError, Supervised};
+use crate::sys::fs;
 use clap::Args;
 use std::mem::ManuallyDrop;
 
@@ -98,6 +99,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Report> {
 
 fn attempt(args: &RunArgs, record: &mut Record) -> Result<u8, Report> {
     let own = Streams::of_this_process();
+    streams_can_be_used()?;
     // Never freed: the process ends soon, and freeing writes to pages that it shares with its child, so that each is copied first.
     let mut asked = ManuallyDrop::new(request::ask(&args.sandbox, args.quiet)?);
     overlay_is_there(args, &asked.policy)?;
@@ -156,6 +158,18 @@ fn server(asked: &Asked, plan: &Plan) -> Result<Option<Server>, Report> {
     let image = asked.image.as_ref();
     let server = image.map(|image| Server::of(plan, &image.owners)).transpose()?;
     Ok(server.flatten())
+}
+
+/// A directory, or a descriptor that was opened with `O_PATH`, is a way to files outside the root, and no stream.
+fn streams_can_be_used() -> Result<(), Report> {
+    let names = (0..).zip(["standard input", "standard output", "standard error"]);
+    match names.into_iter().find(|(number, _)| fs::is_place(*number)) {
+        None => Ok(()),
+        Some((_, name)) => Err(Report::sbx(format!(
+            "{name} is a directory or was opened with O_PATH: expected a file, a pipe or a terminal"
+        ))
+        .hint("redirect it, for example to /dev/null")),
+    }
 }
 
 /// A flag that would do nothing is a mistake that its user learns of too late.

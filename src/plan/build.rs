@@ -289,7 +289,7 @@ fn finish(
         let table = ceilings.guarded(one_id::filter(policy, table, identity));
         add(
             steps,
-            Step::Seccomp(set_id::filter(table, policy, host, identity, steps)),
+            Step::Seccomp(set_id::filter(table, policy, (host, facts), identity, steps)),
             "[syscalls]",
         );
     }

@@ -1,5 +1,6 @@
 //! Set-id bits on files of the host: whether the sandbox could leave a program there that runs as the caller.
 
+use super::Facts;
 use super::identity::Identity;
 use super::step::{Planned, Step};
 use crate::model::Host;
@@ -10,11 +11,13 @@ use crate::seccomp::Table;
 pub(super) fn filter(
     table: Table,
     policy: &Policy,
-    host: &Host,
+    (host, facts): (&Host, &Facts),
     identity: &Identity,
     steps: &[Planned],
 ) -> Table {
-    if is_caller(host, identity) && (shows_files(steps) || !matches!(policy.root, Root::Image(_))) {
+    if is_caller(host, identity)
+        && (shows_files(steps) || facts.file_on_stream || !matches!(policy.root, Root::Image(_)))
+    {
         table
     } else {
         table.with_set_id_bits()

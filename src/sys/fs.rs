@@ -246,6 +246,27 @@ pub fn id(file: BorrowedFd<'_>) -> Result<(u64, u64)> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
+/// Whether a standard stream, given by its number, is a directory or was opened with `O_PATH`; a closed one is neither.
+#[must_use]
+pub fn is_place(number: RawFd) -> bool {
+    // SAFETY: only numbers are passed.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFL) };
+    if flags < 0 || flags & libc::O_PATH != 0 {
+        return flags >= 0;
+    }
+    // SAFETY: the descriptor is open, and nothing closes it meanwhile.
+    let stream = unsafe { BorrowedFd::borrow_raw(number) };
+    kind(stream).is_ok_and(|mode| mode & libc::S_IFMT == libc::S_IFDIR)
+}
+
+/// Whether a standard stream, given by its number, is a regular file.
+#[must_use]
+pub fn is_regular(number: RawFd) -> bool {
+    // SAFETY: nothing closes a standard stream meanwhile, and a closed one is an error of the call.
+    let stream = unsafe { BorrowedFd::borrow_raw(number) };
+    kind(stream).is_ok_and(|mode| mode & libc::S_IFMT == libc::S_IFREG)
+}
+
 /// Closes every descriptor from `first` to `last`. Whoever owned one of them must not use it again.
 ///
 /// # Errors

@@ -23,6 +23,7 @@ use crate::profile::Profile;
 use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
+use crate::sys::fs;
 use image::How;
 use space::Space;
 use std::ffi::OsString;
@@ -269,6 +270,7 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
     }
     let mut facts = Facts {
         terminal,
+        file_on_stream: matches!(policy.root, Root::Image(_)) && (0..3).any(fs::is_regular),
         copy: space.of(Room::Copy),
         upper: space.of(Room::Upper),
         ..host::sources::look_up(policy, &host.tree, &plan::places(policy), current.as_deref())

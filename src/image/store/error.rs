@@ -27,6 +27,16 @@ pub enum Error {
     /// Something else is there.
     #[error("{} is no image store of sbx (it has files and no sbx-store): name an empty directory", .0.display())]
     Foreign(PathBuf),
+    /// Others could have written it.
+    #[error("the image store at {} {why}: {fix}", path.display())]
+    Untrusted {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+        /// What would be right.
+        fix: String,
+    },
     /// A store of another version.
     #[error("the image store at {} is of version {found}, this sbx reads version {}: {}", path.display(), super::VERSION,
         if *found > super::VERSION { "use a newer sbx" } else { "move it away and pull again" })]

@@ -114,6 +114,7 @@ impl Store {
             (None, Open::Existing) => return Err(Error::Absent(path.to_owned())),
             (None, Open::Create { give_to }) => make_top(path, give_to)?,
         };
+        root::is_own(&fd, path)?;
         let root = Root::new(fd, path)?;
         loop {
             if let Some(text) = root.read(MARK, 32)? {

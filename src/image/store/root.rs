@@ -30,6 +30,38 @@ pub(super) struct Root {
     owner: Option<(u32, u32)>,
 }
 
+/// Refuses a directory that others than the caller could have filled. Under root it may be the ids' that its worker runs as.
+///
+/// # Errors
+/// [`Error::Untrusted`]
+pub(super) fn is_own(fd: &OwnedFd, path: &Path) -> Result<(), Error> {
+    const OTHERS_WRITE: u32 = libc::S_IWGRP | libc::S_IWOTH;
+    let stat = fstat(fd).map_err(|e| Error::io("read the status of", path, e))?;
+    let caller = nix::unistd::geteuid();
+    let untrusted = |why: String, fix: String| {
+        Err(Error::Untrusted {
+            path: path.to_owned(),
+            why,
+            fix,
+        })
+    };
+    if !caller.is_root() && caller.as_raw() != stat.st_uid {
+        let why = format!("belongs to uid {}, not to you (uid {caller})", stat.st_uid);
+        return untrusted(
+            why,
+            "move it away, or set XDG_DATA_HOME to a directory of your own".into(),
+        );
+    }
+    if stat.st_mode & OTHERS_WRITE != 0 {
+        let why = format!("can be written by others (mode {:03o})", stat.st_mode & 0o777);
+        return untrusted(
+            why,
+            format!("look at what is in it, then chmod 700 {}", path.display()),
+        );
+    }
+    Ok(())
+}
+
 /// Splits off the last name.
 fn split(name: &str) -> (&str, &str) {
     name.rsplit_once('/').unwrap_or((".", name))

@@ -2,8 +2,10 @@
 
 use super::{ALL, Answers, Attack, under};
 use crate::util::image::Image;
-use crate::util::{Dir, Sbx, is_root};
-use std::os::unix::fs::MetadataExt;
+use crate::util::{Dir, Out, Sbx, hand_over, is_root};
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::process::{Command, Stdio};
 
 /// Every call that takes a mode, each on a file of its name; mkdir as well, from whose mode the kernel takes the bits.
 const DOORS: &str = "openat -100 @s:/w/chmod 0o102 0o600; chmod @s:/w/chmod 0o6755; \
@@ -108,4 +110,68 @@ fn images_keep_set_id_bits_unless_files_of_the_host_are_shown() {
     assert_eq!(run(&["-v", &bind("ro")]).of("fchmod"), "0");
     let expected = if is_root() { "0" } else { "EPERM" };
     assert_eq!(run(&["-v", &bind("rw")]).of("fchmod"), expected);
+    // A file that is a stream is the caller's, too.
+    let path = dir.write("file", "words");
+    let (mut command, _home) = Sbx::run("default")
+        .args([&image, "fchmod 0 0o4755"])
+        .into_command();
+    command.stdin(File::open(&path).expect("the file"));
+    let answers = Answers(Out::from(command.output().expect("sbx starts")));
+    answers.refused("fchmod", &["EPERM"]);
+    assert_eq!(std::fs::metadata(&path).expect("the file").mode() & 0o6000, 0);
+}
+
+/// With the file that is standard input; the same attack succeeds without the filter.
+#[test]
+fn a_file_on_a_standard_stream_gets_no_set_id_bits() {
+    let attack = |name: &str, flags: &[&str]| {
+        let dir = Dir::new();
+        let path = dir.write("file", "words");
+        hand_over(&path);
+        let sbx = under(name).args(flags);
+        let (mut command, _home) = sbx
+            .args(["host", "--", "/attacker", "fchmod 0 0o4755"])
+            .into_command();
+        command.stdin(File::open(&path).expect("the file"));
+        let out = command.output().expect("sbx starts");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        std::fs::metadata(&path).expect("the file").mode() & 0o6000 != 0
+    };
+    for name in ALL {
+        assert_eq!(attack(name, &[]), is_root(), "{name}");
+        assert!(attack(name, &["--enforce", "seccomp=off"]), "{name}");
+    }
+}
+
+#[test]
+fn a_directory_or_a_path_is_no_standard_stream() {
+    let dir = Dir::new();
+    let path = dir.write("file", "words");
+    let bare = || {
+        File::options()
+            .read(true)
+            .custom_flags(libc::O_PATH)
+            .open(&path)
+            .expect("a path")
+    };
+    let sets = [Command::stdin, Command::stdout, Command::stderr];
+    for (set, name) in sets.into_iter().zip(["input", "output", "error"]) {
+        for file in [File::open(dir.path()).expect("the directory"), bare()] {
+            let (mut command, _home) = Sbx::sh("default", "echo started").into_command();
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            set(&mut command, file);
+            let out = Out::from(command.output().expect("sbx starts"));
+            out.code(125);
+            assert_eq!(out.stdout(), "");
+            // On standard error itself nothing can be said.
+            if name != "error" {
+                out.says(&format!(
+                    "sbx: standard {name} is a directory or was opened with O_PATH"
+                ));
+            }
+        }
+    }
 }

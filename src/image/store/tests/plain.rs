@@ -61,6 +61,33 @@ fn a_store_is_made_once_and_told_from_everything_else() {
     assert!(Store::open(&dir.path().join("file"), Open::Create { give_to: None }).is_err());
 }
 
+/// Before anything is made in it.
+#[test]
+fn a_directory_that_others_may_write_is_no_store() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let set =
+        |mode| std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).expect("chmod");
+    for mode in [0o770, 0o702, 0o777] {
+        set(mode);
+        for how in [Open::Existing, Open::Create { give_to: None }] {
+            let error = Store::open(dir.path(), how).expect_err("refused").to_string();
+            assert!(
+                error.contains(&format!("can be written by others (mode {mode:o}): ")),
+                "{error}"
+            );
+            assert!(error.contains("chmod 700"), "{error}");
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).expect("read").count(), 0);
+    }
+    set(0o755);
+    Store::open(dir.path(), Open::Create { give_to: None }).expect("made");
+    set(0o775);
+    assert!(matches!(
+        Store::open(dir.path(), Open::Existing),
+        Err(Error::Untrusted { .. })
+    ));
+}
+
 #[test]
 fn making_a_store_goes_on_where_it_was_killed() {
     let dir = tempfile::tempdir().expect("a directory");
