@@ -199,7 +199,7 @@ impl<W: Write> Packer<W> {
             mode: stat.st_mode & 0o7777,
             uid: self.owners.uid(stat.st_uid),
             gid: self.owners.gid(stat.st_gid),
-            time: u64::try_from(stat.st_mtime).unwrap_or_default(),
+            time: stat.st_mtime,
             attributes,
         })?)
     }

@@ -23,8 +23,8 @@ pub struct Entry<'a> {
     pub uid: u32,
     /// The group.
     pub gid: u32,
-    /// Seconds since 1970.
-    pub time: u64,
+    /// Seconds since 1970; negative before.
+    pub time: i64,
     /// Extended attributes.
     pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
 }
@@ -80,6 +80,9 @@ impl<W: Write> Writer<W> {
             if id > LARGEST_ID {
                 record(&mut records, key, id.to_string().as_bytes());
             }
+        }
+        if octal_time(entry.time).is_none() {
+            record(&mut records, b"mtime", entry.time.to_string().as_bytes());
         }
         for (name, value) in &entry.attributes {
             record(&mut records, &[b"SCHILY.xattr.", name.as_slice()].concat(), value);
@@ -151,7 +154,7 @@ impl<W: Write> Writer<W> {
             number(&mut block, u64::from(if id > LARGEST_ID { 0 } else { id }), 8);
         }
         number(&mut block, if size > LARGEST { 0 } else { size }, 12);
-        number(&mut block, entry.time.min(LARGEST), 12);
+        number(&mut block, octal_time(entry.time).unwrap_or_default(), 12);
         block.extend_from_slice(b"        ");
         block.push(flag);
         text(&mut block, link, NAME);
@@ -164,6 +167,11 @@ impl<W: Write> Writer<W> {
         }
         self.to.write_all(&block)
     }
+}
+
+/// A time as the header holds it: from 1970 to 2242.
+fn octal_time(seconds: i64) -> Option<u64> {
+    u64::try_from(seconds).ok().filter(|seconds| *seconds <= LARGEST)
 }
 
 /// As much as fits: what does not stands in a PAX header.

@@ -372,3 +372,25 @@ fn times_that_are_none_are_listed_as_a_dash() {
         assert_eq!(column(&["history", &name], 0), wanted, "history: {time}");
     }
 }
+
+#[test]
+fn times_of_an_imported_directory_are_kept() {
+    let Some(program) = busybox() else { return };
+    let shop = Shop::new();
+    shop.files.script("root/bin/busybox", program);
+    let times = [-630_720_000, -1, 0, 4_294_967_301, 15_032_385_535];
+    for time in times {
+        let name = format!("root/t{time}");
+        shop.files.write(&name, "x");
+        let file = std::fs::File::open(shop.path(&name)).expect("a file");
+        let time = nix::sys::time::TimeSpec::new(time, 0);
+        nix::sys::stat::futimens(&file, &time, &time).expect("a time");
+    }
+    shop.sbx(["import", "-q", "root", "old:1"]).out().ok();
+    let names = times.map(|time| format!("/t{time}"));
+    let stat = ["old:1", "/bin/busybox", "stat", "-c", "%Y"];
+    let said = shop
+        .run(stat.into_iter().chain(names.iter().map(String::as_str)))
+        .ok();
+    assert_eq!(said, times.map(|time| time.to_string()).join("\n"));
+}
