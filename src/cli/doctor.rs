@@ -40,7 +40,7 @@ Examples:
 
 Exit codes: 0 a run under the default profile works; 1 it does not, whatever words are given.")]
 pub struct DoctorArgs {
-    /// Only these probes, with more detail
+    /// Run only these probes, with more detail
     #[arg(value_name = "WORD", value_parser = PossibleValuesParser::new(findings::words()))]
     words: Vec<String>,
     /// Print one JSON object

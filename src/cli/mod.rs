@@ -64,43 +64,43 @@ Examples:
 enum Verb {
     /// Run a command in a sandbox
     Run(Box<run::RunArgs>),
-    /// Print what `run` would do with the same arguments, each step with its reason
+    /// Print what `run` would do, each step with its reason
     Plan(Box<plan::PlanArgs>),
-    /// Say whether something can be done inside, what decides, and what would change it
+    /// Explain whether an operation is allowed inside, and what would change it
     Why(Box<why::WhyArgs>),
-    /// Fetch an image from a registry
+    /// Fetch an image from a registry, an archive or a layout
     Pull(images::pull::PullArgs),
-    /// List the images that are there
+    /// List the images in the store
     Images(images::list::ImagesArgs),
     /// Give an image another name
     Tag(images::tag::TagArgs),
-    /// Remove names of images, and images
+    /// Remove names of images, and images without one
     Rmi(images::remove::RmiArgs),
-    /// Print what images say of themselves, as JSON
+    /// Print the manifests and configs of images, as JSON
     Inspect(images::inspect::InspectArgs),
-    /// Print how an image was made
+    /// Print the build steps of an image
     History(images::history::HistoryArgs),
-    /// Remove everything that no image needs
+    /// Remove unused images, layers and blobs
     Prune(images::prune::PruneArgs),
-    /// Read all images again, and say what is damaged
+    /// Hash all images again and report damage
     Verify(images::verify::VerifyArgs),
-    /// Keep a password for a registry, when it is right
+    /// Log in to a registry
     Login(images::login::LoginArgs),
-    /// Forget a password for a registry
+    /// Log out from a registry
     Logout(images::login::LogoutArgs),
     /// Send an image to a registry
     Push(images::push::PushArgs),
-    /// Bring the images of an archive or a layout into the store
+    /// Load the images of an archive or a layout into the store
     Load(images::load::LoadArgs),
-    /// Write images into one file
+    /// Save images to one file
     Save(images::save::SaveArgs),
-    /// Make an image of a root file system
+    /// Make an image from a root file system
     Import(images::import::ImportArgs),
-    /// Make, list and remove volumes: directories that outlive sandboxes
+    /// Create, list and remove volumes: directories that outlive sandboxes
     Volume(volume::VolumeArgs),
     /// List, show, check and compare profiles
     Profile(profile::ProfileArgs),
-    /// Say what this machine gives, what follows for a run, and what mends what is missing
+    /// Check this machine and show how to fix what is missing
     Doctor(doctor::DoctorArgs),
     /// Print manual pages
     Man(man::ManArgs),

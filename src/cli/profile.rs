@@ -34,13 +34,13 @@ pub struct ProfileArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum ProfileVerb {
-    /// List the profiles that can be named
+    /// List the available profiles
     List {
         /// Print one JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Print a profile as it is written, or what it comes to
+    /// Print a profile as written, or resolved
     Show {
         /// Name or path
         #[arg(value_name = "NAME|FILE", required = true)]

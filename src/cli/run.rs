@@ -24,26 +24,25 @@ use std::mem::ManuallyDrop;
 pub struct RunArgs {
     #[command(flatten)]
     sandbox: SandboxArgs,
-    /// Write one JSON object about how the run ended to a file or a descriptor
+    /// Write the record of the run, one JSON object, to a file or a descriptor
     #[arg(long, value_name = "FILE|fd:N", help_heading = "Outcome")]
     result: Option<String>,
-    /// Write the same object to standard error at the end; standard output is the command's
+    /// Write the record to standard error at the end; standard output is the command's
     #[arg(long, help_heading = "Outcome")]
     json: bool,
-    /// List what was written to an overlaid workspace, on standard error: C made or changed, R a directory made anew, D gone,
-    /// S a socket, pipe or device
+    /// List the changes to an overlaid workspace on standard error: C created or changed, R directory replaced, D deleted, S special file
     #[arg(long, help_heading = "Outcome")]
     diff: bool,
-    /// Apply what was written to an overlaid workspace, if the command exits with 0
+    /// Apply the changes to an overlaid workspace if the command exits with 0
     #[arg(long, help_heading = "Outcome")]
     apply: bool,
-    /// Print what is in force, as `sbx plan` does, on standard error before the command starts
+    /// Print the plan, as `sbx plan` does, on standard error before the command starts
     #[arg(long, help_heading = "Outcome", conflicts_with = "quiet")]
     explain: bool,
-    /// Do not print losses, notes and how far a pull is
+    /// Suppress losses, notes and pull progress
     #[arg(short, long, help_heading = "Outcome")]
     quiet: bool,
-    /// Remove the sandbox at the end; it always is, the flag is accepted for docker's sake
+    /// Accepted for docker compatibility; always on
     #[arg(long, help_heading = "Outcome")]
     rm: bool,
 }

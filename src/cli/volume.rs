@@ -35,7 +35,7 @@ Exit codes: 0; 1 one of several names failed; 2 the command line is wrong; 125 s
 
 #[derive(Debug, Clone, Subcommand)]
 enum Verb {
-    /// Make a volume; one that is there already stays as it is
+    /// Create a volume; an existing one is left as it is
     Create {
         /// Its name: letters, digits, `_`, `.` and `-`
         #[arg(value_name = "NAME")]
@@ -51,7 +51,7 @@ enum Verb {
         #[arg(short, long, conflicts_with = "json")]
         quiet: bool,
     },
-    /// Remove volumes and all that is in them
+    /// Remove volumes with their contents
     #[command(visible_alias = "remove")]
     Rm {
         /// Their names
@@ -67,7 +67,7 @@ enum Verb {
         #[arg(short, long)]
         force: bool,
     },
-    /// Print what is known of volumes, as one JSON array
+    /// Print volumes as one JSON array
     Inspect {
         /// Their names
         #[arg(value_name = "NAME", required = true)]

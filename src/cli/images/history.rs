@@ -22,7 +22,7 @@ Examples:
   sbx history --json debian:12 | jq -r '.[].created_by'
       Whole commands")]
 pub struct HistoryArgs {
-    /// The image: its name or its id
+    /// Image, by name or id
     #[arg(value_name = "IMAGE")]
     image: String,
     /// Print one JSON array, an object for each step: created, created_by, comment, layer, size

@@ -29,16 +29,16 @@ Examples:
 
 The same files make the same image. A name without a host gets localhost/ before it.")]
 pub struct ImportArgs {
-    /// A tar, a directory, or - for standard input
+    /// Tar, directory, or - for standard input
     #[arg(value_name = "FILE|DIR|-")]
     from: PathBuf,
-    /// The image's name
+    /// Name of the image
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// An instruction of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR
+    /// Dockerfile instruction to apply: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR
     #[arg(short, long, value_name = "CHANGE")]
     change: Vec<String>,
-    /// What it runs on: OS/ARCH[/VARIANT]; this machine when not given
+    /// Platform of the image: OS/ARCH[/VARIANT] [default: this machine]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
     #[command(flatten)]

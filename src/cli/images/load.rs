@@ -39,10 +39,10 @@ pub struct LoadArgs {
     /// Archive, or directory of an OCI layout; append :NAME to load one image of several; - for standard input
     #[arg(value_name = "FILE", default_value = "-", conflicts_with = "input")]
     file: PathBuf,
-    /// The same, as docker and podman have it
+    /// The same as FILE, as in docker and podman
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
+    /// Platform of a multi-platform image: OS/ARCH[/VARIANT] [default: this machine]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
     #[command(flatten)]

@@ -32,7 +32,7 @@ Examples:
   sbx login registry.example:5000/team
       For the images below one path")]
 pub struct LoginArgs {
-    /// The name
+    /// User name
     #[arg(short, long, value_name = "NAME")]
     username: Option<String>,
     /// Read the password from standard input

@@ -22,10 +22,10 @@ Examples:
   sbx prune -a --dry-run
       What that would remove, and how much it would free")]
 pub struct PruneArgs {
-    /// Images with names too
+    /// Remove images with names, too
     #[arg(short, long)]
     all: bool,
-    /// Only say what would be removed
+    /// Print what would be removed, without removing it
     #[arg(long)]
     dry_run: bool,
 }

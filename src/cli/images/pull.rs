@@ -24,12 +24,12 @@ use std::ffi::OsStr;
 /// When an image is asked for at its registry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum When {
-    /// Always: a tag may have moved.
+    /// Always, since a tag may have moved
     Always,
-    /// When it is not in the store.
+    /// When the image is not in the store
     #[default]
     Missing,
-    /// Never.
+    /// Never
     Never,
 }
 
@@ -55,7 +55,7 @@ pub struct PullArgs {
     /// Image: [HOST[:PORT]/]NAME[:TAG][@sha256:…], oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME]
     #[arg(value_name = "IMAGE")]
     image: String,
-    /// Which image of a multi-platform one: OS/ARCH[/VARIANT]; this machine's when not given
+    /// Platform of a multi-platform image: OS/ARCH[/VARIANT] [default: this machine]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
     #[command(flatten)]

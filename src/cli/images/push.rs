@@ -30,10 +30,10 @@ Examples:
 Credentials are those of `podman login` and `docker login`. Blobs that the registry already has are not \
     sent again.")]
 pub struct PushArgs {
-    /// The image, by name or id
+    /// Image, by name or id
     #[arg(value_name = "IMAGE")]
     image: String,
-    /// Where it goes: HOST[:PORT]/NAME[:TAG]; its own name when not given
+    /// Destination HOST[:PORT]/NAME[:TAG] [default: the image's name]
     #[arg(value_name = "DESTINATION")]
     destination: Option<String>,
     /// Print the digest only

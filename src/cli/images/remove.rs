@@ -25,7 +25,7 @@ Examples:
   sbx rmi -f $(sbx images -q)
       All images that are not in use")]
 pub struct RmiArgs {
-    /// By an id, also an image with several names; one that is not there is no failure
+    /// Remove an id with several names; ignore missing images
     #[arg(short, long)]
     force: bool,
     /// Names and ids

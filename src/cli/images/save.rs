@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 /// How the file is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Written {
-    /// A tar of an OCI image layout
+    /// Tar of an OCI image layout
     #[default]
     OciArchive,
-    /// What docker loads
+    /// Archive for `docker load`
     DockerArchive,
 }
 
@@ -32,13 +32,13 @@ Examples:
 
 The same images make the same bytes.")]
 pub struct SaveArgs {
-    /// The images, by name or id
+    /// Images, by name or id
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<String>,
-    /// The file, which gets its name when it is whole; standard output when not given
+    /// Output file, renamed into place when complete [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How it is written
+    /// Format of the file
     #[arg(long, value_enum, default_value = "oci-archive")]
     format: Written,
 }

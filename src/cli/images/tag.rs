@@ -20,10 +20,10 @@ Examples:
   sbx tag 3f2a9c01b7de registry:5000/me/app:1
       An id names an image as well")]
 pub struct TagArgs {
-    /// The image: its name or its id
+    /// Image, by name or id
     #[arg(value_name = "SOURCE")]
     source: String,
-    /// The new name: [HOST[:PORT]/]NAME[:TAG]
+    /// New name: [HOST[:PORT]/]NAME[:TAG]
     #[arg(value_name = "TARGET")]
     target: String,
 }

@@ -12,11 +12,10 @@ use clap::Args;
 /// Arguments of every verb that unpacks.
 #[derive(Debug, Clone, Args)]
 pub struct UnpackArgs {
-    /// How ids are mapped where it will run, as for `run`: auto, caller, range, host-root
+    /// ID mapping to unpack for, as for `run`: auto, caller, range, host-root
     #[arg(long, value_name = "MAP", default_value = "auto")]
     map: String,
-    /// Raise or lower how much is read: NAME=VALUE (document, packed, unpacked, image: a size; layers, entries, ratio, path, depth: a
-    /// number)
+    /// Limit on what is read: NAME=VALUE (document, packed, unpacked, image: a size; layers, entries, ratio, path, depth: a number)
     #[arg(long, value_name = "NAME=VALUE")]
     image_limit: Vec<String>,
     /// Print digests only

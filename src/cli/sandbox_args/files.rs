@@ -13,37 +13,37 @@ use std::path::PathBuf;
 /// Flags about files.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FileArgs {
-    /// Bind mount SRC:DST, volume NAME:DST, or DST alone for one that vanishes; then :ro or :rw
+    /// Bind-mount SRC:DST, mount volume NAME:DST, or DST for an anonymous volume; add :ro or :rw
     #[arg(short, long, value_name = "SRC:DST[:ro]", help_heading = "Files")]
     pub volume: Vec<OsString>,
-    /// The same in words: type=bind|volume|tmpfs,source=SRC,target=DST[,readonly]
+    /// Mount in key=value form: type=bind|volume|tmpfs,source=SRC,target=DST[,readonly]
     #[arg(long, value_name = "KEY=VALUE,…", help_heading = "Files")]
     pub mount: Vec<String>,
-    /// A tmpfs: DST[:size=64M,nr_inodes=16k,mode=1777,exec]
+    /// Mount a tmpfs: DST[:size=64M,nr_inodes=16k,mode=1777,exec]
     #[arg(long, value_name = "DST[:OPTIONS]", help_heading = "Files")]
     pub tmpfs: Vec<String>,
-    /// A device node of the host: /dev/NAME[:DST]
+    /// Device node of the host: /dev/NAME[:DST]
     #[arg(long, value_name = "DEVICE", help_heading = "Files")]
     pub device: Vec<String>,
-    /// Size of /dev/shm: bytes, or with k, m, g behind (64m)
+    /// Size of /dev/shm, e.g. 64m
     #[arg(long, value_name = "SIZE", help_heading = "Files")]
     pub shm_size: Option<String>,
-    /// Whether the root cannot be written
+    /// Mount the root filesystem read-only
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Files")]
     pub read_only: Option<bool>,
-    /// Where what is written to the root goes until the end: memory (as much as filesystem.tmp), or disk (without a limit unless --storage-opt sets one)
+    /// Where writes to the root filesystem are kept during the run: memory (size filesystem.tmp) or disk (unlimited without --storage-opt)
     #[arg(long, value_name = "PLACE", help_heading = "Files")]
     pub upper: Option<String>,
-    /// size=SIZE: the most that may be written to the root; on the disk it is watched, and passing it ends everything
+    /// size=SIZE: limit on writes to the root; on disk it is enforced by polling, and exceeding it kills the sandbox
     #[arg(long, value_name = "OPTION", help_heading = "Files")]
     pub storage_opt: Vec<String>,
-    /// What an image's root is where the kernel refuses overlay: copy, or fuse (fuse-overlayfs where it can be had)
+    /// Fallback when overlayfs is unavailable: copy, or fuse (fuse-overlayfs, else copy)
     #[arg(long, value_name = "WHAT", help_heading = "Files")]
     pub without_overlay: Option<String>,
-    /// What becomes of the working directory: none, read-only, overlay, writable
+    /// How the working directory is mounted: none, read-only, overlay, writable
     #[arg(long, value_name = "MODE", help_heading = "Files")]
     pub workspace: Option<String>,
-    /// Directory to start in, inside
+    /// Directory inside the sandbox to start in
     #[arg(short = 'w', long, value_name = "DIR", help_heading = "Files")]
     pub workdir: Option<PathBuf>,
 }

@@ -10,23 +10,23 @@ use clap::Args;
 /// Flags about ids.
 #[derive(Debug, Clone, Default, Args)]
 pub struct IdArgs {
-    /// User inside: root, caller, UID[:GID], NAME[:GROUP]
+    /// User inside the sandbox: root, caller, UID[:GID] or NAME[:GROUP]
     #[arg(short, long, value_name = "USER", help_heading = "Policy")]
     pub user: Option<String>,
-    /// How ids are mapped: caller (you alone), range (you and your sub-ids), auto (range for an image where it can be had, else caller),
-    /// host-root (for root: the host's own)
+    /// ID mapping: caller (your id alone), range (your id and your sub-ids), auto (range for an image if available, else caller), host-root
+    /// (as root: the host's own ids)
     #[arg(long, value_name = "MAP", help_heading = "Policy")]
     pub map: Option<String>,
-    /// keep-id (you keep your id, or take uid=N and gid=N, with your sub-ids around it), or auto
+    /// User namespace mode: keep-id[:uid=N,gid=N] (your id, or these, with your sub-ids around it) or auto
     #[arg(long, value_name = "MODE", help_heading = "Policy")]
     pub userns: Option<String>,
-    /// One line of the map of users: INSIDE:FROM:COUNT; FROM 0 is you, 1 and more are your sub-ids
+    /// UID mapping CONTAINER:INTERMEDIATE:SIZE, as podman's (0 is your uid, 1… your sub-uids)
     #[arg(long, value_name = "LINE", help_heading = "Policy")]
     pub uidmap: Vec<String>,
-    /// One line of the map of groups; where only one of the two maps is given, it stands for both
+    /// GID mapping in the same form; one of the two maps alone is used for both
     #[arg(long, value_name = "LINE", help_heading = "Policy")]
     pub gidmap: Vec<String>,
-    /// One more group for the user: a number, or a name in the image
+    /// Supplementary group for the user: a number, or a name in the image
     #[arg(long, value_name = "GROUP", help_heading = "Policy")]
     pub group_add: Vec<String>,
 }

@@ -13,10 +13,10 @@ use std::path::{Component, Path, PathBuf};
 /// Flags about limits.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LimitArgs {
-    /// The most memory that all processes together may hold (512m, 2g); more ends all of them
+    /// Memory limit for the whole sandbox, e.g. 512m; exceeding it kills the sandbox
     #[arg(short, long, value_name = "SIZE", help_heading = "Limits")]
     pub memory: Option<String>,
-    /// Memory and swap together (the memory's own size: no swap, which is the default; -1: as much swap as there is)
+    /// Memory plus swap; equal to --memory means no swap (default), -1 unlimited
     #[arg(
         long,
         value_name = "SIZE",
@@ -24,7 +24,7 @@ pub struct LimitArgs {
         allow_hyphen_values = true
     )]
     pub memory_swap: Option<String>,
-    /// How much processor time: 1.5 is one and a half; without a cgroup whole processors only
+    /// CPUs the sandbox may use, e.g. 1.5 (whole CPUs only without a cgroup)
     #[arg(
         long,
         value_name = "NUMBER",
@@ -32,16 +32,16 @@ pub struct LimitArgs {
         allow_hyphen_values = true
     )]
     pub cpus: Option<String>,
-    /// The only processors that may be used (0-2,5)
+    /// CPUs to run on, e.g. 0-2,5
     #[arg(long, value_name = "LIST", help_heading = "Limits")]
     pub cpuset_cpus: Option<String>,
-    /// The share of processor time beside others that want it, as docker counts it: 1024 is everybody's; needs a cgroup
+    /// Relative CPU weight (docker's scale, default 1024); needs a cgroup
     #[arg(long, value_name = "NUMBER", help_heading = "Limits")]
     pub cpu_shares: Option<String>,
     /// How fast disks may be.
     #[command(flatten)]
     pub rates: Apart<RateArgs>,
-    /// The most processes and threads at once
+    /// Limit on processes and threads
     #[arg(
         long,
         value_name = "NUMBER",
@@ -49,16 +49,16 @@ pub struct LimitArgs {
         allow_hyphen_values = true
     )]
     pub pids_limit: Option<String>,
-    /// Make the sandbox's cgroup in this one, a path below /sys/fs/cgroup
+    /// Parent of the sandbox's cgroup, a path below /sys/fs/cgroup
     #[arg(long, value_name = "PATH", help_heading = "Limits")]
     pub cgroup_parent: Option<PathBuf>,
-    /// Limit: NAME=SOFT[:HARD], for example nofile=1024
+    /// Resource limit NAME=SOFT[:HARD], e.g. nofile=1024
     #[arg(long, value_name = "LIMIT", help_heading = "Limits")]
     pub ulimit: Vec<String>,
-    /// Kill everything after this time (10m, 90s)
+    /// Kill the sandbox after this time, e.g. 10m or 90s
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     pub timeout: Option<String>,
-    /// The most that may be written to standard output and standard error together (10m); more ends everything
+    /// Limit on standard output and standard error together, e.g. 10m; exceeding it kills the sandbox
     #[arg(long, value_name = "SIZE", help_heading = "Limits")]
     pub output_limit: Option<String>,
 }

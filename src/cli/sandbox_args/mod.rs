@@ -59,15 +59,15 @@ pub struct SandboxArgs {
     #[command(flatten)]
     pub images: Apart<ImageArgs>,
 
-    /// Print help; -h is the host name, as docker has it
+    /// Print help (-h is --hostname, as in docker)
     #[arg(long, action = clap::ArgAction::HelpLong)]
     pub help: Option<bool>,
 
-    /// What to run in: `host`, an image ([HOST/]NAME[:TAG], oci:DIR, oci-archive:FILE, docker-archive:FILE), a directory that is a root
-    /// (./path, /path), or `scratch`, which is empty
+    /// Root filesystem: `host`, an image ([HOST/]NAME[:TAG], oci:DIR, oci-archive:FILE, docker-archive:FILE), a directory (./path, /path), or
+    /// `scratch` (empty)
     #[arg(value_name = "IMAGE", default_value = "host", hide_default_value = true)]
     pub image: OsString,
-    /// The command and its arguments
+    /// Command and its arguments
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<OsString>,
 }

@@ -9,16 +9,16 @@ use clap::Args;
 /// Flags about profiles and rights.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PolicyArgs {
-    /// Profile: a built-in one (strict, default, build), a name in the profile directory, or a path; may be given more than once
+    /// Profile: strict, default, build, a name in the profile directory, or a path; can be repeated
     #[arg(long, value_name = "NAME|FILE", help_heading = "Policy")]
     pub profile: Vec<String>,
-    /// Level of one protection: KEY=require|prefer|off (see `sbx profile schema`)
+    /// Level of a protection: KEY=require|prefer|off (see `sbx profile schema`)
     #[arg(long, value_name = "KEY=LEVEL", help_heading = "Policy")]
     pub enforce: Vec<String>,
-    /// seccomp=FILE: a filter in Docker's JSON format instead of the profile's; no-new-privileges is always on
+    /// seccomp=FILE: filter in docker's JSON format instead of the profile's; no-new-privileges is always on
     #[arg(long, value_name = "OPTION", help_heading = "Policy")]
     pub security_opt: Vec<String>,
-    /// Keep a capability inside the user namespace, as NET_BIND_SERVICE
+    /// Keep a capability inside the user namespace, e.g. NET_BIND_SERVICE
     #[arg(long, value_name = "CAP", help_heading = "Policy")]
     pub cap_add: Vec<String>,
     /// Drop a capability that the profile keeps, or `all`

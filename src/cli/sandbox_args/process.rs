@@ -16,19 +16,19 @@ use std::ffi::OsString;
     reason = "each is a flag of its own on the command line"
 )]
 pub struct ProcessArgs {
-    /// Command to put before the arguments
+    /// Replace the image's entrypoint; its command is dropped
     #[arg(long, value_name = "COMMAND", help_heading = "Process")]
     pub entrypoint: Option<OsString>,
-    /// Standard input stays open; it always does, the flag is accepted for docker's sake
+    /// Accepted for docker compatibility; always on
     #[arg(short, long, help_heading = "Process")]
     pub interactive: bool,
-    /// A pseudo-terminal even when no stream is a terminal
+    /// Allocate a pseudo-terminal even when no stream is a terminal
     #[arg(short, long, help_heading = "Process")]
     pub tty: bool,
-    /// Whether a small init is pid 1 (default true)
+    /// Run an init as PID 1 [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Process")]
     pub init: Option<bool>,
-    /// What the command gets when sbx gets SIGTERM; the image's own, or SIGTERM, when not given
+    /// Signal sent to the command when sbx receives SIGTERM [default: image's, else SIGTERM]
     #[arg(long, value_name = "SIGNAL", help_heading = "Process")]
     pub stop_signal: Option<String>,
 }

@@ -9,16 +9,16 @@ use clap::Args;
 /// Flags about rates of disks.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RateArgs {
-    /// The most that may be read from a disk in a second: the device, or any path that lies on it, and a size (/dev/sda:10m); needs a cgroup
+    /// Limit reads from a disk, PATH:BYTES per second; PATH is the device or any file on it; needs a cgroup
     #[arg(long, value_name = "PATH:RATE", help_heading = "Limits")]
     pub device_read_bps: Vec<String>,
-    /// Likewise what may be written to it
+    /// Limit writes to a disk, PATH:BYTES per second; needs a cgroup
     #[arg(long, value_name = "PATH:RATE", help_heading = "Limits")]
     pub device_write_bps: Vec<String>,
-    /// How often a disk may be read in a second (/dev/sda:1000); needs a cgroup
+    /// Limit read operations per second, PATH:N; needs a cgroup
     #[arg(long, value_name = "PATH:NUMBER", help_heading = "Limits")]
     pub device_read_iops: Vec<String>,
-    /// Likewise how often it may be written
+    /// Limit write operations per second, PATH:N; needs a cgroup
     #[arg(long, value_name = "PATH:NUMBER", help_heading = "Limits")]
     pub device_write_iops: Vec<String>,
 }

@@ -13,22 +13,22 @@ use std::path::PathBuf;
 /// Flags about variables, names and the network.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SurroundingsArgs {
-    /// Set a variable (NAME=VALUE), or pass one of yours (NAME)
+    /// Set a variable (NAME=VALUE), or pass your own (NAME)
     #[arg(short, long, value_name = "NAME[=VALUE]", help_heading = "Environment")]
     pub env: Vec<String>,
-    /// Read variables from a file, one NAME=VALUE or NAME a line
+    /// Read variables from a file, one NAME=VALUE or NAME per line
     #[arg(long, value_name = "FILE", help_heading = "Environment")]
     pub env_file: Vec<PathBuf>,
-    /// Host name inside
+    /// Host name inside the sandbox
     #[arg(short = 'h', long, value_name = "NAME", help_heading = "Environment")]
     pub hostname: Option<String>,
-    /// A name and its address for /etc/hosts: NAME:ADDRESS
+    /// Add a line to /etc/hosts: NAME:ADDRESS
     #[arg(long, value_name = "NAME:ADDRESS", help_heading = "Environment")]
     pub add_host: Vec<String>,
-    /// A server that is asked for names, in place of the host's
+    /// DNS server to use instead of the host's
     #[arg(long, value_name = "ADDRESS", help_heading = "Environment")]
     pub dns: Vec<String>,
-    /// Network: none or host
+    /// Network mode: none or host
     #[arg(
         long,
         visible_alias = "net",
