@@ -49,7 +49,7 @@ pub fn verify(args: &VerifyArgs) -> Result<u8, Report> {
             out::data(format_args!("{word}: {}", out::escaped(&finding.to_string())))?;
         }
         if !damaged {
-            out::data("nothing is damaged")?;
+            out::data("all images are intact")?;
         }
     }
     Ok(u8::from(damaged))

@@ -38,9 +38,7 @@ pub enum Error {
     #[error("media type `{0}` is no image manifest and no image index")]
     MediaType(String),
     /// Docker's schema 1, which has no digests of unpacked layers.
-    #[error(
-        "the manifest is of Docker's schema 1, which is obsolete: push the image again with a newer tool"
-    )]
+    #[error("manifest schema 1 is not supported: re-push the image with a current client")]
     Schema1,
     /// Another schema.
     #[error("schemaVersion is {0}, and must be 2")]

@@ -131,13 +131,12 @@ fn check_kind(what: &str, media_type: &str, bytes: &[u8]) -> Result<(), Error> {
     };
     let first = media_type.starts_with("application/vnd.docker.distribution.manifest.v1");
     match serde_json::from_slice::<Kind>(bytes) {
-        Ok(kind) if first || kind.schema_version == Some(1) => refused(
-            "its manifest is of schema version 1, which is not read: push the image again with any client of today"
-                .to_owned(),
-        ),
+        Ok(kind) if first || kind.schema_version == Some(1) => {
+            refused("manifest schema 1 is not supported: re-push the image with a current client".to_owned())
+        }
         Ok(_) => Ok(()),
         Err(_) => refused(format!(
-            "what the registry gives is no manifest but `{}`: is the host a registry, or is there a portal before it?",
+            "expected a manifest, got `{}`: wrong host or captive portal?",
             shown(media_type)
         )),
     }
@@ -180,12 +179,12 @@ mod tests {
             (
                 oci,
                 r#"{"schemaVersion":1,"fsLayers":[]}"#,
-                Some("schema version 1"),
+                Some("manifest schema 1"),
             ),
-            (first, r#"{"schemaVersion":2}"#, Some("schema version 1")),
-            ("text/html", "<html>", Some("is no manifest but `text/html`")),
-            (oci, "", Some("no manifest")),
-            (oci, "[]", Some("no manifest")),
+            (first, r#"{"schemaVersion":2}"#, Some("manifest schema 1")),
+            ("text/html", "<html>", Some("got `text/html`")),
+            (oci, "", Some("expected a manifest")),
+            (oci, "[]", Some("expected a manifest")),
         ] {
             let found = check_kind("x", media_type, bytes.as_bytes());
             match (found, said) {

@@ -132,7 +132,7 @@ impl Auth {
             }
             (None, None, _) => {
                 return Err(denied(
-                    "the registry wants something else than a token or a password, which is not spoken",
+                    "unsupported authentication scheme (only Basic and Bearer)",
                 ));
             }
         };

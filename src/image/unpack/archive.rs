@@ -314,7 +314,7 @@ impl<'a> Archive<'a> {
                 let size = self.number(&gnu.realsize, "real size")?;
                 (map.map_err(|why| self.wrong(why))?, size)
             }
-            (b'S', Some(_)) => return Err(self.wrong("it has two maps of holes")),
+            (b'S', Some(_)) => return Err(self.wrong("invalid GNU sparse map: there are two")),
             (_, Some(size)) => {
                 if let Some(name) = &claims.name {
                     member.name.clone_from(name);
@@ -327,7 +327,7 @@ impl<'a> Archive<'a> {
             (_, None) => return Ok(()),
         };
         if size > i64::MAX.cast_unsigned() || !sparse::sound(&map, size, self.left) {
-            return Err(self.wrong("its map of holes does not fit its size"));
+            return Err(self.wrong("invalid GNU sparse map: it does not fit the size of the file"));
         }
         member.size = size;
         member.map = Some(map);

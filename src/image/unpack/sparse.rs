@@ -37,12 +37,14 @@ impl Claims {
             b"offset" => self.offset = whole(value)?,
             b"numbytes" => {
                 let piece = self.offset.take().zip(whole(value)?);
-                let (offset, length) = piece.ok_or("its map of holes names a length without an offset")?;
+                let (offset, length) = piece.ok_or("invalid GNU sparse map: a length without an offset")?;
                 self.map.get_or_insert_default().push(Piece { offset, length });
             }
             b"map" => {
                 let numbers: Option<Vec<u64>> = value.split(|b| *b == b',').map(number).collect();
-                self.map = Some(pieces(&numbers.ok_or("its map of holes is no list of numbers")?)?);
+                self.map = Some(pieces(
+                    &numbers.ok_or("invalid GNU sparse map: not a list of numbers")?,
+                )?);
             }
             _ => {}
         }
@@ -55,9 +57,9 @@ impl Claims {
             ((None, None), None) => Ok(None),
             ((Some(1), Some(0)), None) | ((None | Some(0), None | Some(0 | 1)), Some(_)) => match self.size {
                 Some(size) => Ok(Some(size)),
-                None => Err("its map of holes comes without the file's size".into()),
+                None => Err("invalid GNU sparse map: the file's size is missing".into()),
             },
-            _ => Err("its map of holes is in no known form: 0.0, 0.1 and 1.0 are".into()),
+            _ => Err("unsupported GNU sparse format: expected 0.0, 0.1 or 1.0".into()),
         }
     }
 
@@ -77,7 +79,9 @@ impl Claims {
 fn pieces(numbers: &[u64]) -> std::result::Result<Vec<Piece>, String> {
     let (pairs, rest) = numbers.as_chunks::<2>();
     if !rest.is_empty() || pairs.len() > PIECES {
-        return Err(format!("its map of holes has half a piece or more than {PIECES}"));
+        return Err(format!(
+            "invalid GNU sparse map: an odd number of values, or more than {PIECES} pieces"
+        ));
     }
     let piece = |[offset, length]: &[u64; 2]| Piece {
         offset: *offset,
@@ -93,7 +97,7 @@ fn front(stream: &mut Stream<'_>, data: u64) -> Result<std::result::Result<(Vec<
     let mut taken = 0;
     loop {
         if taken + BLOCK as u64 > data {
-            return Ok(Err("its map of holes is longer than its data".into()));
+            return Ok(Err("invalid GNU sparse map: longer than the data".into()));
         }
         let block = stream.block()?.unwrap_or([0; BLOCK]);
         taken += BLOCK as u64;
@@ -104,12 +108,12 @@ fn front(stream: &mut Stream<'_>, data: u64) -> Result<std::result::Result<(Vec<
             }
             match number(&line) {
                 Some(n) if line.len() <= 20 => numbers.push(n),
-                _ => return Ok(Err("its map of holes is no list of numbers".into())),
+                _ => return Ok(Err("invalid GNU sparse map: not a list of numbers".into())),
             }
             line.clear();
             let count = numbers.first().copied().unwrap_or_default();
             if count > PIECES as u64 {
-                return Ok(Err(format!("its map of holes has more than {PIECES} pieces")));
+                return Ok(Err(format!("invalid GNU sparse map: more than {PIECES} pieces")));
             }
             if numbers.len() as u64 == 1 + 2 * count {
                 let rest = numbers.get(1..).unwrap_or_default();
@@ -117,7 +121,7 @@ fn front(stream: &mut Stream<'_>, data: u64) -> Result<std::result::Result<(Vec<
             }
         }
         if line.len() > 20 {
-            return Ok(Err("its map of holes is no list of numbers".into()));
+            return Ok(Err("invalid GNU sparse map: not a list of numbers".into()));
         }
     }
 }
@@ -131,7 +135,7 @@ pub(super) fn old(
     let mut add = |list: &[GnuSparseHeader]| {
         for piece in list.iter().filter(|p| !p.is_empty()) {
             let (Ok(offset), Ok(length)) = (piece.offset(), piece.length()) else {
-                return Err("its map of holes is no list of numbers".to_owned());
+                return Err("invalid GNU sparse map: not a list of numbers".to_owned());
             };
             map.push(Piece { offset, length });
         }
@@ -141,7 +145,7 @@ pub(super) fn old(
     let mut added = add(&gnu.sparse);
     while extended && matches!(added, Ok(n) if n <= PIECES) {
         let Some(block) = stream.block()? else {
-            return Ok(Err("its map of holes ends early".into()));
+            return Ok(Err("invalid GNU sparse map: truncated".into()));
         };
         let mut more = GnuExtSparseHeader::new();
         *more.as_mut_bytes() = block;
@@ -150,7 +154,7 @@ pub(super) fn old(
     }
     Ok(match added {
         Err(why) => Err(why),
-        Ok(n) if n > PIECES => Err(format!("its map of holes has more than {PIECES} pieces")),
+        Ok(n) if n > PIECES => Err(format!("invalid GNU sparse map: more than {PIECES} pieces")),
         Ok(_) => Ok(map),
     })
 }

@@ -88,7 +88,7 @@ fn commands_that_are_none() {
         assert_eq!(out.stdout(), "", "{entrypoint}");
         assert!(!out.stderr().contains('\x1b') && !out.stderr().contains('\u{202e}'));
     }
-    let Some((out, _)) = run("Entrypoint", json!([""])) else {
+    let Some((out, _)) = run("Entrypoint", json!(["", "x"])) else {
         return;
     };
     refused(&out, &["empty"]);

@@ -81,7 +81,7 @@ fn what_is_not_spoken_is_said() {
     ] {
         let server = Server::plain(guarded("x", challenge.to_owned()));
         let client = Reach::plain(&server).password().client();
-        fails(client.manifest("12"), "which is not spoken");
+        fails(client.manifest("12"), "only Basic and Bearer");
         assert_eq!(told(&server), [None], "{challenge}");
     }
 }

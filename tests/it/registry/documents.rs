@@ -77,18 +77,18 @@ fn what_is_no_manifest_is_refused() {
     for (reply, says) in [
         (
             Reply::ok("<html>login</html>").header("Content-Type", "text/html"),
-            "no manifest but `text/html`",
+            "got `text/html`",
         ),
         (
             Reply::ok("{}").header(
                 "Content-Type",
                 "application/vnd.docker.distribution.manifest.v1+prettyjws",
             ),
-            "schema version 1",
+            "manifest schema 1",
         ),
         (
             Reply::ok(r#"{"schemaVersion":1}"#).header("Content-Type", OCI),
-            "schema version 1",
+            "manifest schema 1",
         ),
         (
             Reply::ok("x".repeat(65 << 10)),

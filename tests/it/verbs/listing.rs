@@ -181,9 +181,9 @@ fn an_image_has_the_names_that_it_is_given() {
 fn damage_is_found() {
     let Some((registry, place)) = two() else { return };
     let one = registry.name("one:1");
-    assert_eq!(place.ok(&["verify"]), "nothing is damaged");
+    assert_eq!(place.ok(&["verify"]), "all images are intact");
     place.ok(&["pull", "-q", &one]);
-    assert_eq!(place.ok(&["verify"]), "nothing is damaged");
+    assert_eq!(place.ok(&["verify"]), "all images are intact");
     std::fs::write(place.store().join("stray \u{1b}[31m"), "x").expect("written");
     assert!(place.ok(&["verify"]).starts_with("note: "));
     let layer = place.json(&["inspect", &one])[0]["layers"][1]["digest"].clone();
