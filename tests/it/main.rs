@@ -37,6 +37,7 @@ mod signals;
 mod started;
 mod streams;
 mod terminal;
+mod tools;
 mod unpack;
 mod unread;
 mod users;

@@ -5,10 +5,11 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 /// Whether the host has a program; if not, the skip is counted.
-fn has(program: &str) -> bool {
-    let there = std::env::split_paths("/usr/local/bin:/usr/bin:/bin").any(|d| d.join(program).is_file());
+pub fn has(program: &str) -> bool {
+    let places = "/usr/local/bin:/usr/bin:/bin:/usr/sbin";
+    let there = std::env::split_paths(places).any(|d| d.join(program).is_file());
     if !there {
-        skip(program, "not installed in /usr/local/bin or /usr/bin");
+        skip(program, "not installed in /usr/local/bin, /usr/bin or /usr/sbin");
     }
     there
 }
@@ -68,7 +69,7 @@ fn a_compiler_of_cxx_and_its_threads() {
 }
 
 /// The toolchain that these tests were built with, as a directory that can be bound.
-fn toolchain() -> Option<PathBuf> {
+pub fn toolchain() -> Option<PathBuf> {
     if let Some(staged) = std::env::var_os("SBX_TEST_TOOLCHAIN") {
         return Some(staged.into());
     }
