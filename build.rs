@@ -9,7 +9,14 @@ use toml::de::{DeTable, DeValue};
 type Fault = Box<dyn std::error::Error>;
 
 /// The same names as in `profile::library`, which a test compares.
-const NAMES: [&str; 5] = ["strict", "default", "build", "image-worker", "overlay-worker"];
+const NAMES: [&str; 6] = [
+    "strict",
+    "default",
+    "build",
+    "fetch-worker",
+    "image-worker",
+    "overlay-worker",
+];
 
 fn main() -> Result<(), Fault> {
     let mut code = String::from("static PARSED: [&[Node]; NAMES] = [\n");

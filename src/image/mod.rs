@@ -17,6 +17,7 @@ pub mod limits;
 mod lock;
 pub mod owner;
 pub mod platform;
+pub mod ports;
 pub mod registries;
 pub mod registry;
 pub mod remove;

@@ -41,9 +41,15 @@ pub(super) fn decide(
             "set enforcement.landlock to prefer or require"
         }
     };
-    let network = policy.network.value == NetworkMode::None && wants(Protection::LandlockNetwork);
+    let ports: Vec<u16> = policy.connect.iter().map(|port| port.value).collect();
+    let host = policy.network.value == NetworkMode::Host;
+    let network = (!host || !ports.is_empty()) && wants(Protection::LandlockNetwork);
     if network && abi < 4 {
-        let reason = "no second wall for TCP; the net namespace holds";
+        let reason = if host {
+            "every TCP port can be connected to, on this machine too, and listened at"
+        } else {
+            "no second wall for TCP; the net namespace holds"
+        };
         ledger.lacks(Protection::LandlockNetwork, reason, mend("Linux 6.7 or later"))?;
     }
     let scopes = wants(Protection::LandlockScopes);
@@ -66,7 +72,7 @@ pub(super) fn decide(
     let rules = rules(steps);
     let step = Step::Landlock {
         abi,
-        network: network && abi >= 4,
+        tcp: (network && abi >= 4).then_some(ports),
         scopes: scopes && abi >= 6,
         nodes: policy.syscalls.as_ref().is_some_and(Table::makes_nodes),
         rules,

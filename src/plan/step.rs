@@ -299,8 +299,8 @@ pub enum Step {
     Landlock {
         /// Rights of this ABI are handled.
         abi: u8,
-        /// TCP is refused (ABI 4).
-        network: bool,
+        /// TCP is refused but for connecting to these ports (ABI 4); `None`: it is left alone.
+        tcp: Option<Vec<u16>>,
         /// Abstract sockets and signals are scoped (ABI 6).
         scopes: bool,
         /// Character devices may be made, as far as the kernel lets anybody: 0:0, by which a layer says that a file is gone.

@@ -285,6 +285,14 @@ pub fn connect(policy: &Policy, host: &str) -> Answer {
     let origin = &policy.network.origin;
     let own = matches!(host, "localhost" | "::1" | "[::1]") || host.starts_with("127.");
     match policy.network.value {
+        NetworkMode::Host if !policy.connect.is_empty() => {
+            let ports: Vec<String> = policy.connect.iter().map(|port| port.value.to_string()).collect();
+            let because = format!(
+                "network.mode = host, to the ports {} alone  [{origin}]",
+                ports.join(", ")
+            );
+            Answer::new(true, because, None)
+        }
         NetworkMode::Host => Answer::new(
             true,
             format!("network.mode = host: nothing is filtered  [{origin}]"),

@@ -68,6 +68,8 @@ pub struct Policy {
     pub masked: Vec<Set<InRoot>>,
     /// Which network.
     pub network: Set<NetworkMode>,
+    /// The only TCP ports that may be connected to, and none listened at; empty: no such rule.
+    pub connect: Vec<Set<u16>>,
     /// Names and addresses for `/etc/hosts`.
     pub hosts: Vec<Set<(String, IpAddr)>>,
     /// Servers that are asked for names, in place of the host's.

@@ -23,6 +23,8 @@ pub struct Flags {
     pub hosts: Vec<Set<(String, IpAddr)>>,
     /// `--dns`
     pub dns: Vec<Set<IpAddr>>,
+    /// `--connect-port`
+    pub connect: Vec<Set<u16>>,
     /// `--memory-swap`
     pub swap: Option<Set<Swap>>,
     /// `--cpuset-cpus`

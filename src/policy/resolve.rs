@@ -80,6 +80,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         devices: mounts::devices(profile)?,
         masked: mounts::masked(profile)?,
         network,
+        connect: request.flags.connect.clone(),
         hosts: request.flags.hosts.clone(),
         dns: request.flags.dns.clone(),
         syscalls,
@@ -141,6 +142,10 @@ fn surroundings(request: &Request, network: NetworkMode) -> Result<(), Error> {
     if let (Some(server), NetworkMode::None) = (flags.dns.first(), network) {
         let why = "there is no network, so no server can be asked: add --network host, or name hosts with --add-host";
         return refuse(format!("name server {}", server.value), &server.origin, why);
+    }
+    if let (Some(port), NetworkMode::None) = (flags.connect.first(), network) {
+        let why = "there is no network to connect over: add --network host";
+        return refuse(format!("port {}", port.value), &port.origin, why);
     }
     let origin = flags.hosts.first().map(|host| &host.origin);
     let origin = origin.or(flags.dns.first().map(|server| &server.origin));

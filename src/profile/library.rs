@@ -10,10 +10,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The profiles that are part of the binary.
-pub const BUILT_IN: [(&str, &str); 5] = [
+pub const BUILT_IN: [(&str, &str); 6] = [
     ("strict", include_str!("../../profiles/strict.toml")),
     ("default", include_str!("../../profiles/default.toml")),
     ("build", include_str!("../../profiles/build.toml")),
+    ("fetch-worker", include_str!("../../profiles/fetch-worker.toml")),
     ("image-worker", include_str!("../../profiles/image-worker.toml")),
     (
         "overlay-worker",
@@ -22,7 +23,7 @@ pub const BUILT_IN: [(&str, &str); 5] = [
 ];
 
 /// Those under which sbx runs parts of itself: with what they leave out, nothing of a user's runs.
-const WORKERS: [&str; 2] = ["image-worker", "overlay-worker"];
+const WORKERS: [&str; 3] = ["fetch-worker", "image-worker", "overlay-worker"];
 
 /// A profile is a page, not a book.
 const LARGEST: u64 = 1 << 20;

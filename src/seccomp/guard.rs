@@ -267,6 +267,24 @@ mod tests {
     }
 
     #[test]
+    fn tcp_is_neither_udp_nor_another_protocol() {
+        let guard = find(SOCKET_FAMILIES)
+            .expect("a guard")
+            .checks(&[sockets::Family::Tcp]);
+        let (_, check) = guard.iter().find(|(call, _)| *call == "socket").expect("socket");
+        for (given, allowed) in [
+            ([2, 1, 0], true),
+            ([10, 0x80801, 6], true),
+            ([2, 2, 0], false),
+            ([10, 2, 17], false),
+            ([2, 1, 262], false),
+            ([1, 1, 0], false),
+        ] {
+            assert_eq!(check.answer(&arguments(&given)).is_none(), allowed, "{given:?}");
+        }
+    }
+
+    #[test]
     fn guards_look_at_calls_that_exist() {
         for guard in GUARDS {
             for (call, check) in guard.checks(&[Unix]) {

@@ -62,7 +62,9 @@ pub enum SpecError {
         near: Option<&'static str>,
     },
     /// No such socket family.
-    #[error("`{name}` is not a socket family that can be allowed: write unix, inet, inet6 or netlink-route")]
+    #[error(
+        "`{name}` is not a socket family that can be allowed: write unix, inet, inet6, tcp or netlink-route"
+    )]
     UnknownFamily {
         /// What was written.
         name: String,

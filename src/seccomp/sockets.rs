@@ -27,16 +27,19 @@ pub enum Family {
     Inet,
     /// The same over IPv6.
     Inet6,
+    /// TCP alone, over IPv4 and IPv6: Landlock has rules for its ports, and none for UDP.
+    Tcp,
     /// Route netlink, with which libraries list interfaces and addresses; no other netlink.
     NetlinkRoute,
 }
 
 impl Family {
     /// Every family, with what `syscalls.socket-families` calls it.
-    pub const ALL: [(&'static str, Self); 4] = [
+    pub const ALL: [(&'static str, Self); 5] = [
         ("unix", Self::Unix),
         ("inet", Self::Inet),
         ("inet6", Self::Inet6),
+        ("tcp", Self::Tcp),
         ("netlink-route", Self::NetlinkRoute),
     ];
 
@@ -62,11 +65,15 @@ impl Family {
             .map(|(kind, protocol)| vec![equal(0, domain), of_type(kind), equal(2, protocol)])
             .into()
         };
+        let tcp = |domain| {
+            [0, IPPROTO_TCP].map(|protocol| vec![equal(0, domain), of_type(SOCK_STREAM), equal(2, protocol)])
+        };
         match self {
             // The kernel has no types and protocols of unix sockets beyond the harmless ones.
             Self::Unix => vec![vec![equal(0, AF_UNIX)]],
             Self::Inet => internet(AF_INET),
             Self::Inet6 => internet(AF_INET6),
+            Self::Tcp => [tcp(AF_INET), tcp(AF_INET6)].concat(),
             Self::NetlinkRoute => [SOCK_RAW, SOCK_DGRAM]
                 .map(|kind| vec![equal(0, AF_NETLINK), of_type(kind), equal(2, NETLINK_ROUTE)])
                 .into(),

@@ -84,6 +84,11 @@ const WRONG: &[(&[&str], &[&str])] = &[
     (&["--shm-size", "0"], &["--shm-size", "without limit"]),
     (&["--add-host", "a"], &["--add-host", "NAME:ADDRESS"]),
     (&["--add-host", "a:b"], &["--add-host", "IPv4 or IPv6"]),
+    (&["--connect-port", "0"], &["--connect-port", "1 to 65535"]),
+    (
+        &["--connect-port", "443"],
+        &["--connect-port 443", "there is no network"],
+    ),
     (&["--dns", "x"], &["--dns", "address"]),
     (&["--dns", "1.1.1.1"], &["--dns 1.1.1.1", "there is no network"]),
     (&["--read-only=x"], &["--read-only", "x"]),

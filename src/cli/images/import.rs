@@ -84,8 +84,7 @@ pub fn import(args: &ImportArgs) -> Result<u8, Report> {
             kind: owners.kind,
         },
     }));
-    let digest =
-        start::work_with(&job, &store, &owners, false, given.mount(), &mut progress).map_err(about)?;
+    let digest = start::work_with(&job, &store, &owners, given.mount(), &mut progress).map_err(about)?;
     out::data(digest)?;
     Ok(0)
 }

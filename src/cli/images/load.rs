@@ -183,7 +183,7 @@ fn work(wanted: &Wanted<'_>, owners: &Owners, shown: &mut Shown) -> Result<Diges
             kind: owners.kind,
         },
     }));
-    start::work_with(&job, &store, owners, false, given.mount(), shown)
+    start::work_with(&job, &store, owners, given.mount(), shown)
 }
 
 /// A layout that the worker could not open comes as a tar of it.

@@ -106,7 +106,7 @@ pub fn login(args: &LoginArgs) -> Result<u8, Report> {
         limits: Limits::default(),
     }));
     let owners = Owners::of(MapKind::Caller, None, &mut host)?;
-    start::task(&job, None, &owners, true, &mut Shown::new(false))
+    start::task(&job, None, &owners, &mut Shown::new(false))
         .map_err(|report| report.about(format_args!("login to {}", place.key)))?;
     let kept = accounts
         .store(&place.key, &name, &password)

@@ -169,7 +169,7 @@ fn one(name: &Reference, how: &How<'_>) -> Result<Digest, Report> {
     }));
     let store = open(how.owners)?;
     let mut shown = Shown::new(how.quiet);
-    start::work(&job, &store, how.owners, true, &mut shown).map_err(|mut report| {
+    start::work(&job, &store, how.owners, &mut shown).map_err(|mut report| {
         report.message = named_once(name, &report.message);
         report
     })

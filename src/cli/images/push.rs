@@ -72,7 +72,7 @@ pub fn push(args: &PushArgs) -> Result<u8, Report> {
     let owners = Owners::of(MapKind::Auto, None, &mut host)?;
     let store = open(&owners)?;
     let mut shown = Shown::new(args.quiet);
-    let digest = start::work(&job, &store, &owners, true, &mut shown)
+    let digest = start::work(&job, &store, &owners, &mut shown)
         .map_err(|report| report.about(format_args!("push to {to}")))?;
     out::data(digest)?;
     Ok(0)

@@ -43,7 +43,7 @@ pub(super) fn make(image: &Digest, layers: &Layers, owners: &Owners, quiet: bool
         layers: diff_ids(layers)?,
         name: copied.copy.name().to_owned(),
     });
-    match start::work(&job, &copied.store, owners, false, &mut Shown::new(quiet)) {
+    match start::work(&job, &copied.store, owners, &mut Shown::new(quiet)) {
         Ok(_) => Ok(copied),
         Err(report) => {
             copied.remove();

@@ -120,7 +120,7 @@ fn layers(store: &Store, manifest: &Digest, config: &Config, how: &How<'_>) -> R
                 limits: how.limits.clone(),
             });
             let store = open(how.owners)?;
-            start::work(&job, &store, how.owners, false, &mut Shown::new(how.quiet))?;
+            start::work(&job, &store, how.owners, &mut Shown::new(how.quiet))?;
             all()?.ok_or_else(|| Report::sbx("a layer of the image is gone"))?
         }
     };

@@ -36,6 +36,9 @@ pub struct SurroundingsArgs {
         help_heading = "Environment"
     )]
     pub network: Option<String>,
+    /// The only TCP port that may be connected to with --network host (repeatable); listening is refused
+    #[arg(long, value_name = "PORT", help_heading = "Environment")]
+    pub connect_port: Vec<String>,
 }
 
 impl SurroundingsArgs {
@@ -62,6 +65,8 @@ impl SurroundingsArgs {
         flags.hosts = hosts.collect::<Result<_, _>>()?;
         let dns = self.dns.iter().map(|text| server(text));
         flags.dns = dns.collect::<Result<_, _>>()?;
+        let ports = self.connect_port.iter().map(|text| port(text));
+        flags.connect = ports.collect::<Result<_, _>>()?;
         Ok(())
     }
 }
@@ -95,4 +100,10 @@ fn server(text: &str) -> Result<Set<IpAddr>, Report> {
         .parse()
         .map_err(|_| wrong("--dns", text, "write the address of a name server"))?;
     Ok(Set::new(address, Origin::flag(format!("--dns {text}"))))
+}
+
+fn port(text: &str) -> Result<Set<u16>, Report> {
+    let port = text.parse().ok().filter(|port| *port != 0);
+    let port = port.ok_or_else(|| wrong("--connect-port", text, "write a number from 1 to 65535"))?;
+    Ok(Set::new(port, Origin::flag(format!("--connect-port {text}"))))
 }

@@ -51,7 +51,7 @@ fn by_worker(store: &Store, owners: &Owners, kind: &Kind, entries: &[String]) ->
         kind: *kind,
         entries: entries.to_vec(),
     });
-    let done = start::task(&job, Some(store), owners, false, &mut Shown::new(true));
+    let done = start::task(&job, Some(store), owners, &mut Shown::new(true));
     done.map(drop).map_err(|report| report.message)
 }
 

@@ -1,4 +1,5 @@
-//! Starts the worker: `sbx run` itself, under the profile `image-worker`, with the store and nothing else.
+//! Starts the worker: `sbx run` itself, under the profile `image-worker`, with the store and nothing else; under `fetch-worker`, with the
+//! host's network, where the job needs one.
 
 use super::Owners;
 use super::conversation::{self, Made};
@@ -7,6 +8,7 @@ use crate::cli::out;
 use crate::cli::report::Report;
 use crate::cli::store::{lookup, real};
 use crate::image::job::{GIVEN, Job, STORE, VOLUME};
+use crate::image::ports::ports;
 use crate::image::store::Store;
 use crate::model::Digest;
 use std::ffi::OsString;
@@ -25,31 +27,50 @@ pub(in crate::cli) const INSIDE: &str = "/.sbx-image";
 struct Place<'a> {
     /// What its root is: `scratch`, or an image.
     root: OsString,
-    /// Directories of the host that it may write, and where they are inside.
-    binds: Vec<(PathBuf, &'a str)>,
+    /// Directories of the host, and where they are inside, with `:ro` where they are not to be written.
+    binds: Vec<(PathBuf, String)>,
     /// What the caller has named, for it to read.
     reads: Option<PathBuf>,
     owners: &'a Owners,
-    network: bool,
     /// Where a file without a name may be made.
     temporary: PathBuf,
 }
 
 impl<'a> Place<'a> {
-    fn of_store(store: Option<&Store>, owners: &'a Owners, network: bool) -> Result<Self, Report> {
-        let bind = |store| Ok::<_, Report>((real(store)?.as_path().to_owned(), STORE));
+    fn of_store(job: &Job, store: Option<&Store>, owners: &'a Owners) -> Result<Self, Report> {
+        let bind = |store| Ok::<_, Report>(binds(job, real(store)?.as_path()));
         Ok(Self {
             root: "scratch".into(),
-            binds: store.map(bind).transpose()?.into_iter().collect(),
+            binds: store.map(bind).transpose()?.unwrap_or_default(),
             reads: None,
             owners,
-            network,
             temporary: store.map_or_else(std::env::temp_dir, Store::path),
         })
     }
 }
 
-/// Has the worker do a job that makes an image. The network is the host's, where the job needs one.
+/// What of the store a job may write: all of it, or the folders that it cannot do without.
+fn binds(job: &Job, store: &Path) -> Vec<(PathBuf, String)> {
+    let folders = match job {
+        Job::Push(_) => vec!["locks".to_owned()],
+        Job::Unpack(unpack) => vec!["locks".to_owned(), format!("layers/{}", unpack.kind)],
+        Job::Pull(_)
+        | Job::Remove(_)
+        | Job::Copy(_)
+        | Job::Ping(_)
+        | Job::Load(_)
+        | Job::Import(_)
+        | Job::Fill(_)
+        | Job::Empty => return vec![(store.to_owned(), STORE.to_owned())],
+    };
+    let folders = folders.into_iter();
+    let writable = folders.map(|name| (store.join(&name), format!("{STORE}/{name}")));
+    std::iter::once((store.to_owned(), format!("{STORE}:ro")))
+        .chain(writable)
+        .collect()
+}
+
+/// Has the worker do a job that makes an image.
 ///
 /// # Errors
 /// When it cannot be started, or says what went wrong.
@@ -57,10 +78,9 @@ pub(in crate::cli) fn work(
     job: &Job,
     store: &Store,
     owners: &Owners,
-    network: bool,
     shown: &mut Shown,
 ) -> Result<Digest, Report> {
-    work_with(job, store, owners, network, None, shown)
+    work_with(job, store, owners, None, shown)
 }
 
 /// As [`work`], with a file or a directory of the caller's, which the worker may read.
@@ -71,11 +91,10 @@ pub(in crate::cli) fn work_with(
     job: &Job,
     store: &Store,
     owners: &Owners,
-    network: bool,
     given: Option<&Path>,
     shown: &mut Shown,
 ) -> Result<Digest, Report> {
-    let mut place = Place::of_store(Some(store), owners, network)?;
+    let mut place = Place::of_store(job, Some(store), owners)?;
     place.reads = given.map(Path::to_owned);
     let made = at(&place, job, shown)?;
     made.ok_or_else(|| Report::sbx("the image worker has made no image"))
@@ -89,10 +108,9 @@ pub(in crate::cli) fn task(
     job: &Job,
     store: Option<&Store>,
     owners: &Owners,
-    network: bool,
     shown: &mut Shown,
 ) -> Result<Made, Report> {
-    at(&Place::of_store(store, owners, network)?, job, shown)
+    at(&Place::of_store(job, store, owners)?, job, shown)
 }
 
 /// Has the worker do a job on a directory that a volume is made of, in a root of nothing or in that of an image.
@@ -109,17 +127,16 @@ pub(in crate::cli) fn on_volume(
     let place = Place {
         root: image.map_or("scratch".into(), |digest| digest.to_string().into()),
         temporary: real.parent().unwrap_or(&real).to_owned(),
-        binds: vec![(real, VOLUME)],
+        binds: vec![(real, VOLUME.to_owned())],
         reads: None,
         owners,
-        network: false,
     };
     at(&place, job, &mut Shown::new(true)).map(|_| ())
 }
 
 fn at(place: &Place<'_>, job: &Job, shown: &mut Shown) -> Result<Made, Report> {
     let said = said(&place.temporary)?;
-    let mut child = command(place)?
+    let mut child = command(place, job)?
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(said.try_clone().map_err(failed)?)
@@ -195,12 +212,17 @@ pub(in crate::cli) fn bind(source: &Path, target: &str) -> Result<OsString, Repo
     Ok(bind)
 }
 
-fn command(place: &Place<'_>) -> Result<Command, Report> {
-    let mut command = run("image-worker");
+fn command(place: &Place<'_>, job: &Job) -> Result<Command, Report> {
+    let mut command = match ports(job) {
+        None => run("image-worker"),
+        Some(ports) => {
+            let mut command = run("fetch-worker");
+            command.args(["--network", "host"]);
+            command.args(ports.iter().map(|port| format!("--connect-port={port}")));
+            command
+        }
+    };
     command.args(place.owners.flags());
-    if place.network {
-        command.args(["--network", "host"]);
-    }
     if place.root != "scratch" {
         // Where the image is; and as it is, without what its config says of volumes, of users and of where to start.
         let own = ["XDG_DATA_HOME", "HOME"].map(|name| (name, lookup(name)));

@@ -187,11 +187,20 @@ impl Wire {
             AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, PermissionDenied,
         };
         match error.kind() {
-            ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable
-            | PermissionDenied => Error::Unreachable {
+            // Landlock: see `image::ports`.
+            PermissionDenied => Error::Unreachable {
                 host: to.to_string(),
-                why: shown(&error.to_string()),
+                why: format!(
+                    "port {} is not the registry's own, and only 443 may be another's: refused",
+                    to.port
+                ),
             },
+            ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable => {
+                Error::Unreachable {
+                    host: to.to_string(),
+                    why: shown(&error.to_string()),
+                }
+            }
             _ => Error::Cut {
                 what: what.to_owned(),
                 why: shown(&error.to_string()),

@@ -149,13 +149,20 @@ impl fmt::Display for Step {
             Self::NoNewPrivileges => f.write_str("no new privileges"),
             Self::Landlock {
                 abi,
-                network,
+                tcp,
                 scopes,
                 nodes,
                 rules,
             } => {
                 write!(f, "ABI {abi}, {} rules", rules.len())?;
-                f.write_str(if *network { ", no TCP" } else { "" })?;
+                match tcp.as_deref() {
+                    None => {}
+                    Some([]) => f.write_str(", no TCP")?,
+                    Some(ports) => {
+                        f.write_str(", TCP to ports")?;
+                        ports.iter().try_for_each(|port| write!(f, " {port}"))?;
+                    }
+                }
                 f.write_str(if *nodes { ", device nodes" } else { "" })?;
                 f.write_str(if *scopes {
                     ", signals and abstract sockets scoped"

@@ -272,7 +272,7 @@ const TIGHTENING: [(&str, IsStep); 9] = [
     ("groups", |s| matches!(s, Step::Groups(_))),
     ("Landlock", |s| matches!(s, Step::Landlock { .. })),
     ("Landlock's rules for TCP", |s| {
-        matches!(s, Step::Landlock { network: true, .. })
+        matches!(s, Step::Landlock { tcp: Some(_), .. })
     }),
     ("Landlock's scopes", |s| {
         matches!(s, Step::Landlock { scopes: true, .. })

@@ -52,7 +52,9 @@ fn a_path_then_the_users_own_then_built_in() {
     );
     assert_eq!(place.1.names(), ["other", "strict", "default", "build"]);
     // Those of sbx's own parts can be read, and are in no list.
-    assert!(place.1.load("image-worker").is_ok() && place.1.load("overlay-worker").is_ok());
+    for own in ["fetch-worker", "image-worker", "overlay-worker"] {
+        assert!(place.1.load(own).is_ok(), "{own}");
+    }
 }
 
 #[test]

@@ -11,8 +11,8 @@ use crate::sandbox::watch::{Apart, Watched};
 use crate::sys::Errno;
 use crate::sys::process::CloneFlags;
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated,
-    Scope,
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr as _, Scope,
 };
 use std::ffi::CString;
 use std::os::fd::AsFd;
@@ -239,13 +239,13 @@ impl Prepared {
             Step::NoNewPrivileges => self.put(index, Operation::NoNewPrivileges),
             Step::Landlock {
                 abi,
-                network,
+                tcp,
                 scopes,
                 nodes,
                 rules,
             } => {
                 self.abi = ABI::from(i32::from(*abi));
-                self.ruleset = Some(ruleset(self.abi, *network, *scopes)?);
+                self.ruleset = Some(ruleset(self.abi, tcp.as_deref(), *scopes)?);
                 for rule in rules {
                     let (at, access) = (place(&rule.at)?, rule.access);
                     self.put(
@@ -413,15 +413,19 @@ fn clone_flags(net: bool) -> CloneFlags {
     CloneFlags(u64::from(flags.cast_unsigned()))
 }
 
-fn ruleset(abi: ABI, network: bool, scopes: bool) -> Result<RulesetCreated, PrepareError> {
+fn ruleset(abi: ABI, tcp: Option<&[u16]>, scopes: bool) -> Result<RulesetCreated, PrepareError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(abi))?;
-    if network {
+    if tcp.is_some() {
         ruleset = ruleset.handle_access(AccessNet::from_all(ABI::V4))?;
     }
     if scopes {
         ruleset = ruleset.scope(Scope::from_all(ABI::V6))?;
     }
-    Ok(ruleset.create()?)
+    let mut ruleset = ruleset.create()?;
+    for port in tcp.unwrap_or_default() {
+        ruleset = ruleset.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
+    }
+    Ok(ruleset)
 }

@@ -85,11 +85,20 @@ impl Taken {
 
     /// Has `sbx pull` start the attacker in the place of its worker.
     fn pull(&self, program: &str) -> Answers {
+        self.start(&["pull", "--quiet", NOBODY], program)
+    }
+
+    /// The same with `sbx import`, whose worker unpacks.
+    fn import(&self, program: &str) -> Answers {
+        self.start(&["import", "--quiet", "secret"], program)
+    }
+
+    fn start(&self, verb: &[&str], program: &str) -> Answers {
         let store = self.home.store();
         std::fs::write(store.join("attack"), program).expect("the store");
         let mut command = Command::new(self.bin.path().join("sbx"));
         let output = command
-            .args(["pull", "--quiet", NOBODY])
+            .args(verb)
             .env_clear()
             .env("HOME", self.home.dir.path())
             .env("XDG_RUNTIME_DIR", self.home.dir.path())
@@ -111,6 +120,15 @@ impl Taken {
     }
 
     fn by_hand(&self, flags: &[&str], program: &str) -> Out {
+        let network = ["--network", "host", "--connect-port", "1"];
+        self.under("fetch-worker", &[&network[..], flags].concat(), program)
+    }
+
+    fn run_as(&self, profile: &str, flags: &[&str], program: &str) -> Answers {
+        Answers::read(&self.under(profile, flags, program).ok())
+    }
+
+    fn under(&self, profile: &str, flags: &[&str], program: &str) -> Out {
         let map = if is_root() || !has_range() {
             "auto"
         } else {
@@ -118,8 +136,9 @@ impl Taken {
         };
         let store = format!("{}:/store", self.home.store().display());
         let attacker = format!("{}:/.sbx-image:ro", self.bin.path().join("sbx-image").display());
-        Sbx::run("image-worker")
-            .args(["--map", map, "--network", "host", "-v", &store, "-v", &attacker])
+        Sbx::run(profile)
+            .args(["--map", map])
+            .args(["-v", &store, "-v", &attacker])
             .args(flags)
             .args(["scratch", "/.sbx-image", program])
             .out()
@@ -309,6 +328,97 @@ fn a_worker_that_was_taken_over_reaches_no_abstract_socket() {
         taken.pull("socket 2 1 0").list()[0].parse::<u32>().is_ok(),
         "it may speak to registries"
     );
+}
+
+/// `struct sockaddr_in` of a port of this machine, as the attacker takes bytes.
+fn here(port: u16) -> String {
+    let [high, low] = port.to_be_bytes();
+    format!("@b:2,0,{high},{low},127,0,0,1,0,0,0,0,0,0,0,0")
+}
+
+/// Whether Landlock knows TCP here; else half of a test is skipped.
+fn knows_ports(taken: &Taken) -> bool {
+    let abi = taken.outside("landlock_create_ruleset 0 0 1").list()[0].parse();
+    let knows = abi.is_ok_and(|abi: u32| abi >= 4);
+    if !knows {
+        skip("landlock-network", "Landlock's ABI is below 4");
+    }
+    knows
+}
+
+#[test]
+fn a_fetching_worker_that_was_taken_over_connects_to_no_other_port() {
+    let taken = Taken::new();
+    if !knows_ports(&taken) {
+        return;
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    // The port of the registry that it is told to speak to: nobody listens there, and nothing stands in the way.
+    let program = format!(
+        "socket 2 1 0; connect $0 {} @len; connect $0 {} @len",
+        here(port),
+        here(1)
+    );
+    let answers = taken.pull(&program);
+    assert_eq!(answers.list()[1..], ["EACCES", "ECONNREFUSED"], "{:?}", answers.0);
+    let off = ["--enforce", "landlock-network=off"];
+    assert_eq!(taken.run(&off, &program).list()[1], "0");
+    // No datagrams, for which Landlock has no rules.
+    let program = format!(
+        "socket 2 2 0; socket 10 2 17; socket 2 1 262; connect $0 {} @len",
+        here(port)
+    );
+    let refused: &[&str] = &["EAFNOSUPPORT"];
+    let socket = ("socket", refused);
+    let closed = ("connect", &["EBADF"][..]);
+    taken.pull(&program).are(&[socket, socket, socket, closed]);
+    assert_eq!(taken.run(&["--enforce", "seccomp=off"], &program).list()[3], "0");
+}
+
+#[test]
+fn a_fetching_worker_that_was_taken_over_listens_nowhere() {
+    let taken = Taken::new();
+    if !knows_ports(&taken) {
+        return;
+    }
+    let program = format!(
+        "socket 2 1 0; bind $0 {} @len; listen $0 1; accept4 $0 0 0 2048",
+        here(0)
+    );
+    let refused: &[&str] = &["EPERM"];
+    let answers = taken.pull(&program);
+    assert!(
+        answers.0[1..]
+            .iter()
+            .all(|(_, answer)| refused.contains(&answer.as_str())),
+        "{:?}",
+        answers.0
+    );
+    // The filter and Landlock stand alone.
+    let off = ["--enforce", "seccomp=off", "--enforce", "landlock-network=off"];
+    let program = format!("socket 2 1 0; bind $0 {} @len; listen $0 1", here(0));
+    assert_eq!(taken.run(&off, &program).list()[1..], ["0", "0"]);
+    assert_eq!(taken.run(&off[..2], &program).list()[1], "EACCES");
+    assert_eq!(taken.run(&off[2..], &program).list()[1..], ["EPERM", "EPERM"]);
+}
+
+#[test]
+fn an_unpacking_worker_that_was_taken_over_reaches_no_network() {
+    let taken = Taken::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let program = format!("socket 2 1 0; connect $0 {} @len", here(port));
+    taken
+        .import(&program)
+        .are(&[("socket", &["EPERM"]), ("connect", &["EBADF", "EPERM"])]);
+    // Without the filter there is a socket, and nobody in its network.
+    let off = ["--enforce", "seccomp=off", "--enforce", "landlock-network=off"];
+    let flags = |more: &[&'static str]| [&off[..], more].concat();
+    let run = |flags: &[&str]| taken.run_as("image-worker", flags, &program).list()[1].to_owned();
+    assert_eq!(run(&flags(&[])), "ECONNREFUSED");
+    assert_eq!(run(&off[..2]), "EACCES");
+    assert_eq!(run(&flags(&["--network", "host"])), "0");
 }
 
 #[test]
