@@ -67,6 +67,11 @@ pub struct Dir(tempfile::TempDir);
 
 impl Dir {
     pub fn new() -> Self {
+        // Modes are what a test says, whoever runs it; sbx and other programs inherit it.
+        static UMASK: std::sync::Once = std::sync::Once::new();
+        UMASK.call_once(|| {
+            nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+        });
         let dir = tempfile::Builder::new()
             .prefix("sbx-test-")
             .tempdir()

@@ -58,12 +58,13 @@ pub use tree::{Size, measure};
 pub use verify::Finding;
 
 use super::environment::{Lookup, data_home};
+use crate::sys::tree::names as sys_names;
 use lock::Holders;
 use nix::errno::Errno;
 use root::Root;
 use std::ffi::CString;
 use std::fs::DirBuilder;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,14 @@ impl Store {
     pub fn open(path: &Path, how: Open) -> Result<Self, Error> {
         let make = matches!(how, Open::Create { .. });
         let fd = match (open_top(path)?, how) {
-            (Some(fd), _) => fd,
+            (Some(fd), Open::Existing) => fd,
+            (Some(fd), Open::Create { give_to }) => {
+                // Killed before it was given away, or made by hand: there is nothing in it yet.
+                if sys_names(fd.as_fd()).is_ok_and(|names| names.is_empty()) {
+                    give(&fd, path, give_to)?;
+                }
+                fd
+            }
             (None, Open::Existing) => return Err(Error::Absent(path.to_owned())),
             (None, Open::Create { give_to }) => make_top(path, give_to)?,
         };
@@ -180,11 +188,13 @@ fn make_top(path: &Path, give_to: Option<(u32, u32)>) -> Result<OwnedFd, Error> 
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(failed)?;
     let fd = open_top(path)?.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
-    if let Some((uid, gid)) = give_to {
-        let given = crate::sys::fs::set_owner(std::os::fd::AsFd::as_fd(&fd), uid, gid);
-        given.map_err(|e| Error::io("change the owner of", path, e))?;
-    }
+    give(&fd, path, give_to)?;
     Ok(fd)
+}
+
+fn give(fd: &OwnedFd, path: &Path, to: Option<(u32, u32)>) -> Result<(), Error> {
+    let Some((uid, gid)) = to else { return Ok(()) };
+    crate::sys::fs::set_owner(fd.as_fd(), uid, gid).map_err(|e| Error::io("change the owner of", path, e))
 }
 
 fn check_version(path: &Path, text: &[u8]) -> Result<(), Error> {

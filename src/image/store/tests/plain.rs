@@ -133,6 +133,8 @@ fn what_root_makes_is_the_workers() {
     let dir = place();
     let path = dir.path().join("store");
     let give_to = Some((100_000, 200_000));
+    // As one that was killed has left it.
+    std::fs::create_dir(&path).expect("mkdir");
     let store = Store::open(&path, Open::Create { give_to }).expect("made");
     put(&store, &image(&["one"], ""), X);
     let _used = store.use_image(&Digest::of(b"")).expect("the lock");
