@@ -4,7 +4,7 @@
 //! certificates, proxies) is in the job, which comes through a pipe. Names are resolved outside, by the host's own rules.
 
 use super::archive::Form;
-use super::descriptor::Platform;
+use super::descriptor::{Descriptor, Platform};
 use super::limits::Limits;
 use super::store::Kind;
 use crate::model::Digest;
@@ -241,7 +241,7 @@ pub struct Unpack {
     pub limits: Limits,
 }
 
-/// An image that is to be fetched, checked, stored and unpacked.
+/// An image that is to be fetched and checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Pull {
@@ -295,6 +295,13 @@ pub enum Event {
     Progress(Progress),
     /// Something the user should know.
     Note(String),
+    /// Every blob of an image is in the store. It has no name yet, and is not unpacked.
+    Fetched {
+        /// Its manifest.
+        image: Descriptor,
+        /// What the registry answered for the name: the same, or the index that it was chosen from.
+        source: Digest,
+    },
     /// An image of an archive is in the store, under these names.
     Loaded {
         /// Its manifest.

@@ -7,14 +7,16 @@ use crate::cli::report::Report;
 use crate::cli::request::image::How;
 use crate::cli::store::{lookup, open};
 use crate::cli::workers::progress::Shown;
-use crate::cli::workers::start;
+use crate::cli::workers::removal;
+use crate::cli::workers::start::{self, Made};
 use crate::host;
 use crate::image::credentials::Accounts;
 use crate::image::descriptor::Platform;
 use crate::image::endpoints::endpoints;
-use crate::image::job::{Job, Pull, Terms};
+use crate::image::job::{Job, Pull, Terms, Unpack};
 use crate::image::registries::files as registries;
 use crate::image::source::{Named, Source, SourceError};
+use crate::image::store::{Store, Wait};
 use crate::image::transport;
 use crate::model::Digest;
 use crate::model::reference::Reference;
@@ -169,10 +171,39 @@ fn one(name: &Reference, how: &How<'_>) -> Result<Digest, Report> {
     }));
     let store = open(how.owners)?;
     let mut shown = Shown::new(how.quiet);
-    start::work(&job, &store, how.owners, &mut shown).map_err(|mut report| {
+    fetched(&job, &store, name, how, &mut shown).map_err(|mut report| {
         report.message = named_once(name, &report.message);
         report
     })
+}
+
+/// One worker fetches, with the network; another unpacks, without one; and only then the image has a name.
+fn fetched(
+    job: &Job,
+    store: &Store,
+    name: &Reference,
+    how: &How<'_>,
+    shown: &mut Shown,
+) -> Result<Digest, Report> {
+    let mut waiting = removal::waiting();
+    let _kept = store.pulling(Wait::Saying(&mut waiting)).map_err(Report::sbx)?;
+    let (image, source) = match start::task(job, Some(store), how.owners, shown)? {
+        Made::Image(unchanged) => return Ok(unchanged),
+        Made::Fetched(image, source) => (image, source),
+        Made::Nothing => return Err(Report::sbx("the image worker has fetched no image")),
+    };
+    if name.digest().is_some_and(|asked| asked != source) {
+        return Err(Report::sbx("the image worker has fetched another image"));
+    }
+    let unpack = Job::Unpack(Unpack {
+        manifest: image.digest,
+        kind: how.owners.kind,
+        limits: how.limits.clone(),
+    });
+    start::work(&unpack, store, how.owners, shown)?;
+    let named = store.name(&name.to_string(), &image, Some(&source));
+    named.map_err(Report::sbx)?;
+    Ok(image.digest)
 }
 
 /// What a registry says of a manifest or a blob names its repository, which the name of the image does too; unless it is a mirror's.

@@ -4,6 +4,7 @@
 use super::getent;
 use super::progress::Shown;
 use crate::cli::report::Report;
+use crate::image::descriptor::Descriptor;
 use crate::image::job::{Answer, Event, Job};
 use crate::model::Digest;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,8 +13,15 @@ use std::process::{ChildStdin, ChildStdout};
 /// An event is some hundred bytes; a message is cut at some hundred letters.
 const LONGEST: u64 = 64 << 10;
 
-/// What a job has made: an image, or nothing that has a name.
-pub(super) type Made = Option<Digest>;
+/// What a job has made.
+pub(in crate::cli) enum Made {
+    /// An image.
+    Image(Digest),
+    /// An image that is neither unpacked nor named, and what the registry answered for its name.
+    Fetched(Descriptor, Digest),
+    /// Nothing that has a name.
+    Nothing,
+}
 
 /// Hands over the job and listens until the worker has done it; `None` when it ended without a word.
 ///
@@ -48,8 +56,9 @@ pub(super) fn hold(
             Event::Progress(progress) => shown.progress(&progress),
             Event::Loaded { manifest, names } => shown.loaded(manifest, names),
             Event::Note(text) => shown.note(&text),
-            Event::Done(digest) => return Ok(Some(Some(digest))),
-            Event::Finished => return Ok(Some(None)),
+            Event::Fetched { image, source } => return Ok(Some(Made::Fetched(image, source))),
+            Event::Done(digest) => return Ok(Some(Made::Image(digest))),
+            Event::Finished => return Ok(Some(Made::Nothing)),
             Event::Failed(why) => return Err(Report::sbx(crate::cli::out::escaped(&why))),
         }
     }

@@ -2,7 +2,8 @@
 //! host's network, where the job needs one.
 
 use super::Owners;
-use super::conversation::{self, Made};
+use super::conversation;
+pub(in crate::cli) use super::conversation::Made;
 use super::progress::Shown;
 use crate::cli::out;
 use crate::cli::report::Report;
@@ -97,7 +98,10 @@ pub(in crate::cli) fn work_with(
     let mut place = Place::of_store(job, Some(store), owners)?;
     place.reads = given.map(Path::to_owned);
     let made = at(&place, job, shown)?;
-    made.ok_or_else(|| Report::sbx("the image worker has made no image"))
+    match made {
+        Made::Image(digest) => Ok(digest),
+        Made::Fetched(..) | Made::Nothing => Err(Report::sbx("the image worker has made no image")),
+    }
 }
 
 /// Has the worker do a job, with the store where the job needs it.

@@ -1,10 +1,11 @@
-//! A pull: what a name is at a registry, then every blob of it, then the name.
+//! A pull: the meaning of a name at a registry, then every blob of the image.
 
-use super::origin::{self, Found, Origin, Target, bring};
+use super::origin::{self, Found, Origin, Target};
+use super::several;
 use super::talk::Talk;
 use crate::image::descriptor::Descriptor;
 use crate::image::document::Document;
-use crate::image::job::{Endpoint, Pull};
+use crate::image::job::{Endpoint, Event, Pull};
 use crate::image::registry::{self, Client};
 use crate::image::store::{LayerState, Store};
 use crate::model::Digest;
@@ -23,12 +24,12 @@ impl Origin for Client {
 }
 
 /// Fetches an image from the first place that has it.
-pub(super) fn pull(store: &Store, job: &Pull, talk: &Arc<Talk>) -> Result<Digest, String> {
+pub(super) fn pull(store: &Store, job: &Pull, talk: &Arc<Talk>) -> Result<Event, String> {
     let _kept = origin::kept(store, talk)?;
     let mut why = String::from("no place to pull from");
     for (at, endpoint) in job.endpoints.iter().enumerate() {
         match from(store, job, endpoint, talk) {
-            Ok(digest) => return Ok(digest),
+            Ok(event) => return Ok(event),
             Err(error) => {
                 if let Some(next) = job.endpoints.get(at + 1) {
                     talk.note(format!("{error}; trying {}", next.host));
@@ -40,12 +41,12 @@ pub(super) fn pull(store: &Store, job: &Pull, talk: &Arc<Talk>) -> Result<Digest
     Err(why)
 }
 
-fn from(store: &Store, job: &Pull, endpoint: &Endpoint, talk: &Arc<Talk>) -> Result<Digest, String> {
+fn from(store: &Store, job: &Pull, endpoint: &Endpoint, talk: &Arc<Talk>) -> Result<Event, String> {
     let text = |e: registry::Error| e.to_string();
     let resolve: Arc<dyn registry::Resolve> = talk.clone();
     let client = Client::new(endpoint, &job.transport, &job.terms.limits, resolve).map_err(text)?;
     if let Some(there) = unchanged(store, job, &client)? {
-        return Ok(there);
+        return Ok(Event::Done(there));
     }
     let (source, found) = look_up(job, &client)?;
     let into = Target {
@@ -53,11 +54,14 @@ fn from(store: &Store, job: &Pull, endpoint: &Endpoint, talk: &Arc<Talk>) -> Res
         terms: &job.terms,
         talk,
     };
-    bring(&client, &found, &into)?;
-    store
-        .name(&job.name, &found.descriptor, Some(&source))
-        .map_err(|e| e.to_string())?;
-    Ok(found.descriptor.digest)
+    let fetch = |blob: &Descriptor| origin::blob(&client, blob, &into);
+    let layers: Vec<_> = origin::prepare(&client, &found, &into)?;
+    several::each(&layers, &fetch)?;
+    store.put_blob(&found.bytes).map_err(|e| e.to_string())?;
+    Ok(Event::Fetched {
+        image: found.descriptor,
+        source,
+    })
 }
 
 /// The image, when the registry answers for the name what it answered when it was pulled, and everything of it is there.

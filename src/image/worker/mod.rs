@@ -49,7 +49,7 @@ pub fn serve() -> ExitCode {
 fn work(job: Job, talk: &Arc<Talk>) -> Result<Event, String> {
     let store = || Store::open(Path::new(STORE), Open::Existing).map_err(|e| e.to_string());
     match job {
-        Job::Pull(pull) => fetch::pull(&store()?, &pull, talk).map(Event::Done),
+        Job::Pull(pull) => fetch::pull(&store()?, &pull, talk),
         Job::Load(load) => load::load(&store()?, &load, talk).map(Event::Done),
         Job::Import(import) => import::import(&store()?, &import, talk).map(Event::Done),
         Job::Push(push) => push::push(&store()?, &push, talk).map(Event::Done),

@@ -8,7 +8,7 @@ use crate::image::job::{Stage, Terms};
 use crate::image::limits::Limits;
 use crate::image::platform;
 use crate::image::store::{Lock, Partial, Store, Wait};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 
 /// Where blobs come from.
@@ -105,6 +105,21 @@ pub(super) fn bring(origin: &dyn Origin, found: &Found, into: &Target<'_>) -> Re
     Ok(config)
 }
 
+/// Brings the config of an image into the store, and lists its layers, each once.
+pub(super) fn prepare(
+    origin: &dyn Origin,
+    found: &Found,
+    into: &Target<'_>,
+) -> Result<Vec<Descriptor>, String> {
+    let config = config(origin, &found.manifest, into)?;
+    if let Some(note) = other_platform(&config, &into.terms.platform) {
+        into.talk.note(note);
+    }
+    let mut seen = BTreeSet::new();
+    let layers = found.manifest.layers.iter().map(|layer| layer.descriptor.clone());
+    Ok(layers.filter(|layer| seen.insert(layer.digest)).collect())
+}
+
 fn config(origin: &dyn Origin, manifest: &Manifest, into: &Target<'_>) -> Result<Config, String> {
     let wanted = &manifest.config;
     let about = |why: String| format!("config {}: {why}", wanted.digest.short());
@@ -132,7 +147,8 @@ fn other_platform(config: &Config, wanted: &Platform) -> Option<String> {
     })
 }
 
-fn blob(origin: &dyn Origin, wanted: &Descriptor, into: &Target<'_>) -> Result<(), String> {
+/// Fetches a blob, and reports its progress.
+pub(super) fn blob(origin: &dyn Origin, wanted: &Descriptor, into: &Target<'_>) -> Result<(), String> {
     let there = into.store.has_blob(&wanted.digest).unwrap_or(false);
     if there {
         into.talk.stage(wanted, Stage::Present, wanted.size);
