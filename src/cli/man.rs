@@ -2,9 +2,11 @@
 
 use super::report::Report;
 use super::{Cli, out};
+use crate::sys::named::{Place, Planted};
 use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `man`.
 #[derive(Debug, Clone, Args)]
@@ -46,9 +48,9 @@ pub fn man(args: &ManArgs) -> Result<u8, Report> {
     if let Some(directory) = &args.out {
         std::fs::create_dir_all(directory)
             .map_err(|e| Report::sbx(format!("{}: {e}", directory.display())))?;
-        clap_mangen::generate_to(Cli::command(), directory)
-            .map_err(|e| Report::sbx(format!("{}: {e}", directory.display())))?;
-        return Ok(0);
+        let mut all = Cli::command().disable_help_subcommand(true);
+        all.build();
+        return pages(&all, directory).map(|()| 0);
     }
     let page = match args.verb.as_deref() {
         None => &all,
@@ -64,6 +66,21 @@ pub fn man(args: &ManArgs) -> Result<u8, Report> {
     let text = String::from_utf8(render(page)?).map_err(Report::sbx)?;
     out::data(text.trim_end())?;
     Ok(0)
+}
+
+/// Writes the page of a verb and those of all below it.
+fn pages(page: &Command, directory: &Path) -> Result<(), Report> {
+    if page.is_hide_set() {
+        return Ok(());
+    }
+    let path = directory.join(format!("{}.1", title(page)));
+    let failed = |e: std::io::Error| Report::sbx(format!("{}: {e}", path.display()));
+    let text = render(page)?;
+    let place = Place::find(&path, &Planted::workdir()).map_err(failed)?;
+    let written = place.replace(|mut to| to.write_all(&text).map(|()| to));
+    written.map_err(failed)?;
+    page.get_subcommands()
+        .try_for_each(|below| pages(below, directory))
 }
 
 /// `sbx`, `sbx-run`, …

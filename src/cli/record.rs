@@ -6,11 +6,13 @@ use super::request::Asked;
 use crate::plan::Loss;
 use crate::profile::show;
 use crate::sandbox::{Counter, Outcome, Whole};
+use crate::sys::named::{Place, Planted};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Seek;
+use std::io::{Seek, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Instant;
 
 /// What is written. Times are in microseconds, sizes in bytes.
@@ -141,7 +143,7 @@ impl RecordFile {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn open(target: &str) -> Result<Self, Report> {
+    pub fn open(target: &str, planted: &Planted) -> Result<Self, Report> {
         let name = target.escape_debug().to_string();
         let fail = |why: String| Report::new(Kind::Sbx, format!("--result {name}: {why}"));
         let file = match target.strip_prefix("fd:") {
@@ -151,11 +153,8 @@ impl RecordFile {
                     .map_err(|_| fail("write fd:N with the number of an open descriptor".into()))?;
                 crate::sys::fs::borrow_numbered(fd.into()).map_err(|e| fail(e.to_string()))?
             }
-            None => File::options()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(target)
+            None => Place::find(Path::new(target), planted)
+                .and_then(|place| place.open())
                 .map_err(|e| fail(e.to_string()))?,
         };
         Ok(Self {

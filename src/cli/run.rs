@@ -81,7 +81,9 @@ Exit codes: the command's own; 125 sbx failed or refused; 126 the command cannot
 /// When the sandbox cannot be made as the profile wants it, or the command cannot be executed.
 pub fn run(args: &RunArgs) -> Result<u8, Report> {
     let mut records = Vec::new();
-    records.extend(args.result.as_deref().map(RecordFile::open).transpose()?);
+    if let Some(target) = &args.result {
+        records.push(RecordFile::open(target, &args.sandbox.files.planted())?);
+    }
     if args.json {
         records.push(RecordFile::standard_error()?);
     }

@@ -14,7 +14,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use nix::unistd::{AccessFlags, access};
 use serde_json::json;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `why`.
 #[derive(Debug, Clone, Args)]
@@ -132,7 +132,9 @@ fn unknown_call(name: &str) -> Report {
 
 /// Adds that a file can be reached under another name: links of the host lead from the one to the other, and only outside.
 fn other_name(answer: &mut Answer, path: &InRoot, said: impl FnOnce(&InRoot) -> Option<String>) {
-    let real = walk(path.as_path(), None).ok().filter(|walked| !walked.missing);
+    let real = walk(path.as_path(), &[] as &[&Path])
+        .ok()
+        .filter(|walked| !walked.missing);
     let real = real.and_then(|walked| InRoot::new(walked.real).ok());
     if let Some(line) = real.filter(|real| real != path).and_then(|real| said(&real)) {
         answer.because.push(line);

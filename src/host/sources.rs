@@ -28,7 +28,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], current: Opt
     let devices = policy.devices.iter().map(|device| &device.value.source);
     for path in binds.chain(devices) {
         // Every component counts: any of them may be a link.
-        let walked = match walk(path.as_path(), current) {
+        let walked = match walk(path.as_path(), current.as_slice()) {
             Ok(walked) => walked,
             Err(error) => {
                 if !is_absent(error) {
@@ -37,7 +37,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], current: Opt
                 continue;
             }
         };
-        if current.is_some_and(|current| walked.leads_out_of(current)) {
+        if walked.leads_out_of(current.as_slice()) {
             astray.insert(path.clone(), Astray::Link);
         } else if is_home_or_above(&walked.real, homes) {
             astray.insert(path.clone(), Astray::Home);

@@ -172,7 +172,7 @@ impl Library {
             ),
             other => fail(other.to_string(), None),
         };
-        let file = small::open(path).map_err(unread)?;
+        let file = small::open_named(path).map_err(unread)?;
         let meta = file.metadata().map_err(|e| fail(e.to_string(), None))?;
         if meta.uid() != self.uid && meta.uid() != 0 {
             let help = format!(

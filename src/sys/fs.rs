@@ -11,6 +11,8 @@ pub struct Resolve(u64);
 impl Resolve {
     /// `/` and `..` stay inside the directory; links are followed inside it; no magic links.
     pub const IN_ROOT: Self = Self(0x10 | 0x02);
+    /// The ordinary meaning of a path.
+    pub const ANYWHERE: Self = Self(0);
     /// As [`Self::IN_ROOT`], and no link of any kind is followed.
     pub const IN_ROOT_NO_LINKS: Self = Self(0x10 | 0x02 | 0x04);
     /// Nothing may even name something outside: no absolute path, no `..` above; no link is followed.

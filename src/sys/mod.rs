@@ -8,6 +8,7 @@ pub mod landlock;
 pub mod machine;
 pub mod memory;
 pub mod mount;
+pub mod named;
 pub mod net;
 pub mod process;
 #[cfg(test)]

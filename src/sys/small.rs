@@ -1,5 +1,6 @@
 //! Small files, read so that none of them can hold sbx up or fill its memory.
 
+use super::named::{self, Planted};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -41,6 +42,24 @@ pub fn open(path: &Path) -> Result<File, Unread> {
         .open(path)?;
     regular(&file)?;
     Ok(file)
+}
+
+/// Opens a regular file that the caller has named; see [`named`].
+///
+/// # Errors
+/// As [`named::open`]; [`Unread::NotRegular`].
+pub fn open_named(path: &Path) -> Result<File, Unread> {
+    let file = named::open(path, &Planted::workdir())?;
+    regular(&file)?;
+    Ok(file)
+}
+
+/// Opens and reads it.
+///
+/// # Errors
+/// As [`open_named`] and [`contents`].
+pub fn read_named(path: &Path, most: u64) -> Result<Vec<u8>, Unread> {
+    contents(open_named(path)?, most)
 }
 
 /// Reads a file that was opened without waiting, of no more than `most` bytes.

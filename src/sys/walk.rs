@@ -13,25 +13,39 @@ const MOST_LINKS: usize = 40;
 pub struct Walked {
     /// The path without links. Its last name may not exist.
     pub real: PathBuf,
-    /// A link in or below the working directory was followed.
+    /// A link in or below one of the guarded directories was followed.
     pub planted: bool,
     /// The last name does not exist.
     pub missing: bool,
 }
 
 impl Walked {
-    /// Whether a link in or below `workdir` leads out of it.
+    /// A path that is taken as it is.
     #[must_use]
-    pub fn leads_out_of(&self, workdir: &Path) -> bool {
-        self.planted && !self.real.starts_with(workdir)
+    pub fn plain(path: PathBuf) -> Self {
+        Self {
+            real: path,
+            planted: false,
+            missing: false,
+        }
+    }
+
+    /// Whether a link in one of these directories leads out of all of them.
+    #[must_use]
+    pub fn leads_out_of(&self, guarded: &[impl AsRef<Path>]) -> bool {
+        self.planted && !within(&self.real, guarded)
     }
 }
 
-/// Resolves an absolute path. `workdir`: a resolved directory in which an earlier sandbox may have written.
+fn within(path: &Path, directories: &[impl AsRef<Path>]) -> bool {
+    directories.iter().any(|directory| path.starts_with(directory))
+}
+
+/// Resolves an absolute path. `guarded`: resolved directories in which an earlier sandbox may have written.
 ///
 /// # Errors
 /// As open(2): `ENOENT` for a directory that does not exist, `ELOOP`, `ENOTDIR`, `EACCES`.
-pub fn walk(path: &Path, workdir: Option<&Path>) -> Result<Walked> {
+pub fn walk(path: &Path, guarded: &[impl AsRef<Path>]) -> Result<Walked> {
     let mut rest = parts(path);
     let (mut real, mut links, mut planted) = (PathBuf::from("/"), 0, false);
     while let Some(name) = rest.pop() {
@@ -46,7 +60,7 @@ pub fn walk(path: &Path, workdir: Option<&Path>) -> Result<Walked> {
                 if links > MOST_LINKS {
                     return Err(Errno::ELOOP);
                 }
-                planted |= workdir.is_some_and(|workdir| real.starts_with(workdir));
+                planted |= within(&real, guarded);
                 let target = Path::new(&target);
                 if target.is_absolute() {
                     real = PathBuf::from("/");
@@ -90,6 +104,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
+    const NONE: &[&Path] = &[];
+
     #[test]
     fn links_below_the_working_directory_are_seen_under_every_name_of_it() {
         let dir = tempfile::tempdir().expect("a directory");
@@ -115,19 +131,19 @@ mod tests {
             ("gone", Some("gone"), false),
             ("gone/x", None, false),
         ] {
-            let walked = walk(&base.join(path), Some(&work)).ok();
+            let walked = walk(&base.join(path), &[&work]).ok();
             assert_eq!(
                 walked.as_ref().map(|w| w.real.clone()),
                 real.map(|r| base.join(r)),
                 "{path}"
             );
-            assert_eq!(walked.is_some_and(|w| w.leads_out_of(&work)), out, "{path}");
+            assert_eq!(walked.is_some_and(|w| w.leads_out_of(&[&work])), out, "{path}");
             let real = base.join(path).canonicalize().ok();
-            let walked = walk(&base.join(path), None).ok().filter(|w| !w.missing);
+            let walked = walk(&base.join(path), NONE).ok().filter(|w| !w.missing);
             assert_eq!(walked.map(|w| w.real), real, "{path}");
         }
         symlink("loop", base.join("loop")).expect("a link");
-        assert_eq!(walk(&base.join("loop"), None), Err(Errno::ELOOP));
-        assert_eq!(walk(&base.join("loop/x"), None), Err(Errno::ELOOP));
+        assert_eq!(walk(&base.join("loop"), NONE), Err(Errno::ELOOP));
+        assert_eq!(walk(&base.join("loop/x"), NONE), Err(Errno::ELOOP));
     }
 }

@@ -27,6 +27,7 @@ mod image;
 mod kernel_files;
 mod limits;
 mod links;
+mod planted;
 mod portable;
 mod programs;
 mod pty;

@@ -4,6 +4,7 @@ use super::named::{self, Found};
 use crate::cli::report::Report;
 use crate::image::archive::{self, Format, SaveError, Saved};
 use crate::image::store::Store;
+use crate::sys::named::{Place, Planted};
 use clap::{Args, ValueEnum};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal};
@@ -107,34 +108,26 @@ fn write(to: File, name: &str, store: &Store, images: &[Saved], format: Format) 
 fn to_file(path: &Path, store: &Store, images: &[Saved], format: Format) -> Result<(), Report> {
     let shown = path.display().to_string().escape_debug().to_string();
     let failed = |e: std::io::Error| Report::sbx(format!("{shown}: {e}"));
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if std::fs::metadata(&real).is_ok_and(|metadata| !metadata.is_file()) {
-        let to = File::options().write(true).open(&real).map_err(failed)?;
-        return write(to, &shown, store, images, format).map(drop);
+    let place = Place::find(path, &Planted::workdir()).map_err(failed)?;
+    if place.is_special() {
+        return write(place.open().map_err(failed)?, &shown, store, images, format).map(drop);
     }
-    let name = real
-        .file_name()
-        .ok_or_else(|| Report::usage(format!("{shown}: no name of a file")))?;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".sbx-{}", std::process::id()));
-    let new = Unfinished(real.with_file_name(hidden));
-    let mut options = File::options();
-    let to = options
-        .write(true)
-        .create_new(true)
-        .open(&new.0)
-        .map_err(failed)?;
-    let to = write(to, &shown, store, images, format)?;
-    to.sync_all().map_err(failed)?;
-    std::fs::rename(&new.0, &real).map_err(failed)
+    place
+        .replace(|to| write(to, &shown, store, images, format).map_err(Unsaved::Report))
+        .map_err(|why| match why {
+            Unsaved::Report(report) => report,
+            Unsaved::Io(e) => failed(e),
+        })
 }
 
-/// A file that is removed unless it has got another name.
-struct Unfinished(PathBuf);
+/// Why an archive was not written.
+enum Unsaved {
+    Report(Report),
+    Io(std::io::Error),
+}
 
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+impl From<std::io::Error> for Unsaved {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
     }
 }

@@ -24,6 +24,7 @@ use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
 use crate::sys::fs;
+use crate::sys::named::{self, Planted};
 use image::How;
 use space::Space;
 use std::ffi::OsString;
@@ -195,14 +196,9 @@ fn root(
 fn directory(image: &Path, current: Option<&Path>, homes: &Homes) -> Result<Root, Report> {
     let shown = image.display().to_string();
     let shown = shown.escape_debug();
-    let path = if image.is_absolute() {
-        image.to_owned()
-    } else {
-        current.unwrap_or(Path::new("/")).join(image)
-    };
-    let real = path
-        .canonicalize()
-        .map_err(|e| Report::sbx(format!("image `{shown}`: {e}")))?;
+    let path = current.unwrap_or(Path::new("/")).join(image);
+    let real = named::real(&path, &Planted::workdir());
+    let real = real.map_err(|e| Report::sbx(format!("image `{shown}`: {e}")))?;
     if !real.is_dir() {
         return Err(Report::sbx(format!("image `{shown}`: not a directory")));
     }

@@ -6,9 +6,10 @@ use crate::cli::report::Report;
 use crate::model::{Bytes, InRoot, Origin, Set};
 use crate::policy::Flags;
 use crate::profile::schema::{Device, Profile, RootMode};
+use crate::sys::named::Planted;
 use clap::Args;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Flags about files.
 #[derive(Debug, Clone, Default, Args)]
@@ -55,6 +56,17 @@ impl FileArgs {
     /// For flags that cannot be understood.
     pub fn mounts(&self) -> Result<Mounts, Report> {
         Mounts::read(&self.volume, &self.mount, &self.tmpfs)
+    }
+
+    /// The directories in which a sandbox of these flags may have written.
+    #[must_use]
+    pub fn planted(&self) -> Planted {
+        let mut planted = Planted::workdir();
+        // Flags that cannot be understood are reported when they are needed.
+        for bind in self.mounts().unwrap_or_default().binds {
+            planted.add(Path::new(&bind.value.source));
+        }
+        planted
     }
 
     pub(super) fn profile(&self, p: &mut Profile) -> Result<(), Report> {

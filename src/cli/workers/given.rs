@@ -7,6 +7,7 @@ use crate::image::archive;
 use crate::image::job::{GIVEN, STORE};
 use crate::image::limits::Limits;
 use crate::image::store::{Spool, Store};
+use crate::sys::named::{self, Planted};
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Read, Write, stdin};
 use std::os::fd::AsFd;
@@ -73,7 +74,7 @@ pub(in crate::cli) fn given<'a>(
         let input = stdin().as_fd().try_clone_to_owned().map_err(Report::sbx)?;
         return copied(File::from(input), store, limits);
     }
-    let real = path.canonicalize().map_err(Report::sbx)?;
+    let real = named::real(path, &Planted::workdir()).map_err(Report::sbx)?;
     let metadata = real.metadata().map_err(Report::sbx)?;
     let colon = real.as_os_str().as_bytes().contains(&b':');
     if metadata.is_dir() {
@@ -127,7 +128,7 @@ pub(in crate::cli) fn packed<'a>(
     store: &'a Store,
     owners: archive::Owners,
 ) -> Result<(Spool<'a>, archive::LeftOut), Report> {
-    let directory = File::open(directory).map_err(Report::sbx)?;
+    let directory = named::open(directory, &Planted::workdir()).map_err(Report::sbx)?;
     let spool = store.spool().map_err(Report::sbx)?;
     let to = BufWriter::with_capacity(1 << 17, spool.file());
     let (to, left_out) = archive::pack(&directory.into(), owners, to).map_err(Report::sbx)?;

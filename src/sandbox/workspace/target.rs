@@ -87,7 +87,9 @@ impl<'a> Target<'a> {
             return Ok(directory);
         }
         let stat = fstat(&directory)?;
-        if stat.st_uid == self.uid && stat.st_mode & 0o700 != 0o700 {
+        // The mode of the working directory itself is never applied: what it forbids, somebody outside has forbidden.
+        let own = stat.st_uid == self.uid && path != Path::new("");
+        if own && stat.st_mode & 0o700 != 0o700 {
             set_mode_of_path(directory.as_fd(), (stat.st_mode & 0o7777) | 0o700)?;
             self.before
                 .entry(path.to_owned())
