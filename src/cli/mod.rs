@@ -28,6 +28,7 @@ pub mod run;
 pub mod sandbox_args;
 mod store;
 mod table;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod text_file;
@@ -117,7 +118,7 @@ pub fn start() -> u8 {
     });
     let report = match done {
         Ok(Ok(code)) => return code,
-        Ok(Err(report)) => report,
+        Ok(Err(report)) => report.with_limits(),
         // Nothing was asked for: what there is, on standard error.
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             out::words(error.to_string().trim_end());

@@ -85,8 +85,20 @@ impl Mounts {
     /// `SRC:DST[:ro|rw]`, `NAME:DST[:ro|rw]`, `DST`.
     fn volume(&mut self, volume: &OsStr) -> Result<(), Report> {
         let shown = volume.display();
+        // With two colons or more, one may be part of a path.
+        let colons = volume
+            .as_encoded_bytes()
+            .iter()
+            .filter(|byte| **byte == b':')
+            .count();
         let usage = |why: &dyn std::fmt::Display| {
-            Report::usage(format!("-v `{}`: {why}", shown.to_string().escape_debug()))
+            let report = Report::usage(format!("-v `{}`: {why}", shown.to_string().escape_debug()));
+            match colons {
+                0 | 1 => report,
+                _ => {
+                    report.hint("for a path with a colon: --mount type=bind,source=SRC,target=DST[,readonly]")
+                }
+            }
         };
         let text = volume
             .to_str()

@@ -10,7 +10,7 @@ use crate::sys::named::{Place, Planted};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::Seek;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;

@@ -105,6 +105,33 @@ impl Report {
         self
     }
 
+    /// Names the caller's own limit that the last error met, if it was one and no hint names it yet.
+    #[must_use]
+    pub fn with_limits(self) -> Self {
+        let limits = [
+            (
+                libc::EFBIG,
+                "File too large",
+                "ulimit -f",
+                "a file grew beyond the caller's own limit: raise `ulimit -f`",
+            ),
+            (
+                libc::EMFILE,
+                "Too many open files",
+                "ulimit -n",
+                "too many open files: raise `ulimit -n`",
+            ),
+        ];
+        let met = limits.into_iter().find(|(errno, words, limit, _)| {
+            let said = self.message.contains(words) || self.message.contains(&format!("os error {errno})"));
+            said && !self.hints.iter().any(|hint| hint.contains(limit))
+        });
+        match met {
+            Some((.., hint)) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {

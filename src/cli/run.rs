@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::profile::schema::{TerminalMode, WorkdirMode};
 use crate::sandbox::workspace::{self, ApplyError, Change};
 use crate::sandbox::{self, Counts, StartError, Streams, SuperviseError, Supervised};
-use crate::sys::fs;
+use crate::sys::{Errno, fs};
 use clap::Args;
 use std::mem::ManuallyDrop;
 
@@ -140,7 +140,8 @@ fn until_known(
             }
             // A fact that was presumed does not hold here: plan once more, with what is known now. Each fact is learned once.
             Err(SuperviseError::Start(StartError::Step { step, errno }))
-                if plan::learn(&plan, step, errno, &mut asked.host) =>
+                if !super::targets::explains(&plan, step, errno)
+                    && plan::learn(&plan, step, errno, &mut asked.host) =>
             {
                 if let (Some(words), Fact::Missing(why)) = (words, &mut asked.host.fuse) {
                     *why = words;
@@ -326,7 +327,7 @@ pub(super) fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Repor
             .unwrap_or_default();
         let name = name.escape_debug();
         return match errno {
-            nix::errno::Errno::ENOENT => Report::new(
+            Errno::ENOENT => Report::new(
                 Kind::NotFound,
                 format!("{name}: not found inside ({})", errno.desc()),
             )
@@ -339,16 +340,22 @@ pub(super) fn explain(plan: &Plan, host: &Host, error: &SuperviseError) -> Repor
     }
     let report =
         Report::sbx(format!("{} {}: {errno}", planned.step.word(), planned.step)).hint(&planned.reason);
-    if matches!((&planned.step, errno), (Step::Mask(_), nix::errno::Errno::EACCES)) {
+    if matches!((&planned.step, errno), (Step::Mask(_), Errno::EACCES)) {
         return report.hint(
             "set-up cannot search the directory that holds this path, but the command may: mask that directory instead",
         );
     }
+    let report = match super::targets::hint(&planned.step, *errno) {
+        Some(hint) => report.hint(hint),
+        None => report,
+    };
     hints(report, planned.step.word(), error, host)
 }
 
 fn hints(mut report: Report, step: &str, error: &SuperviseError, host: &Host) -> Report {
     let errno = match error {
+        // poll(2), where it is to watch more than may be open.
+        SuperviseError::Wait(Errno::EINVAL) => return report.hint("too many open files: raise `ulimit -n`"),
         SuperviseError::Start(StartError::Maps(_)) => return report.hint("`sbx doctor id-maps` tells more"),
         SuperviseError::Start(StartError::Step { errno, .. } | StartError::Clone(errno)) => *errno as i32,
         _ => return report,

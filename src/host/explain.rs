@@ -15,6 +15,7 @@ pub fn diagnose(step: &str, errno: i32, host: &Host) -> Option<String> {
 /// The same as a function of what was read.
 fn hint(step: &str, errno: Errno, host: &Host, clues: &Clues) -> Option<String> {
     match (step, errno) {
+        ("clone3", Errno::EMFILE | Errno::ENFILE) => Some("too many open files: raise `ulimit -n`".into()),
         ("clone3", Errno::ENOMEM) => Some("the kernel has no memory left for another process".into()),
         ("clone3", errno) => Some(refused(&clues.refusal(false, errno), clues)),
         // The kernel's rule for the map that every user may write (user_namespaces(7)); Ubuntu's AppArmor lets the namespace be made
@@ -105,6 +106,7 @@ mod tests {
             ("clone3", Errno::ENOSPC, &none, "max_user_namespaces"),
             ("namespaces", Errno::ENOSPC, &none, "user.max_net_namespaces"),
             ("clone3", Errno::EAGAIN, &none, "ulimit -u"),
+            ("clone3", Errno::EMFILE, &none, "ulimit -n"),
             ("clone3", Errno::EPERM, &none, "dmesg"),
             ("mount", Errno::EPERM, &masked, "/proc/kcore"),
             ("landlock", Errno::EOPNOTSUPP, &none, "lsm="),

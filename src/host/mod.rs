@@ -88,6 +88,14 @@ pub fn tree() -> HostTree {
     tree::look(Path::new("/"))
 }
 
+/// A mount below a directory, which keeps overlay from being made over it.
+#[must_use]
+pub fn mount_below(directory: &Path) -> Option<String> {
+    let table = files::text(Path::new("/proc/self/mountinfo"));
+    let below = |point: &String| Path::new(point) != directory && Path::new(point).starts_with(directory);
+    mountinfo::mounts(&table).map(|mount| mount.point).find(below)
+}
+
 /// Where a cgroup for a sandbox can be made: below the directory that is given, else at the nearest place that is the caller's own.
 #[must_use]
 pub fn cgroup(given: Option<&HostPath>) -> Cgroup {

@@ -32,6 +32,7 @@ mod portable;
 mod programs;
 mod pty;
 mod readme;
+mod reasons;
 mod registry;
 mod result;
 mod signals;

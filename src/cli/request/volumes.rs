@@ -3,6 +3,7 @@
 use super::Asked;
 use crate::cli::mount_args::Named;
 use crate::cli::report::Report;
+use crate::cli::store::refused;
 use crate::cli::workers::{Owners, start};
 use crate::image::job::{Fill, Job};
 use crate::image::volume::{self, Claim, Filling, Held, Name, Volumes};
@@ -27,7 +28,7 @@ pub struct Asking {
 /// # Errors
 /// There is no place for them.
 pub(in crate::cli) fn open() -> Result<Volumes, Report> {
-    Volumes::open(&path()?).map_err(Report::sbx)
+    Volumes::open(&path()?).map_err(refused)
 }
 
 fn path() -> Result<PathBuf, Report> {

@@ -205,12 +205,16 @@ pub(in crate::cli) fn run(profile: &str) -> Command {
 /// The value of `-v`.
 pub(in crate::cli) fn bind(source: &Path, target: &str) -> Result<OsString, Report> {
     let mut bind = source.as_os_str().to_owned();
-    if bind.as_encoded_bytes().contains(&b':') {
-        let shown = bind.display().to_string();
-        return Err(Report::sbx(format!(
-            "{}: a path with a colon cannot be mounted",
-            shown.escape_debug()
-        )));
+    let why = match bind.to_str() {
+        None => Some("a path that is not UTF-8 cannot be mounted for the image worker"),
+        Some(text) => text
+            .contains(':')
+            .then_some("a path with a colon cannot be mounted for the image worker"),
+    };
+    if let Some(why) = why {
+        let shown = bind.as_encoded_bytes().escape_ascii();
+        return Err(Report::sbx(format!("{shown}: {why}"))
+            .hint("move it, or keep images and volumes elsewhere: XDG_DATA_HOME=DIR"));
     }
     bind.push(target);
     Ok(bind)
