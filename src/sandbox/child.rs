@@ -47,6 +47,9 @@ impl Child<'_> {
             Operation::KernelFile(path, bytes) => fs::write_kernel_file(path, bytes),
             Operation::AwaitMaps => self.await_maps(),
             Operation::TellNamespace => {
+                // Nobody but this process may open them once it is not dumpable.
+                let ipc = fs::open(c"/proc/self/ns/ipc", libc::O_RDONLY)?;
+                Message::IpcNamespace.send(self.control, Some(ipc.as_fd()))?;
                 let namespace = fs::open(c"/proc/self/ns/user", libc::O_RDONLY)?;
                 Message::Namespace.send(self.control, Some(namespace.as_fd()))
             }

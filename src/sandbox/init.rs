@@ -120,7 +120,7 @@ pub(super) fn let_go_of_streams() -> Result<()> {
 }
 
 /// Whatever the caller of sbx had open is not ours to keep open.
-pub(super) fn close_all_but(mut kept: [RawFd; 3]) -> Result<()> {
+pub(super) fn close_all_but<const N: usize>(mut kept: [RawFd; N]) -> Result<()> {
     kept.sort_unstable();
     let mut next = 3;
     for fd in kept {

@@ -29,6 +29,8 @@ pub(super) enum Message {
     Upper,
     /// From the child: here is `/dev/fuse`, mounted as its root, for the program that is to show something there.
     Fuse,
+    /// From the child: here is its ipc namespace, for the process that watches limits apart.
+    IpcNamespace,
     /// From the child: here is its user namespace.
     Namespace,
     /// From init: the command has been executed.
@@ -60,6 +62,7 @@ impl Message {
             Self::Namespace => (12, 0, 0),
             Self::CountSegments => (13, 0, 0),
             Self::Segments(pages) => (14, pages.cast_signed(), 0),
+            Self::IpcNamespace => (15, 0, 0),
         }
     }
 
@@ -82,6 +85,7 @@ impl Message {
             12 => Self::Namespace,
             13 => Self::CountSegments,
             14 => Self::Segments(a.cast_unsigned()),
+            15 => Self::IpcNamespace,
             _ => return None,
         })
     }
@@ -141,6 +145,7 @@ mod tests {
             Message::Failed { step: 7, errno: 13 },
             Message::Master,
             Message::Upper,
+            Message::IpcNamespace,
             Message::Namespace,
             Message::Started,
             Message::Stopped(20),

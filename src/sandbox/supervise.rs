@@ -70,6 +70,8 @@ struct State<'a> {
     /// The command has stopped because it asks for keys in the background: by which signal, and when this run stops with it.
     asking: Option<(i32, Instant)>,
     channel: bool,
+    /// The sandbox's ipc namespace, until the process that watches apart has it.
+    ipc: Option<OwnedFd>,
     /// A signal has asked sbx to end.
     told_to_end: bool,
     ended: Option<Ended>,
@@ -102,6 +104,7 @@ impl Running {
             early: Vec::new(),
             asking: None,
             channel: true,
+            ipc: None,
             told_to_end: false,
             ended: None,
             deadline: self.time.map(|t| self.since + t),
@@ -260,6 +263,7 @@ impl Running {
                 state.relay = fd.map(|master| Relay::new(master, self.streams, self.own, self.attended));
             }
             Message::Upper => state.upper = fd,
+            Message::IpcNamespace => state.ipc = fd,
             Message::Namespace => self.watch_apart(state, fd),
             Message::Fuse => {
                 if let (Some(device), Some(serve)) = (fd, state.serve.as_mut()) {
@@ -286,7 +290,8 @@ impl Running {
             return;
         };
         let step = apart.step;
-        match Looker::start(apart, &namespace, (self.pid, !self.init)) {
+        let ipc = state.ipc.take();
+        match Looker::start(apart, (&namespace, ipc.as_ref()), (self.pid, !self.init)) {
             Ok(looker) => state.looker = Some(looker),
             Err(errno) => {
                 state.failed = Some(StartError::Step { step, errno });

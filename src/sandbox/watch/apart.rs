@@ -12,9 +12,8 @@ use crate::sandbox::prepare::PrepareError;
 use crate::sandbox::{confine, init};
 use crate::sys::process::{self, Side};
 use crate::sys::socket::{self, Watch};
-use crate::sys::{Errno, cred, fs, memory};
+use crate::sys::{Errno, cred, memory};
 use std::convert::Infallible;
-use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -99,17 +98,17 @@ const DISK: u64 = 1;
 const MEMORY: u64 = 2;
 
 impl Looker {
-    /// Starts it, and waits until it is where it can look. `namespace`: the sandbox's user namespace; `first`: its first process, and
+    /// Starts it, and waits until it is where it can look. `namespaces`: the sandbox's user and ipc namespaces; `first`: its first process, and
     /// whether that is the sandbox's own and not our init.
     pub(in crate::sandbox) fn start(
         apart: Apart,
-        namespace: &OwnedFd,
+        namespaces: (&OwnedFd, Option<&OwnedFd>),
         first: (i32, bool),
     ) -> Result<Self, Errno> {
         let (ours, theirs) = socket::pair()?;
         match process::fork()? {
             Side::Child => {
-                let _ = serve(apart, namespace, &theirs, first);
+                let _ = serve(apart, namespaces, &theirs, first);
                 process::exit_now(1)
             }
             Side::Parent(pidfd, pid) => {
@@ -196,15 +195,22 @@ fn tell(to: &OwnedFd, words: Words) -> Result<(), Errno> {
 /// CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE: to enter directories, and to see which files a process has open.
 const KEPT: u64 = 1 << 2 | 1 << 19;
 
-fn serve(apart: Apart, namespace: &OwnedFd, to: &OwnedFd, first: (i32, bool)) -> Result<Infallible, Errno> {
+fn serve(
+    apart: Apart,
+    (namespace, ipc): (&OwnedFd, Option<&OwnedFd>),
+    to: &OwnedFd,
+    first: (i32, bool),
+) -> Result<Infallible, Errno> {
     init::let_go_of_streams()?;
     let directory = apart.disk.as_ref().map_or(to.as_raw_fd(), WatchedDisk::fd);
-    init::close_all_but([directory, namespace.as_raw_fd(), to.as_raw_fd()])?;
+    let ipc_fd = ipc.map_or(to.as_raw_fd(), AsRawFd::as_raw_fd);
+    init::close_all_but([directory, namespace.as_raw_fd(), to.as_raw_fd(), ipc_fd])?;
     process::enter_user_namespace(namespace.as_fd())?;
     let (pid, own) = first;
-    if apart.memory.is_some() {
-        let path = CString::new(format!("/proc/{pid}/ns/ipc")).map_err(|_| Errno::EINVAL)?;
-        process::enter_ipc_namespace(fs::open(&path, libc::O_RDONLY)?.as_fd())?;
+    let segments = apart.memory.as_ref().is_some_and(|watched| watched.segments);
+    let joined = segments && ipc.is_some();
+    if let Some(ipc) = ipc.filter(|_| joined) {
+        process::enter_ipc_namespace(ipc.as_fd())?;
     }
     cred::set_capabilities(KEPT, 0)?;
     // Behind the change of rights, which the kernel takes as the end of that wish.
@@ -214,7 +220,7 @@ fn serve(apart: Apart, namespace: &OwnedFd, to: &OwnedFd, first: (i32, bool)) ->
     let mut disk = apart.disk.map(|watched| Look::new(watched, first));
     let mut held = apart
         .memory
-        .map(|watched| MemoryWatch::new(watched, pid, !own, true));
+        .map(|watched| MemoryWatch::new(watched, pid, !own, joined));
     let mut told = (0, 0);
     loop {
         let next = disk.as_ref().and_then(Look::wait);
