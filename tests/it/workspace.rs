@@ -229,16 +229,24 @@ fn apply_takes_over_modes() {
 
 #[test]
 fn apply_drops_set_id_bits() {
-    let dir = tree();
+    // Without the filter, which refuses to set the bits.
+    let unfiltered = crate::escape::profile("no-seccomp-default");
     let script = "cp /bin/true s; chmod 6755 s; mkdir d; chmod 3777 d; stat -c %a s d";
-    let out = run(&dir, &["--workspace", "overlay", "--apply"], script);
-    // Inside they were there, and so they are in a directory that is written without an overlay.
-    assert_eq!(out.ok(), "6755\n3777");
+    let run = |dir: &Dir, flags: &[&str]| {
+        let sbx = Sbx::run(&unfiltered).args(flags);
+        sbx.args(["host", "--", "sh", "-ec", script])
+            .within(dir.path())
+            .out()
+    };
     let mode = |dir: &Dir, name: &str| dir.path().join(name).metadata().expect("stat").mode() & 0o7777;
+    let dir = tree();
+    // Inside they were there, and so they are in a directory that is written without an overlay.
+    let out = run(&dir, &["--workspace", "overlay", "--apply"]);
+    assert_eq!(out.ok(), "6755\n3777");
     assert_eq!(mode(&dir, "s"), 0o755);
     assert_eq!(mode(&dir, "d") & 0o6000, 0);
     let control = tree();
-    run(&control, &["--workspace", "writable"], script).code(0);
+    run(&control, &["--workspace", "writable"]).code(0);
     assert_eq!((mode(&control, "s"), mode(&control, "d")), (0o6755, 0o3777));
 }
 

@@ -21,11 +21,12 @@ fn as_owner(directory: &Path, script: &str) {
         .code(0);
 }
 
-/// Two directories of another owner, with a group of the caller: its members cannot search `closed`, everybody else can.
+/// Two directories of another owner, with a group of the caller: its members cannot search `closed`, everybody else can. Five digits
+/// also clear the set-group-ID bit that mkdir(1) inherits; to keep it is refused.
 fn directories(parent: &Path) {
     as_owner(
         parent,
-        "mkdir /p/closed /p/open && echo content | tee /p/closed/key >/p/open/key && chmod 701 /p/closed && chmod 711 /p/open",
+        "mkdir /p/closed /p/open && echo content | tee /p/closed/key >/p/open/key && chmod 00701 /p/closed && chmod 00711 /p/open",
     );
 }
 

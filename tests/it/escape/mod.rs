@@ -46,7 +46,7 @@ fn in_a_network_of_its_own() -> [String; 5] {
 }
 
 /// A profile of `tests/profiles`.
-fn profile(name: &str) -> String {
+pub(crate) fn profile(name: &str) -> String {
     let directory = std::env::var_os("SBX_TEST_PROFILES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/profiles"),
         PathBuf::from,

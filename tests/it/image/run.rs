@@ -270,7 +270,7 @@ fn set_id_bits_of_a_layer_stay_with_a_range_and_are_told_when_left_out() {
         out.code(0);
         assert_eq!(
             out.stderr().contains(told),
-            map == "caller",
+            mode == "755",
             "{map}: {}",
             out.stderr()
         );
