@@ -84,7 +84,8 @@ fn a_fork_bomb_does_not_use_up_the_caller_s_processes() {
 
 #[test]
 fn a_memory_bomb_meets_the_limit() {
-    let out = attack("strict", "memory-bomb 1200").0;
+    // Held for longer than the interval between two polls.
+    let out = attack("strict", "memory-bomb 1200; sleep 3000").0;
     out.code(137).says("out of memory: the limit of 1G");
     assert_eq!(
         attack(&profile("roomy"), "memory-bomb 1200").number("memory-bomb"),
