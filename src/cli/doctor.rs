@@ -106,7 +106,7 @@ fn try_default(host: &Host, told: &[Finding]) -> Verdict {
     };
     // The answer is about the machine: what lies in the directory where it is asked changes nothing.
     let planned = request::ask_on(host.clone(), None, &args, true)
-        .and_then(|mut asked| request::plan(&mut asked, false));
+        .and_then(|mut asked| request::plan(&mut asked, Streams::default()));
     match planned {
         Ok(plan) => match apart(|| start(&plan, host)) {
             Ok(()) => Verdict::Works(plan.losses),
@@ -138,7 +138,7 @@ fn apart<T>(body: impl FnOnce() -> T) -> T {
 }
 
 fn start(plan: &Plan, host: &Host) -> Result<(), Report> {
-    let none = Streams { terminal: [false; 3] };
+    let none = Streams::default();
     let ended = sandbox::prepare(plan, Counts::default())
         .map_err(|e| SuperviseError::from(StartError::Prepare(e.to_string())))
         .and_then(|prepared| Ok(prepared.spawn(none, none)?))

@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::profile::schema::{TerminalMode, WorkdirMode};
 use crate::sandbox::workspace::{self, ApplyError, Change};
 use crate::sandbox::{self, Counts, StartError, Streams, SuperviseError, Supervised};
-use crate::sys::{Errno, fs};
+use crate::sys::Errno;
 use clap::Args;
 use std::mem::ManuallyDrop;
 
@@ -100,7 +100,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Report> {
 
 fn attempt(args: &RunArgs, record: &mut Record) -> Result<u8, Report> {
     let own = Streams::of_this_process();
-    streams_can_be_used()?;
+    streams_can_be_used(own)?;
     // Never freed: the process ends soon, and freeing writes to pages that it shares with its child, so that each is copied first.
     let mut asked = ManuallyDrop::new(request::ask(&args.sandbox, args.quiet)?);
     overlay_is_there(args, &asked.policy)?;
@@ -120,8 +120,8 @@ fn until_known(
 ) -> Result<u8, Report> {
     let mut said = Vec::new();
     loop {
-        asked.make_space(own.any(), args.quiet)?;
-        let plan = request::plan(asked, own.any()).inspect_err(|_| record.profile(asked))?;
+        asked.make_space(own, args.quiet)?;
+        let plan = request::plan(asked, own).inspect_err(|_| record.profile(asked))?;
         let plan = ManuallyDrop::new(plan);
         volumes.fill(asked, &plan)?;
         record.losses.clone_from(&plan.losses);
@@ -162,12 +162,12 @@ fn server(asked: &Asked, plan: &Plan) -> Result<Option<Server>, Report> {
     Ok(server.flatten())
 }
 
-/// A directory, or a descriptor that was opened with `O_PATH`, is a way to files outside the root, and no stream.
-fn streams_can_be_used() -> Result<(), Report> {
-    let names = (0..).zip(["standard input", "standard output", "standard error"]);
-    match names.into_iter().find(|(number, _)| fs::is_place(*number)) {
+/// A directory, or a descriptor that was opened with `O_PATH`, would be a way out of the root, and no stream.
+fn streams_can_be_used(own: Streams) -> Result<(), Report> {
+    let names = ["standard input", "standard output", "standard error"];
+    match names.iter().zip(own.place).find(|(_, place)| *place) {
         None => Ok(()),
-        Some((_, name)) => Err(Report::sbx(format!(
+        Some((name, _)) => Err(Report::sbx(format!(
             "{name} is a directory or was opened with O_PATH: expected a file, a pipe or a terminal"
         ))
         .hint("redirect it, for example to /dev/null")),
@@ -196,7 +196,7 @@ fn start(
     (server, record, said): (Option<&mut Server>, &mut Record, &mut Vec<String>),
 ) -> Result<Supervised, SuperviseError> {
     let streams = if asked.policy.terminal.value == TerminalMode::Always {
-        Streams { terminal: [true; 3] }
+        Streams::terminals()
     } else {
         own
     };
@@ -266,6 +266,12 @@ fn finish(
     record.until = supervised.until;
     let lines = super::ending::words(&supervised.outcome, policy);
     out::last_words(lines.iter().map(|line| format!("sbx: {line}")), supervised.until);
+    if let Some(errno) = supervised.outcome.input_lost {
+        return Err(Report::sbx(format!(
+            "standard input cannot be read: {}: the command has seen its end there",
+            errno.desc()
+        )));
+    }
     if let Some(errno) = supervised.outcome.output_lost {
         return Err(Report::sbx(format!(
             "standard output or standard error cannot be written: {}: what the command wrote from there on is lost",

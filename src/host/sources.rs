@@ -86,7 +86,7 @@ pub fn look_up(policy: &Policy, tree: &HostTree, places: &[InRoot], current: Opt
         workspace: workspace(policy),
         astray,
         terminal: false,
-        file_on_stream: false,
+        stream_files: [false; 3],
     }
 }
 

@@ -116,6 +116,6 @@ pub struct Facts {
     pub apt: bool,
     /// One of the standard streams is a terminal.
     pub terminal: bool,
-    /// One of the standard streams is a regular file. Looked up for images only.
-    pub file_on_stream: bool,
+    /// Which of the standard streams are regular files.
+    pub stream_files: [bool; 3],
 }

@@ -268,6 +268,7 @@ fn finish(
     (identity, ceilings): (&Identity, &Ceilings),
     steps: &mut Vec<Planned>,
 ) {
+    set_id::relay(policy, facts, steps);
     if policy.init.value {
         add(
             steps,

@@ -1,10 +1,12 @@
 //! Set-id bits on files of the host: whether the sandbox could leave a program there that runs as the caller.
 
 use super::Facts;
+use super::build::add;
 use super::identity::Identity;
 use super::step::{Planned, Step};
 use crate::model::Host;
 use crate::policy::{Policy, Root};
+use crate::profile::schema::{StreamFiles, TerminalMode};
 use crate::seccomp::Table;
 
 /// The filter with the guard `set-id-bits`, or without it where no such program can be left.
@@ -16,12 +18,27 @@ pub(super) fn filter(
     steps: &[Planned],
 ) -> Table {
     if is_caller(host, identity)
-        && (shows_files(steps) || facts.file_on_stream || !matches!(policy.root, Root::Image(_)))
+        && (shows_files(steps) || is_passed(policy, facts) || !matches!(policy.root, Root::Image(_)))
     {
         table
     } else {
         table.with_set_id_bits()
     }
+}
+
+/// Relays the regular files on standard streams, where the profile asks for it.
+pub(super) fn relay(policy: &Policy, facts: &Facts, steps: &mut Vec<Planned>) {
+    let (files, wanted) = (facts.stream_files, &policy.stream_files);
+    let piped = policy.terminal.value != TerminalMode::Always;
+    if files.contains(&true) && piped && wanted.value == StreamFiles::Relay {
+        let reason = format!("terminal.files = relay ({})", wanted.origin);
+        add(steps, Step::RelayFiles(files), reason);
+    }
+}
+
+/// Whether a regular file on a standard stream is handed over itself.
+fn is_passed(policy: &Policy, facts: &Facts) -> bool {
+    facts.stream_files.contains(&true) && policy.stream_files.value == StreamFiles::Pass
 }
 
 /// Whether some id inside is the caller: files that it makes are the caller's.

@@ -195,6 +195,8 @@ pub enum Step {
     Deadline(Span),
     /// What is written to standard output and standard error is counted on its way; everything ends when it is more.
     CountOutput(Bytes),
+    /// Standard streams that are regular files become pipes, which the supervisor relays.
+    RelayFiles([bool; 3]),
     /// All namespaces, which clone3 makes at once; that of the network is made by the child where a helper writes the maps meanwhile.
     Clone(Namespaces),
     /// Writes `uid_map` and `gid_map`.

@@ -7,8 +7,8 @@ use crate::model::{
     Bytes, CapabilitySet, Homes, HostPath, InRoot, Level, Origin, Processors, Protection, Set, Span,
 };
 use crate::profile::schema::{
-    HomeMode, MapKind, NetworkMode, ProcMode, RootMode, TerminalMode, UpperPlace, UserSpec, WithoutOverlay,
-    WorkdirMode,
+    HomeMode, MapKind, NetworkMode, ProcMode, RootMode, StreamFiles, TerminalMode, UpperPlace, UserSpec,
+    WithoutOverlay, WorkdirMode,
 };
 use crate::seccomp::Table;
 use std::collections::BTreeMap;
@@ -104,6 +104,8 @@ pub struct Policy {
     pub environment: Vec<EnvVar>,
     /// When there is a pseudo-terminal.
     pub terminal: Set<TerminalMode>,
+    /// What the command gets for a standard stream that is a regular file.
+    pub stream_files: Set<StreamFiles>,
     /// The host name inside.
     pub hostname: Set<String>,
     /// Whether pid 1 is our init.

@@ -6,8 +6,8 @@ use super::request::{Error, Request, Root, home_inside, refuse};
 use super::{environment, image, mounts, whole};
 use crate::model::{Capability, CapabilitySet, HostPath, InRoot, Origin, Protection, Set};
 use crate::profile::schema::{
-    Execute, HomeMode, MapKind, Maybe, NetworkMode, ProcMode, Profile, RootMode, TMP, TerminalMode,
-    UpperPlace, UserSpec, WithoutOverlay, WorkdirMode,
+    Execute, HomeMode, MapKind, Maybe, NetworkMode, ProcMode, Profile, RootMode, StreamFiles, TMP,
+    TerminalMode, UpperPlace, UserSpec, WithoutOverlay, WorkdirMode,
 };
 use crate::seccomp;
 
@@ -101,6 +101,7 @@ pub fn resolve(profile: &Profile, request: &Request) -> Result<Policy, Error> {
         homes: request.homes.clone(),
         workspace,
         terminal: or(&profile.terminal.mode, TerminalMode::Auto),
+        stream_files: or(&profile.terminal.files, StreamFiles::Pass),
         hostname: hostname(profile)?,
         init: or(&profile.namespaces.init, true),
         stop_signal: image::stop_signal(request),

@@ -156,7 +156,7 @@ impl Environment {
 impl Terminal {
     fn add(&mut self, other: Self) {
         fields! { Terminal: self, other;
-            later: mode;
+            later: mode, files;
         }
     }
 }

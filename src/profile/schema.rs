@@ -325,6 +325,18 @@ pub struct Environment {
 pub struct Terminal {
     /// `mode`
     pub mode: Maybe<TerminalMode>,
+    /// `files`
+    pub files: Maybe<StreamFiles>,
+}
+
+/// What the command gets for a standard stream that is a regular file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StreamFiles {
+    /// A pipe, which the supervisor relays: the file itself is out of reach.
+    Relay,
+    /// The file's own descriptor.
+    Pass,
 }
 
 /// When the command gets a pseudo-terminal of its own.

@@ -73,6 +73,7 @@ fn items(p: &Profile, section: &str, key: &str) -> Option<Items> {
         ("limits", _) => limits(p, key),
         ("environment", "pass") => many(&p.environment.pass, |t| quoted(t)),
         ("environment", _) => table(&p.environment.set, |t| quoted(t)),
+        ("terminal", "files") => word(&p.terminal.files),
         ("terminal", _) => word(&p.terminal.mode),
         ("namespaces", "hostname") => one(&p.namespaces.hostname, |t| quoted(t)),
         ("namespaces", _) => one(&p.namespaces.init, ToString::to_string),

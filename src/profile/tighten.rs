@@ -2,7 +2,9 @@
 
 use super::diagnostic::{Error, Source};
 use super::read::read;
-use super::schema::{Filesystem, IoLimit, MapKind, Maybe, Profile, TMP, UpperPlace, WithoutOverlay};
+use super::schema::{
+    Filesystem, IoLimit, MapKind, Maybe, Profile, StreamFiles, TMP, UpperPlace, WithoutOverlay,
+};
 use super::words::Word;
 use crate::model::{Bytes, Level, Origin, Processors, Set};
 
@@ -129,6 +131,11 @@ pub fn widening<'a>(base: &Profile, local: &'a Profile) -> Option<Widening<'a>> 
                 .map(|s| ("environment.set", &s.origin))
         })
         .or_else(|| rank("terminal.mode", &b.terminal.mode, &l.terminal.mode))
+        .or_else(|| {
+            let held = b.terminal.files.clone();
+            let held = held.or_else(|| Some(Set::new(StreamFiles::Pass, Origin::Default)));
+            rank("terminal.files", &held, &l.terminal.files)
+        })
         .or_else(|| {
             l.namespaces
                 .init

@@ -1,8 +1,8 @@
 //! The words of a profile: which keys a table has, which words a key takes. One list, read by the parser, the printer and the schema.
 
 use super::schema::{
-    Execute, HomeMode, MapKind, MountMode, NetworkMode, ProcMode, RootMode, TerminalMode, UpperPlace,
-    WithoutOverlay, WorkdirMode,
+    Execute, HomeMode, MapKind, MountMode, NetworkMode, ProcMode, RootMode, StreamFiles, TerminalMode,
+    UpperPlace, WithoutOverlay, WorkdirMode,
 };
 use crate::model::Level;
 
@@ -83,6 +83,7 @@ words! {
     MountMode { "read-only" => ReadOnly, "writable" => Writable }
     NetworkMode { "none" => None, "gateway" => Gateway, "nat" => Nat, "host" => Host }
     TerminalMode { "auto" => Auto, "always" => Always }
+    StreamFiles { "relay" => Relay, "pass" => Pass }
     Level { "require" => Require, "prefer" => Prefer, "off" => Off }
 }
 
@@ -363,6 +364,12 @@ pub const KEYS: &[Key] = &[
         "mode",
         Takes::Word(TerminalMode::NAMES),
         "when there is a pseudo-terminal",
+    ),
+    key(
+        "terminal",
+        "files",
+        Takes::Word(StreamFiles::NAMES),
+        "regular files on standard streams: relayed through a pipe, or passed as they are",
     ),
     key("namespaces", "hostname", Takes::Text, "the host name inside"),
     key("namespaces", "init", Takes::Bool, "whether a small init is pid 1"),

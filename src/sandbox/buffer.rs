@@ -1,6 +1,7 @@
 //! Bytes between two streams, in a place that was allocated once.
 
-use crate::sys::Errno;
+use crate::sys::{Errno, fs};
+use std::fs::File;
 use std::os::fd::BorrowedFd;
 
 /// Bytes on their way, less than a page: as much as a pipe takes at once. The first place is kept free for a carriage return that was
@@ -39,6 +40,27 @@ impl Buffer {
 
     pub(super) fn drain(&mut self, to: BorrowedFd<'_>) -> Result<(), Errno> {
         self.start += nix::unistd::write(to, self.waiting())?;
+        Ok(())
+    }
+
+    /// Reads from an offset of a file when nothing is waiting. The number of bytes; 0 is the end.
+    pub(super) fn fill_at(&mut self, from: &File, offset: u64) -> Result<usize, Errno> {
+        let offset = i64::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+        let got = nix::sys::uio::pread(from, self.bytes.get_mut(1..).unwrap_or_default(), offset)?;
+        (self.start, self.end) = (1, got + 1);
+        Ok(got)
+    }
+
+    /// Writes nothing beyond this offset of a file, if one is given: then EFBIG, as with `RLIMIT_FSIZE`.
+    pub(super) fn drain_below(&mut self, to: BorrowedFd<'_>, most: Option<u64>) -> Result<(), Errno> {
+        let Some(most) = most else { return self.drain(to) };
+        let room = most.saturating_sub(fs::write_position(to)?);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        if room == 0 {
+            return Err(Errno::EFBIG);
+        }
+        let part = self.waiting().get(..room).unwrap_or(self.waiting());
+        self.start += nix::unistd::write(to, part)?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::plan::{Access, Attributes, Holder};
 use crate::sys::process::ProcessorMask;
 use crate::sys::process::Strings;
 use crate::sys::seccomp::Instruction;
-use crate::sys::{mount, tty};
+use crate::sys::{fs, mount, tty};
 use std::ffi::{CStr, CString};
 
 /// A path inside the new root, relative to the root's descriptor.
@@ -249,23 +249,42 @@ pub(super) struct Exec {
     pub(super) environment: Strings,
 }
 
-/// Which of the standard streams are terminals, and so go through a pseudo-terminal of the sandbox's own.
+/// The kinds of the standard streams: input, output, error.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Streams {
-    /// Standard input, output, error.
+    /// Terminals, which go through a pseudo-terminal of the sandbox's own.
     pub terminal: [bool; 3],
+    /// Regular files.
+    pub file: [bool; 3],
+    /// Directories and descriptors of `O_PATH`.
+    pub place: [bool; 3],
 }
 
 impl Streams {
     /// Looks at the supervisor's own streams.
     #[must_use]
     pub fn of_this_process() -> Self {
+        let mut all = Self::terminals();
+        for number in 0..3_u8 {
+            let at = usize::from(number);
+            all.terminal[at] = tty::is_terminal(number.into());
+            if !all.terminal[at] {
+                (all.file[at], all.place[at]) = fs::stream_kind(number.into());
+            }
+        }
+        all
+    }
+
+    /// Nothing but terminals.
+    #[must_use]
+    pub fn terminals() -> Self {
         Self {
-            terminal: [0, 1, 2].map(tty::is_terminal),
+            terminal: [true; 3],
+            ..Self::default()
         }
     }
 
-    /// Whether any is.
+    /// Whether any is a terminal.
     #[must_use]
     pub fn any(self) -> bool {
         self.terminal.contains(&true)

@@ -47,6 +47,8 @@ pub struct Outcome {
     pub output: Option<u64>,
     /// Why some of it could not be written.
     pub output_lost: Option<Errno>,
+    /// Why the file that is standard input could not be read to its end.
+    pub input_lost: Option<Errno>,
     /// What was counted of the sandbox as a whole.
     pub whole: Whole,
 }

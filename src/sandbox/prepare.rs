@@ -53,6 +53,10 @@ pub struct Prepared {
     pub(super) time: Option<Duration>,
     /// How much may be written to standard output and error, and which step asks for it.
     pub(super) output: Option<(usize, Bytes)>,
+    /// How large a file may become.
+    pub(super) file_size: Option<u64>,
+    /// Which streams are files that are relayed, and which step asks for it.
+    pub(super) relayed: Option<(usize, [bool; 3])>,
     /// Limits of each process that end it with a signal of their own.
     pub(super) deadly: Deadly,
     /// How many bytes the arguments take, counted before the clone because counting allocates.
@@ -106,6 +110,8 @@ pub fn prepare(plan: &Plan, counts: Counts) -> Result<Prepared, PrepareError> {
         apart: None,
         time: None,
         output: None,
+        file_size: None,
+        relayed: None,
         deadly: Deadly::of(plan),
         arguments: crate::sys::memory::size_of_arguments(),
     };

@@ -124,9 +124,7 @@ impl Prepared {
         let since = Instant::now();
         let (watched, apart, deadly) = (self.watched.take(), self.apart.take(), self.deadly);
         let (time, output) = (self.time, self.output);
-        let made =
-            output.map(|(step, _)| Outlets::make(streams).map_err(|errno| StartError::Step { step, errno }));
-        let (outlets, inlets) = made.transpose()?.unwrap_or_default();
+        let (outlets, inlets) = self.pipes(streams)?;
         let group = match self.group.take() {
             Some((step, group)) => Some((
                 step,
@@ -198,6 +196,28 @@ impl Prepared {
                 Ok(running)
             }
         }
+    }
+}
+
+impl Prepared {
+    /// Pipes in place of streams: outputs that are counted, and files that are relayed.
+    fn pipes(&self, streams: Streams) -> Result<(Outlets, Vec<Inlet>), StartError> {
+        let (Some(step), [input, output, error]) = (
+            self.output
+                .map(|(step, _)| step)
+                .or(self.relayed.map(|(step, _)| step)),
+            self.relayed.map_or([false; 3], |(_, files)| files),
+        ) else {
+            return Ok((Outlets::default(), Vec::new()));
+        };
+        let counted = self.output.is_some();
+        let outputs = streams.terminal.map(|terminal| !terminal);
+        let piped = [
+            input && outputs[0],
+            (output || counted) && outputs[1],
+            (error || counted) && outputs[2],
+        ];
+        Outlets::make(piped, streams, self.file_size).map_err(|errno| StartError::Step { step, errno })
     }
 }
 

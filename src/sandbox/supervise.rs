@@ -124,6 +124,7 @@ impl Running {
             state.end_server();
             self.destroy();
         }
+        state.outlets.end_of_input();
         let until = state.drain(self.signals.as_fd());
         let (init, since, deadly) = (self.init, self.since, self.deadly);
         let workspace = self.workspace.take();
@@ -160,6 +161,7 @@ impl Running {
             disk_peak: seen.disk,
             output: state.allowance.passed(),
             output_lost: state.outlets.failed(),
+            input_lost: state.outlets.unread(),
             whole,
         };
         Ok(Supervised {
@@ -177,7 +179,7 @@ impl Running {
     ) -> Result<(Status, Usage), SuperviseError> {
         let mut idle = false;
         loop {
-            let mut watches = [Watch::NONE; 12];
+            let mut watches = [Watch::NONE; 13];
             watches[0] = Watch::read(self.control.as_raw_fd()).when(state.channel);
             watches[1] = Watch::read(self.signals.as_raw_fd());
             watches[2] = Watch::read(self.pidfd.as_raw_fd());
@@ -200,6 +202,9 @@ impl Running {
             state.step_streams(&watches[4..]);
             if state.allowance.exceeded() {
                 self.put_an_end(state, Ended::Output);
+            }
+            if state.outlets.full() {
+                self.put_an_end(state, Ended::FileSize);
             }
             self.hold_on(state);
             if watches[2].ready() {

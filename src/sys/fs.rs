@@ -248,25 +248,54 @@ pub fn id(file: BorrowedFd<'_>) -> Result<(u64, u64)> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
-/// Whether a standard stream, given by its number, is a directory or was opened with `O_PATH`; a closed one is neither.
+/// Whether a standard stream, given by its number, is a regular file, and whether it is a directory or was opened with `O_PATH`; neither
+/// for a closed one.
 #[must_use]
-pub fn is_place(number: RawFd) -> bool {
+pub fn stream_kind(number: RawFd) -> (bool, bool) {
+    // SAFETY: the standard streams stay open as long as this process lives, and a closed one is an error of the call.
+    let stream = unsafe { BorrowedFd::borrow_raw(number) };
+    let format = kind(stream).map_or(0, |mode| mode & libc::S_IFMT);
     // SAFETY: only numbers are passed.
     let flags = unsafe { libc::fcntl(number, libc::F_GETFL) };
-    if flags < 0 || flags & libc::O_PATH != 0 {
-        return flags >= 0;
-    }
-    // SAFETY: the descriptor is open, and nothing closes it meanwhile.
-    let stream = unsafe { BorrowedFd::borrow_raw(number) };
-    kind(stream).is_ok_and(|mode| mode & libc::S_IFMT == libc::S_IFDIR)
+    let path = flags >= 0 && flags & libc::O_PATH != 0;
+    (format == libc::S_IFREG && !path, format == libc::S_IFDIR || path)
 }
 
-/// Whether a standard stream, given by its number, is a regular file.
-#[must_use]
-pub fn is_regular(number: RawFd) -> bool {
-    // SAFETY: nothing closes a standard stream meanwhile, and a closed one is an error of the call.
-    let stream = unsafe { BorrowedFd::borrow_raw(number) };
-    kind(stream).is_ok_and(|mode| mode & libc::S_IFMT == libc::S_IFREG)
+/// Where the next write to a file begins: its end with `O_APPEND`, else the descriptor's offset.
+///
+/// # Errors
+/// As lseek(2).
+pub fn write_position(file: BorrowedFd<'_>) -> Result<u64> {
+    // SAFETY: only numbers are passed.
+    let flags = check_int(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) })?;
+    if flags & libc::O_APPEND != 0 {
+        let stat = nix::sys::stat::fstat(file)?;
+        return Ok(stat.st_size.cast_unsigned());
+    }
+    // SAFETY: only numbers are passed.
+    check(unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_CUR) }).map(i64::cast_unsigned)
+}
+
+/// Sets `O_NONBLOCK` on an open file description.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn set_nonblocking(file: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: only numbers are passed.
+    let flags = check_int(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) })?;
+    // SAFETY: only numbers are passed.
+    check_int(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) }).map(drop)
+}
+
+/// The bytes that wait in a pipe (`FIONREAD`).
+///
+/// # Errors
+/// `EBADF`.
+pub fn bytes_in_pipe(pipe: BorrowedFd<'_>) -> Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int.
+    check_int(unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) })?;
+    Ok(usize::try_from(count).unwrap_or_default())
 }
 
 /// Closes every descriptor from `first` to `last`. Whoever owned one of them must not use it again.

@@ -171,6 +171,67 @@ fn appended_output_is_appended() {
     assert_eq!(out.ok(), "a\nb\nc");
 }
 
+/// As [`outside`], under strict: files are relayed there.
+fn relayed(script: &str) -> Out {
+    outer_shell("run --quiet --profile strict host --", script)
+}
+
+#[test]
+fn relayed_files_arrive_whole_and_in_order() {
+    let whole = relayed("head -c 3000000 /dev/urandom >in; $S cat <in >out; cmp in out && echo same");
+    assert_eq!(whole.ok(), "same");
+    let both = relayed("$S sh -c 'for i in 1 2 3; do echo $i; echo $i >&2; done' >both 2>&1; cat both");
+    assert_eq!(both.ok(), "1\n1\n2\n2\n3\n3");
+    let more = relayed("echo a >f; $S sh -c 'echo b' >>f; $S sh -c 'echo c >&2' 2>>f; cat f");
+    assert_eq!(more.ok(), "a\nb\nc");
+    let group = relayed("{ echo a; $S echo b; echo c; } >f; cat f");
+    assert_eq!(group.ok(), "a\nb\nc");
+    let around = relayed("echo old >f; exec 3<>f; $S sh -c 'cat; echo new' <&3 >&3; echo last >&3; cat f");
+    assert!(around.ok().ends_with("new\nlast"), "{}", around.stdout());
+}
+
+#[test]
+fn what_is_unread_of_a_relayed_file_is_left_for_the_next() {
+    let left = |script: &str| relayed(&format!("head -c 300000 /dev/zero >in; {script}")).ok();
+    assert_eq!(left("{ $S true; wc -c; } <in"), "300000");
+    assert_eq!(left("{ $S head -c 1000 >/dev/null; wc -c; } <in"), "299000");
+    assert_eq!(left("{ head -c 1000 >/dev/null; $S true; wc -c; } <in"), "299000");
+    assert_eq!(left("{ $S cat >/dev/null; wc -c; } <in"), "0");
+    assert_eq!(left("{ $S sh -c 'exec <&-'; wc -c; } <in"), "300000");
+    let seeks = relayed("echo x >in; $S perl -e 'sysseek(STDIN, 0, 0) or print qq($!)' <in");
+    assert_eq!(seeks.ok(), "Illegal seek");
+}
+
+#[test]
+fn a_relayed_file_that_cannot_grow_ends_the_run() {
+    let limit = relayed("ulimit -f 100; $S head -c 200000 /dev/zero >f; echo $?; wc -c <f");
+    let unit = 1024 * 100;
+    assert!(limit.ok().ends_with(&format!("\n{unit}")), "{}", limit.stdout());
+    assert_ne!(limit.ok().lines().next(), Some("0"));
+}
+
+#[test]
+fn a_full_disk_below_a_relayed_file_is_told() {
+    let enter =
+        "mkdir small; mount -t tmpfs -o size=64k,mode=777 tmpfs small; touch small/f; chmod 666 small/f";
+    let inner = "unshare --map-user=4242 --map-group=4242 -- sh -c \"$S head -c 200000 /dev/zero >small/f\"";
+    let out = outer_shell(
+        "run --quiet --profile strict --enforce groups=off host --",
+        &format!("export S; unshare -rm sh -c '{enter}; {inner}; echo $?; wc -c <small/f'"),
+    );
+    assert_eq!(out.ok(), "125\n65536", "{}", out.stderr());
+    out.says("No space left on device").says("is lost");
+}
+
+#[test]
+fn only_files_are_relayed() {
+    let kinds = "x=$(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2); echo \"$x\" >&2";
+    let kinds = |script: &str| relayed(&format!("$S sh -c '{kinds}' {script}")).stderr();
+    assert_eq!(kinds("</dev/null >/dev/null").matches("/dev/null").count(), 2);
+    let files = kinds("</etc/passwd >f");
+    assert_eq!(files.matches("pipe:").count(), 3, "{files}");
+}
+
 #[test]
 fn a_full_device_is_told_to_the_command() {
     let out = outside("$S sh -c 'echo x' >/dev/full; echo $?");

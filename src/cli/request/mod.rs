@@ -23,7 +23,6 @@ use crate::profile::Profile;
 use crate::profile::schema::MapKind;
 use crate::sandbox::Streams;
 use crate::seccomp::docker::{self, Imported};
-use crate::sys::fs;
 use crate::sys::named::{self, Planted};
 use image::How;
 use space::Space;
@@ -239,7 +238,7 @@ fn read_seccomp(file: &str, profile: &Profile, host: &Host) -> Result<Imported, 
 ///
 /// # Errors
 /// When a required protection cannot be enforced.
-pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
+pub fn plan(asked: &mut Asked, own: Streams) -> Result<Plan, Report> {
     let Asked {
         policy,
         host,
@@ -265,8 +264,8 @@ pub fn plan(asked: &mut Asked, terminal: bool) -> Result<Plan, Report> {
         host.tree = host::tree();
     }
     let mut facts = Facts {
-        terminal,
-        file_on_stream: matches!(policy.root, Root::Image(_)) && (0..3).any(fs::is_regular),
+        terminal: own.any(),
+        stream_files: own.file,
         copy: space.of(Room::Copy),
         upper: space.of(Room::Upper),
         ..host::sources::look_up(policy, &host.tree, &plan::places(policy), current.as_deref())
@@ -302,6 +301,6 @@ pub fn planned(args: &SandboxArgs) -> Result<(Asked, Plan), Report> {
         asked.host.image_overlay = host::overlay_over(image.layers.within.as_path(), &asked.host.caller);
     }
     asked.choose_space(true)?;
-    let plan = plan(&mut asked, Streams::of_this_process().any())?;
+    let plan = plan(&mut asked, Streams::of_this_process())?;
     Ok((asked, plan))
 }

@@ -10,6 +10,7 @@ use crate::model::HostPath;
 use crate::plan::{self, Plan, Room, Step};
 use crate::policy::Root;
 use crate::profile::schema::{MapKind, UpperPlace, WithoutOverlay};
+use crate::sandbox::Streams;
 use crate::sys::signal::{self, SignalSet};
 
 /// What is there, or would be.
@@ -95,7 +96,7 @@ impl Asked {
     ///
     /// # Errors
     /// As [`super::plan`], and where it cannot be made.
-    pub(in crate::cli) fn make_space(&mut self, terminal: bool, quiet: bool) -> Result<(), Report> {
+    pub(in crate::cli) fn make_space(&mut self, own: Streams, quiet: bool) -> Result<(), Report> {
         if self.space.held.is_some() && self.space.what == Room::Copy {
             return Ok(());
         }
@@ -105,11 +106,11 @@ impl Asked {
         let made = match self.space.what {
             Room::None => return Ok(()),
             Room::Upper => {
-                super::plan(self, terminal)?;
+                super::plan(self, own)?;
                 copy::upper(&self.owners()?)?
             }
             Room::Copy => {
-                let plan = super::plan(self, terminal)?;
+                let plan = super::plan(self, own)?;
                 if !quiet {
                     say_why(&plan);
                 }

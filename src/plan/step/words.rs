@@ -31,7 +31,7 @@ impl Step {
             | Self::ReadOnly(_) => "mount",
             Self::Loopback => "network",
             Self::Keyring => "keyring",
-            Self::Terminal => "terminal",
+            Self::Terminal | Self::RelayFiles(_) => "terminal",
             Self::StartIn(_) => "directory",
             Self::Cgroup(_)
             | Self::WatchMemory(_)
@@ -115,6 +115,12 @@ impl fmt::Display for Step {
             Self::Hostname(name) => write!(f, "host name {name}"),
             Self::Loopback => f.write_str("loopback up"),
             Self::Keyring => f.write_str("a fresh session keyring"),
+            Self::RelayFiles(streams) => {
+                let names = ["input", "output", "error"].iter().zip(streams);
+                let names = names.filter(|(_, file)| **file).map(|(name, _)| *name);
+                let names: Vec<_> = names.collect();
+                write!(f, "standard {} relayed through a pipe", names.join(" and "))
+            }
             Self::Terminal => f.write_str("a pseudo-terminal of its own"),
             Self::StartIn(at) => write!(f, "{at}"),
             Self::Cgroup(group) => write!(f, "{group}"),

@@ -126,6 +126,7 @@ fn put(p: &mut Profile, at: &At<'_>) -> Result<(), Error> {
         ("limits", _) => return put_limits(p, at),
         ("environment", "pass") => p.environment.pass = at.variables()?,
         ("environment", _) => p.environment.set = at.text_map()?,
+        ("terminal", "files") => p.terminal.files = at.word()?,
         ("terminal", _) => p.terminal.mode = at.word()?,
         ("namespaces", "hostname") => p.namespaces.hostname = Some(at.text()?),
         ("namespaces", _) => p.namespaces.init = Some(at.set(at.bool()?)),

@@ -141,6 +141,7 @@ pub(crate) const VALUES: &[Values] = &[
         &["{ A = \"1\", B = \"x y\" }", "{ B = \"\" }"],
     ),
     ("terminal", "mode", &["\"auto\"", "\"always\""]),
+    ("terminal", "files", &["\"relay\"", "\"pass\""]),
     ("namespaces", "hostname", &["\"a\"", "\"b\""]),
     ("namespaces", "init", &["true", "false"]),
     (

@@ -207,6 +207,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "[environment]\nset = {}",
         "[environment]\nset = { LD_PRELOAD = \"/tmp/x.so\" }",
     ),
+    (
+        "[terminal]\nfiles = \"relay\"",
+        "[terminal]\nfiles = \"relay\"",
+        "[terminal]\nfiles = \"pass\"",
+    ),
     ("", "[terminal]\nmode = \"auto\"", "[terminal]\nmode = \"always\""),
     ("", "[namespaces]\ninit = true", "[namespaces]\ninit = false"),
     ("", "[namespaces]\nhostname = \"x\"", "extends = \"default\""),

@@ -3,6 +3,7 @@
 use super::{PrepareError, Prepared, path, place, taken};
 use crate::model::{Bytes, IdMap, InRoot};
 use crate::plan::{MapWriter, ProcFile, ProcKind, Step, Upper};
+use crate::policy::Resource;
 use crate::sandbox::cgroup;
 use crate::sandbox::command;
 use crate::sandbox::lower::Ids;
@@ -85,6 +86,9 @@ impl Prepared {
             Step::Deadline(time) => self.time = Some(time.0),
             Step::CountOutput(most) => {
                 self.output = Some((usize::try_from(index).unwrap_or_default(), *most))
+            }
+            Step::RelayFiles(streams) => {
+                self.relayed = Some((usize::try_from(index).unwrap_or_default(), *streams));
             }
             Step::WatchMemory(most) => self.watched = Some(Watched::new(*most)),
             Step::WatchDisk { most, at, nameless } => {
@@ -212,6 +216,9 @@ impl Prepared {
             }
             Step::Limits(limits) => {
                 for l in limits {
+                    if l.resource == Resource::Fsize {
+                        self.file_size = Some(l.soft);
+                    }
                     let resource = l.resource.number();
                     self.put(
                         index,
@@ -277,6 +284,7 @@ impl Prepared {
             | Step::WatchMemory(_)
             | Step::Deadline(_)
             | Step::CountOutput(_)
+            | Step::RelayFiles(_)
             | Step::MapIds { .. }
             | Step::TimeNamespace
             | Step::NoNestedNamespaces

@@ -22,6 +22,8 @@ impl State<'_> {
         self.relay.iter_mut().for_each(Relay::restore);
         if self.allowance.exceeded() && by_itself {
             self.ended = Some(Ended::Output);
+        } else if self.outlets.full() && by_itself {
+            self.ended = Some(Ended::FileSize);
         }
         // The same time for all that is still to be written, and a moment in any case.
         let soon = soon.max(Instant::now() + PATIENCE / 4);
@@ -36,9 +38,9 @@ impl State<'_> {
         let mut last = Instant::now();
         self.relay.iter_mut().for_each(Relay::take_no_keys);
         while self.unsent() || self.open() {
-            let mut watches = [Watch::NONE; 9];
-            watches[8] = Watch::read(signals.as_raw_fd());
-            self.watch_streams(&mut watches[..8]);
+            let mut watches = [Watch::NONE; 10];
+            watches[9] = Watch::read(signals.as_raw_fd());
+            self.watch_streams(&mut watches[..9]);
             // A run that was told to end waits for a reader that goes on, and not for one that has stopped.
             let until = if self.unsent() && !self.told_to_end {
                 until
@@ -47,7 +49,7 @@ impl State<'_> {
             };
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if socket::poll(&mut watches, socket::millis(left)).is_err()
-                || watches[8].ready() && ends(signals)
+                || watches[9].ready() && ends(signals)
             {
                 self.told_to_end = true;
                 break;
@@ -60,11 +62,11 @@ impl State<'_> {
                 }
                 break;
             }
-            self.step_streams(&watches[..8]);
+            self.step_streams(&watches[..9]);
         }
     }
 
-    /// What to wait for: four of the terminal, four of what is counted.
+    /// What to wait for: four of the terminal, five of the pipes.
     pub(super) fn watch_streams(&self, watches: &mut [Watch]) {
         let terminal = self.relay.as_ref().map_or([Watch::NONE; 4], Relay::watches);
         for (to, from) in watches

@@ -21,6 +21,7 @@ mod roots;
 mod runtime;
 mod shown_sockets;
 mod sockets;
+mod streams;
 
 use crate::util::{Dir, Out, Sbx, attacker};
 use std::ffi::OsStr;
