@@ -95,8 +95,8 @@ fn a_memory_bomb_meets_the_limit() {
 
 #[test]
 fn reserved_memory_does_not_count_as_used() {
-    // Writable, private and untouched: what runtimes do at start.
-    let program = "mmap 0 0x200000000 3 0x22 -1 0";
+    // Writable, private, untouched and without a reservation of swap: what runtimes do at start.
+    let program = "mmap 0 0x200000000 3 0x4022 -1 0";
     let run = |more: &[&str]| under("strict").args(["-m", "64m"]).args(more).attack(program);
     run(&[]).number("mmap");
     run(&["--ulimit", "data=67108864"]).refused("mmap", &["ENOMEM"]);
