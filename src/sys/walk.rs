@@ -110,24 +110,24 @@ mod tests {
     fn links_below_the_working_directory_are_seen_under_every_name_of_it() {
         let dir = tempfile::tempdir().expect("a directory");
         let base = dir.path().canonicalize().expect("a real path");
-        fs::create_dir_all(base.join("var/work/sub")).expect("mkdir");
+        fs::create_dir_all(base.join("var/here/sub")).expect("mkdir");
         fs::create_dir(base.join("out")).expect("mkdir");
         symlink("var", base.join("alias")).expect("a link");
-        symlink(base.join("out"), base.join("var/work/planted")).expect("a link");
-        symlink("planted", base.join("var/work/twice")).expect("a link");
-        symlink("sub", base.join("var/work/inner")).expect("a link");
-        symlink("var/work/planted", base.join("beside")).expect("a link");
-        let work = base.join("var/work");
+        symlink(base.join("out"), base.join("var/here/planted")).expect("a link");
+        symlink("planted", base.join("var/here/twice")).expect("a link");
+        symlink("sub", base.join("var/here/inner")).expect("a link");
+        symlink("var/here/planted", base.join("beside")).expect("a link");
+        let work = base.join("var/here");
         for (path, real, out) in [
-            ("var/work/sub", Some("var/work/sub"), false),
-            ("alias/work/sub/../sub", Some("var/work/sub"), false),
-            ("var/work/../../out", Some("out"), false),
-            ("var/work/inner/x", Some("var/work/sub/x"), false),
-            ("var/work/planted/x", Some("out/x"), true),
-            ("alias/work/planted", Some("out"), true),
-            ("out/../var/work/twice", Some("out"), true),
+            ("var/here/sub", Some("var/here/sub"), false),
+            ("alias/here/sub/../sub", Some("var/here/sub"), false),
+            ("var/here/../../out", Some("out"), false),
+            ("var/here/inner/x", Some("var/here/sub/x"), false),
+            ("var/here/planted/x", Some("out/x"), true),
+            ("alias/here/planted", Some("out"), true),
+            ("out/../var/here/twice", Some("out"), true),
             ("beside", Some("out"), true),
-            ("var/work/planted/../out", Some("out"), true),
+            ("var/here/planted/../out", Some("out"), true),
             ("gone", Some("gone"), false),
             ("gone/x", None, false),
         ] {
